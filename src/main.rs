@@ -1,0 +1,3 @@
+//! dspyx: DSPy programs as durable jobs.
+
+fn main() {}
