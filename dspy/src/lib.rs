@@ -1,1 +1,34 @@
-//! dspy
+//! DSPy's semantics in Rust: what DSPy 3.4.1 sends to a language model, and how it reads the reply.
+//!
+//! A [`Predictor`] has a [`Signature`] (typed fields and instructions), a [`ModuleKind`], an
+//! [`Adapter`] and demos. [`Predictor::run`] renders the messages, asks an [`Lm`], and parses the
+//! reply into typed outputs. The messages are the package's to the byte, and the replies that it
+//! accepts and refuses are the ones the package accepts and refuses.
+//!
+//! This crate knows no queue, no HTTP server, no files and no HTTP client: the [`Lm`] is given.
+
+mod adapter;
+mod demo;
+mod dummy;
+mod error;
+mod field;
+mod lm;
+mod module;
+mod python;
+mod signature;
+mod trace;
+mod types;
+
+pub use adapter::Adapter;
+pub use demo::Demo;
+pub use dummy::DummyLm;
+pub use error::{Error, InputError, LmError, Mistyped, ParseError};
+pub use field::Field;
+pub use lm::{Capabilities, Lm, LmReply, LmRequest, LmSettings, Message, Role, Usage};
+pub use module::{ModuleKind, Prediction, Predictor};
+pub use signature::Signature;
+pub use trace::{Step, Trace};
+pub use types::{Type, TypeError};
+
+/// Values by field name, in order.
+pub type Fields = serde_json::Map<String, serde_json::Value>;

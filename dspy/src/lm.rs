@@ -1,0 +1,160 @@
+//! A language model as the modules see it: messages and settings in, one reply out.
+//!
+//! Knows no protocol: who implements [`Lm`] owns transport, retries, limits and caches.
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::LmError;
+
+/// A language model. One call is one completion.
+#[async_trait]
+pub trait Lm: Send + Sync {
+    /// The model's reply to one request.
+    async fn complete(&self, request: &LmRequest) -> Result<LmReply, LmError>;
+
+    /// What the model can be asked for besides text; nothing, unless it is known.
+    fn capabilities(&self, _model: &str) -> Capabilities {
+        Capabilities::default()
+    }
+}
+
+/// What a model is known to support: decides which `response_format` the JSON adapter sends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Capabilities {
+    /// It takes a `response_format` at all.
+    pub response_format: bool,
+    /// It takes a JSON Schema as `response_format`.
+    pub response_schema: bool,
+}
+
+/// One call of a model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LmRequest {
+    /// The conversation, system message first.
+    pub messages: Vec<Message>,
+    /// How the model is to answer.
+    pub settings: LmSettings,
+    /// The `response_format` of the OpenAI protocol, when the adapter asks for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub response_format: Option<Value>,
+}
+
+/// One message of a conversation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Message {
+    /// Who speaks.
+    pub role: Role,
+    /// A string, or a list of content parts as in the OpenAI protocol.
+    pub content: Value,
+}
+
+/// Who speaks in a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// The task.
+    System,
+    /// A question.
+    User,
+    /// An answer of the model.
+    Assistant,
+}
+
+/// How the model is to answer. What is absent is not sent.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LmSettings {
+    /// The model, with its provider's prefix: `openai/gpt-4o-mini`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// The sampling temperature.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub temperature: Option<f64>,
+    /// The longest reply, in tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_tokens: Option<u64>,
+    /// The nucleus of sampling.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub top_p: Option<f64>,
+    /// Texts that end a reply.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stop: Option<Vec<String>>,
+    /// The seed of sampling.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seed: Option<i64>,
+    /// How many completions to make; each is a call of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub n: Option<u32>,
+    /// Tells apart cached replies to one and the same request; never sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rollout_id: Option<i64>,
+    /// Everything else, sent as it is.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub extra: Map<String, Value>,
+}
+
+/// What a model answered.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct LmReply {
+    /// The text; `None` when the reply had no content.
+    pub text: Option<String>,
+    /// The reasoning, when the provider returns it apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reasoning: Option<String>,
+    /// Why the model stopped: `stop`, `length`, …
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finish_reason: Option<String>,
+    /// What the call used.
+    pub usage: Usage,
+    /// The model that answered, as the request named it.
+    pub model: String,
+}
+
+/// Tokens used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Usage {
+    /// Tokens read.
+    pub prompt_tokens: u64,
+    /// Tokens written.
+    pub completion_tokens: u64,
+    /// Tokens together.
+    pub total_tokens: u64,
+}
+
+impl Message {
+    /// A message of text.
+    pub fn text(role: Role, text: String) -> Self {
+        Self { role, content: Value::String(text) }
+    }
+}
+
+impl LmSettings {
+    /// These settings with `over` laid on top: what `over` says wins.
+    #[must_use]
+    pub fn overlaid(&self, over: &Self) -> Self {
+        let mut extra = self.extra.clone();
+        extra.extend(over.extra.clone());
+        Self {
+            model: over.model.clone().or_else(|| self.model.clone()),
+            temperature: over.temperature.or(self.temperature),
+            max_tokens: over.max_tokens.or(self.max_tokens),
+            top_p: over.top_p.or(self.top_p),
+            stop: over.stop.clone().or_else(|| self.stop.clone()),
+            seed: over.seed.or(self.seed),
+            n: over.n.or(self.n),
+            rollout_id: over.rollout_id.or(self.rollout_id),
+            extra,
+        }
+    }
+}
+
+impl std::ops::AddAssign for Usage {
+    fn add_assign(&mut self, other: Self) {
+        self.prompt_tokens += other.prompt_tokens;
+        self.completion_tokens += other.completion_tokens;
+        self.total_tokens += other.total_tokens;
+    }
+}
