@@ -1,0 +1,107 @@
+//! Many executions that share how they run: a durable object over chunks, not a million jobs.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::{BatchId, Failure, Fields, Idempotency, Spec, State};
+
+/// How many items one chunk holds; a worker takes a chunk at a time.
+pub const CHUNK_ITEMS: usize = 64;
+
+/// A batch as it is put in.
+#[derive(Clone, PartialEq, Debug)]
+pub struct NewBatch {
+    /// Its name, made by the caller, so that a repeated call is known.
+    pub id: BatchId,
+    /// How every item runs.
+    pub spec: Spec,
+    /// How long an equal execution's result stands for an item's; none for "do not cache".
+    pub cache_ttl: Option<std::time::Duration>,
+    /// The items, in order.
+    pub items: Vec<BatchItem>,
+    /// The client's name for the request.
+    pub idempotency: Option<Idempotency>,
+}
+
+/// An item of a batch, as it is put in.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct BatchItem {
+    /// What to run on.
+    #[serde(rename = "i")]
+    pub inputs: Fields,
+    /// The client's name for it.
+    #[serde(rename = "c", default, skip_serializing_if = "Option::is_none")]
+    pub custom_id: Option<String>,
+    /// What makes it equal to another execution; none for "do not cache".
+    #[serde(rename = "f", default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<String>,
+    /// Why it cannot run: it fails at once, and the others run.
+    #[serde(rename = "e", default, skip_serializing_if = "Option::is_none")]
+    pub invalid: Option<Failure>,
+}
+
+/// Where a batch stands, in the words of OpenAI's batches.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BatchState {
+    /// Some items have not ended.
+    InProgress,
+    /// It was called off, and some items still run.
+    Cancelling,
+    /// It was called off, and no item runs.
+    Cancelled,
+    /// Every item has ended.
+    Completed,
+}
+
+/// A batch as it is read.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Batch {
+    /// Its name.
+    pub id: BatchId,
+    /// Where it stands.
+    pub state: BatchState,
+    /// How its items run.
+    pub spec: Spec,
+    /// How many items it has.
+    pub total: u64,
+    /// How many have ended, by how.
+    pub ended: Ended,
+    /// When it was accepted.
+    pub created_at: DateTime<Utc>,
+    /// When its last item ended.
+    pub finished_at: Option<DateTime<Utc>>,
+    /// Tokens used by its items so far: prompt and completion.
+    pub tokens: (u64, u64),
+}
+
+/// How many executions ended, by how.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Ended {
+    /// With outputs.
+    pub succeeded: u64,
+    /// Without.
+    pub failed: u64,
+    /// Called off.
+    pub cancelled: u64,
+    /// Too late.
+    pub expired: u64,
+}
+
+impl Ended {
+    /// All of them.
+    pub fn total(self) -> u64 {
+        self.succeeded + self.failed + self.cancelled + self.expired
+    }
+
+    /// Counts `n` more that ended in `state`; a state that is no end counts nowhere.
+    pub fn add(&mut self, state: State, n: u64) {
+        match state {
+            State::Succeeded => self.succeeded += n,
+            State::Failed => self.failed += n,
+            State::Cancelled => self.cancelled += n,
+            State::Expired => self.expired += n,
+            State::Scheduled | State::Queued | State::Running => {}
+        }
+    }
+}

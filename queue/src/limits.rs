@@ -1,0 +1,39 @@
+//! How much a store takes, and how long it keeps it.
+
+use std::time::Duration;
+
+/// The bounds of a queue. Every process of a fleet must be given the same.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Limits {
+    /// How long a worker may be silent before its work is given to others.
+    pub lease: Duration,
+    /// How long ended executions and batches are kept.
+    pub result_ttl: Duration,
+    /// How long an idempotency key is known.
+    pub idempotency_ttl: Duration,
+    /// How many executions may wait in all.
+    pub waiting_max: u64,
+    /// How many executions of one owner and class may wait.
+    pub waiting_per_owner_max: u64,
+    /// How many failed executions the dead list keeps.
+    pub dead_max: u64,
+    /// How often a suspect may take its worker with it before it is failed as `worker_lost`.
+    pub crashes_max: u32,
+    /// Whether a result counts whose worker lost its lease, while there is no other.
+    pub late_results: bool,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            lease: Duration::from_secs(3),
+            result_ttl: Duration::from_secs(7 * 24 * 3600),
+            idempotency_ttl: Duration::from_secs(24 * 3600),
+            waiting_max: 1_000_000,
+            waiting_per_owner_max: 200_000,
+            dead_max: 10_000,
+            crashes_max: 3,
+            late_results: true,
+        }
+    }
+}
