@@ -1,1 +1,26 @@
-//! testkit
+//! What tests need from the outside world: Redis in all its forms, a language model, a network
+//! that fails, an HTTP client, and the program itself as a process.
+//!
+//! It knows none of our crates, so every one of them can use it. All that it starts is gone when
+//! the value is dropped, and when the test dies without dropping anything.
+
+mod background;
+mod http;
+mod lm_answer;
+mod process;
+mod proxy;
+mod redis_cluster;
+mod redis_sentinel;
+mod redis_server;
+mod server_child;
+mod stub_lm;
+mod wait;
+
+pub use http::{Answer, Http};
+pub use process::Process;
+pub use proxy::{Network, Proxy};
+pub use redis_cluster::RedisCluster;
+pub use redis_sentinel::RedisSentinel;
+pub use redis_server::RedisServer;
+pub use stub_lm::{Call, Reply, StubLm};
+pub use wait::{free_port, until, until_true};
