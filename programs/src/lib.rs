@@ -1,1 +1,31 @@
-//! programs
+//! What can be run: the program file, and the registry of the programs that were loaded.
+//!
+//! A [`Program`] has an id, a version, a [`Manifest`] and one of two runtimes: [`Runtime::Native`]
+//! is run by the `dspy` crate, [`Runtime::Python`] by a Python child process. A [`Registry`] holds
+//! the programs of a folder and those that were registered over HTTP, and reads them again when
+//! they change. A file that cannot be read exactly is refused, naming its line, its key and the
+//! fix; it never stops the others.
+//!
+//! This crate knows no queue, no process and no HTTP. It reads files and nothing else: a program
+//! that needs Python is described here and run elsewhere.
+
+mod error;
+mod file;
+mod fingerprint;
+mod folder;
+mod lm;
+mod manifest;
+mod program;
+mod python;
+mod registry;
+mod retries;
+mod shelf;
+mod version;
+
+pub use error::{Error, LoadError};
+pub use lm::LmConfig;
+pub use manifest::{Manifest, ManifestField, ManifestSignature};
+pub use program::{CachePolicy, Program, Runtime};
+pub use python::{PythonProgram, Source};
+pub use registry::{Registry, Reload};
+pub use retries::{Backoff, Jitter, Retries};

@@ -1,0 +1,146 @@
+//! What a program tells of itself to those who want to call it.
+
+use dspy::{Field, ModuleKind, Signature};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::{Program, Runtime};
+
+/// What can be said of a program without running it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// The id by which requests name it.
+    pub program_id: String,
+    /// Its name, for people.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// What it does, for people.
+    pub description: String,
+    /// `native` or `python`.
+    pub runtime: String,
+    /// The signatures of its file.
+    pub signatures: Vec<ManifestSignature>,
+    /// The JSON Schema of its inputs.
+    pub input_schema: Value,
+    /// The JSON Schema of its outputs.
+    pub output_schema: Value,
+}
+
+/// One signature.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ManifestSignature {
+    /// Its name.
+    pub name: String,
+    /// The task, as the model reads it.
+    pub instructions: String,
+    /// The module that asks; absent where Python decides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub module: Option<ModuleKind>,
+    /// What it takes.
+    pub inputs: Vec<ManifestField>,
+    /// What it gives.
+    pub outputs: Vec<ManifestField>,
+}
+
+/// One field.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ManifestField {
+    /// Its name.
+    pub name: String,
+    /// Its type, as Python annotates it.
+    #[serde(rename = "type")]
+    pub ty: String,
+    /// What it holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub desc: Option<String>,
+    /// Whether it must be given; outputs always are.
+    pub required: bool,
+    /// The value where none is given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default: Option<Value>,
+}
+
+impl Program {
+    /// What this program tells of itself.
+    pub fn manifest(&self) -> Manifest {
+        let (input_schema, output_schema) = self.schemas();
+        Manifest {
+            program_id: self.id.clone(),
+            name: self.name.clone(),
+            version: self.version.clone(),
+            description: self.description.clone(),
+            runtime: self.runtime.name().to_owned(),
+            signatures: self.signatures().iter().map(|it| describe(it, self.module())).collect(),
+            input_schema,
+            output_schema,
+        }
+    }
+
+    fn schemas(&self) -> (Value, Value) {
+        match &self.runtime {
+            Runtime::Native(predictor) => {
+                let outputs = with_reasoning(predictor.module, &predictor.signature);
+                (schema(&predictor.signature.inputs), schema(&outputs))
+            }
+            // What a Python program takes, only its runner knows.
+            Runtime::Python(_) => (json!({"type": "object"}), json!({"type": "object"})),
+        }
+    }
+
+    fn module(&self) -> Option<ModuleKind> {
+        match &self.runtime {
+            Runtime::Native(predictor) => Some(predictor.module),
+            Runtime::Python(_) => None,
+        }
+    }
+}
+
+fn describe(signature: &Signature, module: Option<ModuleKind>) -> ManifestSignature {
+    let fields = |fields: &[Field]| fields.iter().map(field).collect();
+    ManifestSignature {
+        name: signature.name.clone(),
+        instructions: signature.instructions.clone(),
+        module,
+        inputs: fields(&signature.inputs),
+        outputs: fields(&signature.outputs),
+    }
+}
+
+fn field(field: &Field) -> ManifestField {
+    ManifestField {
+        name: field.name.clone(),
+        ty: field.ty.to_string(),
+        desc: field.desc.clone(),
+        required: field.default.is_none(),
+        default: field.default.clone(),
+    }
+}
+
+/// The outputs as the record will have them: with what the module adds.
+fn with_reasoning(module: ModuleKind, signature: &Signature) -> Vec<Field> {
+    let added = match module {
+        ModuleKind::Predict => None,
+        ModuleKind::ChainOfThought => Some(Field::new("reasoning", dspy::Type::Str)),
+    };
+    added.into_iter().chain(signature.outputs.iter().cloned()).collect()
+}
+
+/// The JSON Schema of some fields, with their descriptions and defaults.
+fn schema(fields: &[Field]) -> Value {
+    let property = |it: &Field| {
+        let mut schema = it.json_schema.clone().unwrap_or_else(|| it.ty.json_schema());
+        if let Value::Object(schema) = &mut schema {
+            let described = it.desc.as_ref().map(|desc| ("description", json!(desc)));
+            let defaulted = it.default.as_ref().map(|default| ("default", default.clone()));
+            for (key, value) in described.into_iter().chain(defaulted) {
+                schema.insert(key.to_owned(), value);
+            }
+        }
+        (it.name.clone(), schema)
+    };
+    let properties: serde_json::Map<_, _> = fields.iter().map(property).collect();
+    let required: Vec<&str> =
+        fields.iter().filter(|it| it.default.is_none()).map(|it| it.name.as_str()).collect();
+    json!({"type": "object", "properties": properties, "required": required})
+}

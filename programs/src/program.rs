@@ -1,0 +1,111 @@
+//! A program as loaded.
+
+use std::time::Duration;
+
+use dspy::{Fields, InputError, Predictor, Signature};
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, LmConfig, PythonProgram, Retries, fingerprint};
+
+/// A program that can be asked for. It never changes: a changed file makes another.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Program {
+    /// Its id, by which requests name it.
+    pub id: String,
+    /// Its version.
+    pub version: String,
+    /// Its name, for people.
+    pub name: String,
+    /// What it does, for people.
+    pub description: String,
+    /// A hash of its content: whatever changes what it does changes this too.
+    pub digest: String,
+    /// How long one attempt may take.
+    pub timeout: Option<Duration>,
+    /// How often to try again.
+    pub retries: Retries,
+    /// Whether an equal request may get an old result.
+    pub cache: CachePolicy,
+    /// Which model it asks.
+    pub lm: LmConfig,
+    /// How it runs.
+    pub runtime: Runtime,
+}
+
+/// How a program runs. There are two ways, and no third is planned: hence no trait.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Runtime {
+    /// In the worker itself.
+    Native(Box<Predictor>),
+    /// In a Python child process.
+    Python(Box<PythonProgram>),
+}
+
+/// Whether an equal request may get an old result, and how old.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CachePolicy {
+    /// Whether at all.
+    pub enabled: bool,
+    /// How old; absent: the service's configuration says.
+    pub ttl: Option<Duration>,
+}
+
+impl Default for CachePolicy {
+    fn default() -> Self {
+        Self { enabled: true, ttl: None }
+    }
+}
+
+impl Runtime {
+    /// Its name: `native`, `python`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Native(_) => "native",
+            Self::Python(_) => "python",
+        }
+    }
+}
+
+impl Program {
+    /// The name of exactly this program: `email-assistant@1.0.0`.
+    pub fn pinned(&self) -> String {
+        format!("{}@{}", self.id, self.version)
+    }
+
+    /// Checks that every required input is there and has its type.
+    ///
+    /// The inputs of a Python program are known to its runner only, and are not refused here.
+    pub fn check(&self, inputs: &Fields) -> Result<(), InputError> {
+        match &self.runtime {
+            Runtime::Native(predictor) => predictor.signature.check_inputs(inputs),
+            Runtime::Python(_) => Ok(()),
+        }
+    }
+
+    /// Whether this version of the service can run it, and if not, why.
+    pub fn runnable(&self) -> Result<(), Error> {
+        let Runtime::Python(python) = &self.runtime else { return Ok(()) };
+        let (pinned, kind) = (self.pinned(), python.source.kind());
+        Err(Error::NotRunnable(format!(
+            "{pinned} needs the python runtime (its source is `{kind}`), which this version does \
+             not have yet; a program with `source: {{type: native}}` runs"
+        )))
+    }
+
+    /// The hash that equal requests share: of this program's content, the inputs with their
+    /// defaults, and the LM settings after the overrides.
+    ///
+    /// Settings that the program leaves to the service's configuration are not in it: who has
+    /// such a configuration passes them among the overrides.
+    pub fn fingerprint(&self, inputs: &Fields, lm_overrides: &Fields) -> String {
+        fingerprint::of_request(self, inputs, lm_overrides)
+    }
+
+    /// The signatures of its file.
+    pub(crate) fn signatures(&self) -> &[Signature] {
+        match &self.runtime {
+            Runtime::Native(predictor) => std::slice::from_ref(&predictor.signature),
+            Runtime::Python(python) => &python.signatures,
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! The programs that can be asked for, from a folder and from those registered over HTTP.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+    time::SystemTime,
+};
+
+use crate::{
+    Error, LoadError, Program, file, fingerprint,
+    folder::{self, Stamp},
+    shelf::{Item, Shelf},
+    version,
+};
+
+/// Programs by id. Cheap to clone: all clones are one registry.
+///
+/// Reading files blocks: an async caller polls [`Registry::reload`] from a blocking task.
+#[derive(Clone, Debug)]
+pub struct Registry {
+    inner: Arc<Inner>,
+}
+
+/// What a reload changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reload {
+    /// Programs that are new, as `id@version`.
+    pub added: Vec<String>,
+    /// Programs whose content is another.
+    pub changed: Vec<String>,
+    /// Programs that are gone.
+    pub removed: Vec<String>,
+    /// Everything that cannot be loaded now, whether it changed or not.
+    pub problems: Vec<LoadError>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    folder: PathBuf,
+    /// What readers see: replaced whole, never changed.
+    shelf: RwLock<Arc<Shelf>>,
+    /// What is known of each text; its lock lets one reload run at a time.
+    texts: Mutex<Texts>,
+}
+
+#[derive(Debug, Default)]
+struct Texts {
+    files: BTreeMap<PathBuf, Text>,
+    kept: BTreeMap<String, Text>,
+    kept_texts: Vec<(String, String)>,
+    /// What is wrong with the folder itself.
+    folder_problems: Vec<LoadError>,
+}
+
+/// One text as it was read last.
+#[derive(Clone, Debug, Default)]
+struct Text {
+    /// Absent when the next reload has to read the text, whatever its stamp.
+    stamp: Option<Stamp>,
+    digest: String,
+    /// The program; with a problem beside it, the last one that could be read.
+    program: Option<Arc<Program>>,
+    problem: Option<LoadError>,
+}
+
+impl Registry {
+    /// Reads a folder of programs. It never fails: what cannot be read is in [`problems`].
+    ///
+    /// [`problems`]: Self::problems
+    pub fn load(folder: &Path) -> Self {
+        let inner = Inner {
+            folder: folder.to_owned(),
+            shelf: RwLock::default(),
+            texts: Mutex::default(),
+        };
+        let registry = Self { inner: Arc::new(inner) };
+        registry.reload();
+        registry
+    }
+
+    /// The program of a text, YAML or JSON. `origin` names the text in errors, and is the id of a
+    /// program that has neither `id` nor `name`.
+    pub fn parse(text: &str, origin: &str) -> Result<Program, LoadError> {
+        file::parse(text, origin)
+    }
+
+    /// The program of an id: `name`, whose newest version it is, or `name@version`. A program
+    /// that was registered over HTTP is meant before any of a file.
+    pub fn get(&self, id: &str) -> Result<Arc<Program>, Error> {
+        self.shelf().get(id).ok_or_else(|| Error::NotFound(id.to_owned()))
+    }
+
+    /// All programs and versions, by id, the one that the bare id means first.
+    pub fn list(&self) -> Vec<Arc<Program>> {
+        self.shelf().list().cloned().collect()
+    }
+
+    /// What could not be loaded, and why.
+    pub fn problems(&self) -> Vec<LoadError> {
+        self.shelf().problems.clone()
+    }
+
+    /// Reads the folder again. A file that did not change is not parsed again; one that went bad
+    /// is a problem, and its program stays as it was.
+    pub fn reload(&self) -> Reload {
+        self.reload_at(SystemTime::now())
+    }
+
+    /// Replaces the programs that were registered over HTTP, as ids and texts.
+    pub fn keep(&self, kept: &[(String, String)]) -> Reload {
+        let mut texts = self.texts();
+        texts.read_kept(kept.to_vec());
+        self.show(&texts)
+    }
+
+    /// Forgets every parsed program, reads all again, and says how many were forgotten.
+    pub fn clear(&self) -> usize {
+        let mut texts = self.texts();
+        let old = std::mem::take(&mut *texts);
+        let all = old.files.values().chain(old.kept.values());
+        let forgotten = all.filter(|it| it.program.is_some()).count();
+        texts.read_kept(old.kept_texts);
+        texts.read_files(&self.inner.folder, SystemTime::now());
+        // Readers see nothing missing in between: the shelf is replaced once, at the end.
+        self.show(&texts);
+        forgotten
+    }
+
+    fn reload_at(&self, now: SystemTime) -> Reload {
+        let mut texts = self.texts();
+        texts.read_files(&self.inner.folder, now);
+        self.show(&texts)
+    }
+
+    /// Shows readers what is known now.
+    fn show(&self, texts: &Texts) -> Reload {
+        let all = texts.files.values().chain(texts.kept.values());
+        let mut problems = texts.folder_problems.clone();
+        problems.extend(all.filter_map(|it| it.problem.clone()));
+        let kept = texts.kept.iter().filter_map(|(id, text)| text.item(id.clone(), true));
+        let files = texts.files.iter();
+        let files = files.filter_map(|(path, text)| text.item(folder::origin(path), false));
+        let new = Arc::new(Shelf::new(kept.chain(files), problems));
+        let mut shelf = self.inner.shelf.write().unwrap_or_else(PoisonError::into_inner);
+        let old = std::mem::replace(&mut *shelf, Arc::clone(&new));
+        Reload::between(&old, &new)
+    }
+
+    fn shelf(&self) -> Arc<Shelf> {
+        Arc::clone(&self.inner.shelf.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn texts(&self) -> MutexGuard<'_, Texts> {
+        self.inner.texts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Reload {
+    /// Whether the programs that can be asked for are others than before.
+    pub fn is_change(&self) -> bool {
+        !(self.added.is_empty() && self.changed.is_empty() && self.removed.is_empty())
+    }
+
+    fn between(old: &Shelf, new: &Shelf) -> Self {
+        let digests = |shelf: &Shelf| -> BTreeMap<String, String> {
+            shelf.list().map(|it| (it.pinned(), it.digest.clone())).collect()
+        };
+        let (old, now) = (digests(old), digests(new));
+        let mut reload = Self { problems: new.problems.clone(), ..Self::default() };
+        for (id, digest) in &now {
+            match old.get(id) {
+                None => reload.added.push(id.clone()),
+                Some(before) if before != digest => reload.changed.push(id.clone()),
+                Some(_) => {}
+            }
+        }
+        reload.removed = old.into_keys().filter(|id| !now.contains_key(id)).collect();
+        reload
+    }
+}
+
+impl Texts {
+    fn read_kept(&mut self, kept: Vec<(String, String)>) {
+        let mut old = std::mem::take(&mut self.kept);
+        for (id, text) in &kept {
+            let known = old.remove(id).unwrap_or_default();
+            let text = known.read_again(text, |text| parse_kept(text, id));
+            self.kept.insert(id.clone(), text);
+        }
+        self.kept_texts = kept;
+    }
+
+    fn read_files(&mut self, folder: &Path, now: SystemTime) {
+        let listing = match folder::list(folder) {
+            Ok(listing) => listing,
+            // The folder may be away for a moment: what was loaded stays.
+            Err(problem) => return self.folder_problems = vec![problem],
+        };
+        let mut old = std::mem::take(&mut self.files);
+        for (path, stamp) in listing.files {
+            let known = old.remove(&path).unwrap_or_default();
+            let text = if known.stamp == Some(stamp) { known } else { load(&path, known) };
+            let stamp = stamp.is_settled(now).then_some(stamp);
+            self.files.insert(path, Text { stamp, ..text });
+        }
+        self.folder_problems = listing.problems;
+    }
+}
+
+impl Text {
+    /// This text's successor: parsed only if it is another text.
+    fn read_again(
+        self,
+        text: &str,
+        parse: impl FnOnce(&str) -> Result<Program, LoadError>,
+    ) -> Self {
+        let digest = fingerprint::of_text(text);
+        if digest == self.digest {
+            return self;
+        }
+        match parse(text) {
+            Ok(program) => {
+                Self { digest, program: Some(Arc::new(program)), stamp: None, problem: None }
+            }
+            Err(problem) => Self { digest, ..self.broken(problem) },
+        }
+    }
+
+    /// This text with a problem; its program stays in use.
+    fn broken(self, mut problem: LoadError) -> Self {
+        if let Some(program) = &self.program {
+            let pinned = program.pinned();
+            problem.fix = format!("{} ({pinned} as it was before stays in use)", problem.fix);
+        }
+        Self { problem: Some(problem), ..self }
+    }
+
+    fn item(&self, origin: String, kept: bool) -> Option<Item> {
+        Some(Item { origin, program: Arc::clone(self.program.as_ref()?), kept })
+    }
+}
+
+fn load(path: &Path, known: Text) -> Text {
+    let origin = folder::origin(path);
+    match folder::read(path) {
+        Ok(text) => known.read_again(&text, |text| file::parse(text, &origin)),
+        // Without its digest, so that the text is parsed when it can be read again.
+        Err(problem) => Text { digest: String::new(), ..known.broken(problem) },
+    }
+}
+
+/// The program of a text that was registered as `id`, which has to be the text's own.
+fn parse_kept(text: &str, id: &str) -> Result<Program, LoadError> {
+    let (name, pinned) = version::split(id);
+    let program = file::parse(text, name)?;
+    if program.id != name || pinned.is_some_and(|it| it != program.version) {
+        let problem = format!("is registered as {id}, but says that it is {}", program.pinned());
+        return Err(LoadError::whole(id, problem, "register it under its own id"));
+    }
+    Ok(program)
+}
