@@ -1,0 +1,84 @@
+//! Around every request: its id, its log line, its numbers, and a net under panics.
+
+use std::{panic::AssertUnwindSafe, time::Instant};
+
+use axum::{
+    extract::{MatchedPath, Request, State},
+    http::{HeaderMap, HeaderName, HeaderValue, Method},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use futures::FutureExt;
+use tracing::{Instrument, debug, info_span};
+use uuid::Uuid;
+
+use crate::{App, error::Error, problem};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const REQUEST_ID_CHARS_MAX: usize = 128;
+
+/// The outermost layer.
+pub(crate) async fn observe(State(app): State<App>, request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let id = request_id(request.headers());
+    let method = known(request.method());
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let span = info_span!("request", id = id.as_str());
+    let answer = AssertUnwindSafe(next.run(request)).catch_unwind().instrument(span.clone());
+    let mut response = answer.await.unwrap_or_else(|_| {
+        let _entered = span.enter();
+        Error::Panic.into_response()
+    });
+    problem::write(&mut response, &id);
+    if let Ok(value) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert(REQUEST_ID, value);
+    }
+    let route = route.as_ref().map_or("unmatched", MatchedPath::as_str);
+    let (status, took) = (response.status().as_u16(), started.elapsed());
+    app.numbers.count(method, route, status, took);
+    debug!(parent: &span, method, route, status, ?took, "answered");
+    response
+}
+
+/// The client's id if it can stand in a log line, or a fresh one.
+fn request_id(headers: &HeaderMap) -> String {
+    let given = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok());
+    let plain = |it: char| it.is_ascii_alphanumeric() || matches!(it, '-' | '_' | '.');
+    match given {
+        Some(id) if (1..=REQUEST_ID_CHARS_MAX).contains(&id.len()) && id.chars().all(plain) => {
+            id.to_owned()
+        }
+        _ => Uuid::now_v7().simple().to_string(),
+    }
+}
+
+/// The method's name; one for all that are not HTTP's own, so that labels stay few.
+fn known(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::DELETE => "DELETE",
+        Method::HEAD => "HEAD",
+        Method::OPTIONS => "OPTIONS",
+        Method::PATCH => "PATCH",
+        _ => "other",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_that_could_forge_log_lines_are_replaced() {
+        for bad in ["", "a b", "a\"b", "ä", &"x".repeat(129)] {
+            let mut headers = HeaderMap::new();
+            headers.insert(REQUEST_ID, HeaderValue::from_bytes(bad.as_bytes()).unwrap());
+            assert_ne!(request_id(&headers), bad);
+        }
+        let mut headers = HeaderMap::new();
+        headers.insert(REQUEST_ID, HeaderValue::from_static("req-1.A_b"));
+        assert_eq!(request_id(&headers), "req-1.A_b");
+    }
+}
