@@ -1,1 +1,18 @@
-//! workers
+//! Takes executions from the queue, runs their programs, and records what came of it.
+//!
+//! [`Worker::run`] is the loop: wait for free slots, claim as many executions, run each in a task
+//! of its own. Beside it the heartbeat shows that the worker lives and brings its orders, and the
+//! upkeep takes its share of the fleet's housekeeping. `run` takes one execution from its lease to
+//! its result; `outcome` alone decides whether it is tried again; [`Gateway`] asks the models.
+//!
+//! This crate knows no HTTP server, no file formats, and no environment variables.
+
+mod config;
+mod gateway;
+mod metrics;
+mod worker;
+
+pub use config::Config;
+pub use gateway::{Call, Gateway, GatewayConfig, Keys, SetupError};
+pub use metrics::{Counter, Metrics};
+pub use worker::Worker;

@@ -1,0 +1,131 @@
+//! One HTTP request to a model's endpoint, bounded in time and size.
+
+use std::{error::Error, time::Duration};
+
+use chrono::Utc;
+use dspy::{LmError, LmReply};
+use reqwest::{
+    Client, NoProxy, Proxy, Response,
+    header::{CONTENT_TYPE, HeaderValue},
+    redirect,
+};
+use tracing::warn;
+
+use super::{GatewayConfig, SetupError, provider::Route, reply};
+
+/// The longest error page read: enough to quote.
+const ERROR_BYTES_MAX: usize = 64 * 1024;
+
+/// What a request came to, if not to a reply.
+pub(super) struct Refusal {
+    /// What went wrong.
+    pub(super) error: LmError,
+    /// How long the endpoint asks to wait.
+    pub(super) wait: Option<Duration>,
+}
+
+impl From<LmError> for Refusal {
+    fn from(error: LmError) -> Self {
+        Self { error, wait: None }
+    }
+}
+
+/// A client with its own pool of connections.
+pub(super) fn make(config: &GatewayConfig) -> Result<Client, SetupError> {
+    // Fails only if the process has chosen one already, which is as good.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let failed = |error: reqwest::Error| SetupError::Client(chain(&error));
+    let mut builder = Client::builder()
+        .user_agent(concat!("dspyx/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(config.connect_timeout)
+        .read_timeout(config.read_timeout)
+        // A redirected POST would lose its body or carry the key elsewhere.
+        .redirect(redirect::Policy::none())
+        .no_proxy();
+    if let Some(address) = &config.proxy {
+        let loopback = NoProxy::from_string("localhost,127.0.0.0/8,::1");
+        let proxy = Proxy::all(address).map_err(|_| SetupError::Address(address.clone()))?;
+        builder = builder.proxy(proxy.no_proxy(loopback));
+    }
+    builder.build().map_err(failed)
+}
+
+/// Sends a request and reads the answer.
+pub(super) async fn send(
+    client: &Client,
+    route: &Route<'_>,
+    body: Vec<u8>,
+    name: &str,
+    limits: (Duration, usize),
+) -> Result<LmReply, Refusal> {
+    let (timeout, bytes_max) = limits;
+    let mut request = client
+        .post(&route.url)
+        .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
+        .timeout(timeout)
+        .body(body);
+    if let Some((header, key)) = &route.key {
+        let text = "the key of the model's endpoint holds characters that no key can have";
+        let mut key =
+            HeaderValue::from_str(key).map_err(|_| LmError::Configuration(text.to_owned()))?;
+        key.set_sensitive(true);
+        request = request.header(*header, key);
+    }
+    let response = request.send().await.map_err(|error| failed(&error))?;
+    let (status, headers) = (response.status(), response.headers().clone());
+    if status.is_success() {
+        let body = read(response, bytes_max).await?;
+        let too_long = || format!("the model's answer is longer than {bytes_max} bytes");
+        let body = body.ok_or_else(|| LmError::InvalidResponse(too_long()))?;
+        return Ok(reply::read(&body, name)?);
+    }
+    // An error page that cannot be read is an error all the same.
+    let body = read(response, ERROR_BYTES_MAX).await.ok().flatten().unwrap_or_default();
+    let wait = reply::retry_after(&headers, Utc::now());
+    let error = reply::error_of(status, wait, &redacted(&body, route));
+    Err(Refusal { error, wait })
+}
+
+/// The body, or none if it is too long.
+async fn read(mut response: Response, bytes_max: usize) -> Result<Option<Vec<u8>>, LmError> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| failed(&error))? {
+        if body.len() + chunk.len() > bytes_max {
+            return Ok(None);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Some(body))
+}
+
+/// An error page without the key: some endpoints quote it.
+fn redacted(body: &[u8], route: &Route<'_>) -> String {
+    let text = String::from_utf8_lossy(body);
+    match &route.key {
+        Some((_, key)) => text.replace(key.strip_prefix("Bearer ").unwrap_or(key), "[key]"),
+        None => text.into_owned(),
+    }
+}
+
+fn failed(error: &reqwest::Error) -> LmError {
+    let host = error.url().and_then(|url| url.host_str()).unwrap_or("the model's endpoint");
+    if error.is_builder() {
+        return LmError::Configuration(format!("cannot ask {host}: {}", chain(error)));
+    }
+    if error.is_timeout() {
+        let what = if error.is_connect() { "no connection to" } else { "no answer from" };
+        return LmError::Timeout(format!("{what} {host} in time"));
+    }
+    let what = if error.is_connect() { "cannot connect to" } else { "lost the connection to" };
+    warn!(host, "{what} {host}");
+    LmError::Transport(format!("{what} {host}: {}", chain(error)))
+}
+
+/// The innermost reason, which is the one that says something.
+fn chain(error: &reqwest::Error) -> String {
+    let mut reason: &dyn Error = error;
+    while let Some(source) = reason.source() {
+        reason = source;
+    }
+    reason.to_string()
+}

@@ -1,0 +1,73 @@
+//! The one client of language models: every call of every program goes through it.
+//!
+//! `dummy/…` models answer here, all others over HTTP in the OpenAI protocol. A request that fails
+//! for a passing reason is sent again within the call, as long as the execution's deadline allows;
+//! what an endpoint asked one call to wait, all calls of the worker wait.
+
+mod call;
+mod client;
+mod config;
+mod provider;
+mod reply;
+mod request;
+mod throttle;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use dspy::{Capabilities, DummyLm, Lm, LmError, LmReply, LmRequest};
+use programs::LmConfig;
+use tokio::time::Instant;
+
+pub use call::Call;
+pub use config::{GatewayConfig, Keys, SetupError};
+
+use crate::Metrics;
+
+/// Asks models.
+pub struct Gateway {
+    config: GatewayConfig,
+    client: reqwest::Client,
+    throttle: throttle::Throttle,
+    pub(crate) metrics: Arc<Metrics>,
+}
+
+impl Gateway {
+    /// A client with its own pool of connections.
+    pub fn new(config: GatewayConfig) -> Result<Self, SetupError> {
+        if let Some(base) = config.api_base.as_ref().filter(|it| !provider::is_address(it)) {
+            return Err(SetupError::Address(base.clone()));
+        }
+        let client = client::make(&config)?;
+        Ok(Self {
+            config,
+            client,
+            throttle: throttle::Throttle::default(),
+            metrics: Arc::default(),
+        })
+    }
+
+    /// What it and its worker did so far.
+    pub fn metrics(&self) -> Arc<Metrics> {
+        Arc::clone(&self.metrics)
+    }
+
+    /// The gateway for one execution, whose calls go where its program says.
+    pub fn call<'a>(&'a self, lm: &'a LmConfig, deadline: Option<Instant>) -> Call<'a> {
+        Call::new(self, lm, deadline)
+    }
+}
+
+#[async_trait]
+impl Lm for Gateway {
+    async fn complete(&self, request: &LmRequest) -> Result<LmReply, LmError> {
+        self.call(&LmConfig::default(), None).complete(request).await
+    }
+
+    fn capabilities(&self, model: &str) -> Capabilities {
+        match model.split_once('/') {
+            Some((provider::DUMMY, _)) => DummyLm.capabilities(model),
+            Some(_) | None => provider::capabilities(model),
+        }
+    }
+}

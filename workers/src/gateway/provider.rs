@@ -1,0 +1,266 @@
+//! The providers that speak the OpenAI protocol: where they are, and how they differ.
+
+use dspy::{Capabilities, LmError};
+
+use super::GatewayConfig;
+
+/// What is known of a provider.
+pub(super) struct Provider {
+    /// What its models' names begin with, before the slash.
+    prefix: &'static str,
+    /// Where it is; empty if everybody has their own.
+    base: &'static str,
+    /// The variable that holds its key; empty if it needs none.
+    key: &'static str,
+    /// How its requests name the longest reply.
+    pub(super) tokens: &'static str,
+}
+
+const MODERN: &str = "max_completion_tokens";
+const CLASSIC: &str = "max_tokens";
+
+#[rustfmt::skip]
+const PROVIDERS: [Provider; 17] = [
+    provider("openai", "https://api.openai.com/v1", "OPENAI_API_KEY", MODERN),
+    provider("azure", "", "AZURE_API_KEY", MODERN),
+    provider("anthropic", "https://api.anthropic.com/v1", "ANTHROPIC_API_KEY", CLASSIC),
+    provider("gemini", "https://generativelanguage.googleapis.com/v1beta/openai", "GEMINI_API_KEY",
+        CLASSIC),
+    provider("groq", "https://api.groq.com/openai/v1", "GROQ_API_KEY", CLASSIC),
+    provider("openrouter", "https://openrouter.ai/api/v1", "OPENROUTER_API_KEY", CLASSIC),
+    provider("deepseek", "https://api.deepseek.com/v1", "DEEPSEEK_API_KEY", CLASSIC),
+    provider("xai", "https://api.x.ai/v1", "XAI_API_KEY", CLASSIC),
+    provider("moonshot", "https://api.moonshot.ai/v1", "MOONSHOT_API_KEY", CLASSIC),
+    provider("mistral", "https://api.mistral.ai/v1", "MISTRAL_API_KEY", CLASSIC),
+    provider("together_ai", "https://api.together.xyz/v1", "TOGETHERAI_API_KEY", CLASSIC),
+    provider("fireworks_ai", "https://api.fireworks.ai/inference/v1", "FIREWORKS_AI_API_KEY",
+        CLASSIC),
+    provider("ollama", "http://localhost:11434/v1", "", CLASSIC),
+    provider("ollama_chat", "http://localhost:11434/v1", "", CLASSIC),
+    provider("lm_studio", "http://localhost:1234/v1", "", CLASSIC),
+    provider("hosted_vllm", "", "", CLASSIC),
+    provider("vllm", "", "", CLASSIC),
+];
+
+/// The prefix of the offline model.
+pub(super) const DUMMY: &str = "dummy";
+
+/// The variable that holds the key of any endpoint that has no other.
+const ANY_KEY: &str = "LM_API_KEY";
+
+const fn provider(
+    prefix: &'static str,
+    base: &'static str,
+    key: &'static str,
+    tokens: &'static str,
+) -> Provider {
+    Provider { prefix, base, key, tokens }
+}
+
+/// Where a program wants its models to be asked.
+#[derive(Clone, Copy, Default, Debug)]
+pub(super) struct Endpoint<'a> {
+    /// The base URL; the provider's own if none.
+    pub(super) api_base: Option<&'a str>,
+    /// The variable that holds the key; the provider's own if none.
+    pub(super) api_key_env: Option<&'a str>,
+}
+
+/// Where one request goes.
+pub(super) struct Route<'a> {
+    /// Who answers there.
+    pub(super) provider: &'static Provider,
+    /// The model as the endpoint calls it.
+    pub(super) model: &'a str,
+    /// The address.
+    pub(super) url: String,
+    /// The header that proves who asks, and its value.
+    pub(super) key: Option<(&'static str, String)>,
+}
+
+/// The provider of a model, and the model as that provider calls it.
+fn split(model: &str) -> Result<(&'static Provider, &str), LmError> {
+    let Some((prefix, rest)) = model.split_once('/') else { return Ok((&PROVIDERS[0], model)) };
+    match PROVIDERS.iter().find(|it| it.prefix == prefix) {
+        Some(provider) if !rest.is_empty() => Ok((provider, rest)),
+        Some(_) => {
+            Err(LmError::Configuration(format!("`{model}` names no model after `{prefix}/`")))
+        }
+        None => {
+            let known: Vec<_> = PROVIDERS.iter().map(|it| it.prefix).collect();
+            Err(LmError::Configuration(format!(
+                "`{prefix}/` is no provider that is known ({DUMMY}, {}); \
+                 for any other endpoint write `openai/{model}` and set api_base",
+                known.join(", ")
+            )))
+        }
+    }
+}
+
+/// Where to ask a model.
+pub(super) fn route<'a>(
+    model: &'a str,
+    endpoint: Endpoint<'_>,
+    config: &GatewayConfig,
+) -> Result<Route<'a>, LmError> {
+    let (provider, model) = split(model)?;
+    let shared = (provider.prefix == "openai" || provider.base.is_empty())
+        .then_some(config.api_base.as_deref())
+        .flatten();
+    let given = endpoint.api_base.or(shared);
+    let base = given.unwrap_or(provider.base);
+    if base.is_empty() {
+        let prefix = provider.prefix;
+        return Err(LmError::Configuration(format!(
+            "`{prefix}/` models have no address of their own: set lm.api_base or LM_API_BASE"
+        )));
+    }
+    if !is_address(base) {
+        return Err(LmError::Configuration(format!(
+            "lm.api_base: `{base}` is not an http address"
+        )));
+    }
+    let key = key(provider, endpoint, given.is_some(), config)?;
+    let url = format!("{}/chat/completions", base.trim_end_matches('/'));
+    Ok(Route { provider, model, url, key })
+}
+
+/// Whether requests can be sent there.
+pub(super) fn is_address(base: &str) -> bool {
+    let http = base.starts_with("http://") || base.starts_with("https://");
+    http && reqwest::Url::parse(base).is_ok_and(|url| url.has_host())
+}
+
+/// The key of an endpoint. One with its own address may need none.
+fn key(
+    provider: &Provider,
+    endpoint: Endpoint<'_>,
+    own_address: bool,
+    config: &GatewayConfig,
+) -> Result<Option<(&'static str, String)>, LmError> {
+    let header = |key| match provider.prefix {
+        "azure" => ("api-key", key),
+        _ => ("authorization", format!("Bearer {key}")),
+    };
+    if let Some(name) = endpoint.api_key_env {
+        let missing = || LmError::Configuration(format!("lm.api_key_env: {name} is not set"));
+        return Ok(Some(header(config.keys.get(name).ok_or_else(missing)?)));
+    }
+    let name = provider.key;
+    let own = || (!name.is_empty()).then(|| config.keys.get(name)).flatten();
+    let any = || config.keys.get(ANY_KEY);
+    let found = if own_address { any().or_else(own) } else { own().or_else(any) };
+    match found {
+        Some(key) => Ok(Some(header(key))),
+        None if own_address || name.is_empty() => Ok(None),
+        None => Err(LmError::Configuration(format!(
+            "`{}/` models need a key: set {name}",
+            provider.prefix
+        ))),
+    }
+}
+
+/// What models are known to support. Only OpenAI's own are: others are sent no `response_format`,
+/// as DSPy sends none to models that its list does not hold.
+pub(super) fn capabilities(model: &str) -> Capabilities {
+    const SCHEMAS: [&str; 6] = ["gpt-4o", "gpt-4.1", "gpt-5", "o1", "o3", "o4-mini"];
+    const OBJECTS: [&str; 4] = ["gpt-3.5-turbo", "gpt-4-turbo", "gpt-4-1106", "gpt-4-0125"];
+    const BEFORE_SCHEMAS: &str = "gpt-4o-2024-05-13";
+    let name = model.strip_prefix("openai/").unwrap_or(model);
+    let is = |known: &[&str]| known.iter().any(|it| name.starts_with(it));
+    let response_schema = is(&SCHEMAS) && name != BEFORE_SCHEMAS;
+    Capabilities {
+        response_format: response_schema || is(&SCHEMAS) || is(&OBJECTS),
+        response_schema,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Keys;
+
+    fn config(keys: &'static [&'static str]) -> GatewayConfig {
+        let lookup = |name: &str| keys.contains(&name).then(|| format!("the {name}"));
+        GatewayConfig { keys: Keys::new(lookup), ..GatewayConfig::default() }
+    }
+
+    fn routed(model: &str, endpoint: Endpoint<'_>, config: &GatewayConfig) -> String {
+        match route(model, endpoint, config) {
+            Ok(it) => {
+                let (header, key) = it.key.unwrap_or(("none", String::new()));
+                format!("{} {} {} {header} {key}", it.model, it.url, it.provider.tokens)
+            }
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn models_go_where_their_prefix_says() {
+        let config = config(&["OPENAI_API_KEY", "GROQ_API_KEY"]);
+        let cases = [
+            (
+                "openai/gpt-4o-mini",
+                "gpt-4o-mini https://api.openai.com/v1/chat/completions \
+              max_completion_tokens authorization Bearer the OPENAI_API_KEY",
+            ),
+            (
+                "gpt-4o-mini",
+                "gpt-4o-mini https://api.openai.com/v1/chat/completions \
+              max_completion_tokens authorization Bearer the OPENAI_API_KEY",
+            ),
+            (
+                "groq/meta/llama",
+                "meta/llama https://api.groq.com/openai/v1/chat/completions \
+              max_tokens authorization Bearer the GROQ_API_KEY",
+            ),
+            (
+                "ollama_chat/llama3",
+                "llama3 http://localhost:11434/v1/chat/completions \
+              max_tokens none ",
+            ),
+            ("xai/grok", "`xai/` models need a key: set XAI_API_KEY"),
+            (
+                "hosted_vllm/x",
+                "`hosted_vllm/` models have no address of their own: \
+              set lm.api_base or LM_API_BASE",
+            ),
+            ("openai/", "`openai/` names no model after `openai/`"),
+        ];
+        for (model, expected) in cases {
+            assert_eq!(routed(model, Endpoint::default(), &config), expected);
+        }
+    }
+
+    #[test]
+    fn a_key_goes_with_its_address() {
+        let config = config(&["OPENAI_API_KEY", "LM_API_KEY", "MINE"]);
+        let api_base = Some("http://127.0.0.1:9/v1/");
+        let at = |api_key_env| Endpoint { api_base, api_key_env };
+
+        let url = "m http://127.0.0.1:9/v1/chat/completions";
+        let (any, mine) = (routed("openai/m", at(None), &config), at(Some("MINE")));
+
+        assert_eq!(any, format!("{url} {MODERN} authorization Bearer the LM_API_KEY"));
+        assert_eq!(
+            routed("hosted_vllm/m", mine, &config),
+            format!("{url} {CLASSIC} authorization Bearer the MINE")
+        );
+        let gone = routed("openai/m", at(Some("GONE")), &config);
+        assert_eq!(gone, "lm.api_key_env: GONE is not set");
+    }
+
+    #[test]
+    fn addresses_that_are_none_are_refused() {
+        for base in ["ftp://x", "http://", "localhost:1", "file:///etc/passwd"] {
+            assert!(!is_address(base), "{base}");
+        }
+    }
+
+    #[test]
+    fn unknown_models_are_sent_no_response_format() {
+        assert_eq!(capabilities("openai/stub"), Capabilities::default());
+        assert!(capabilities("openai/gpt-4o-mini").response_schema);
+        assert!(!capabilities("openai/gpt-3.5-turbo").response_schema);
+    }
+}

@@ -1,0 +1,259 @@
+//! What an endpoint answered, read as a reply or as one of the errors that callers tell apart.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use dspy::{LmError, LmReply, Usage};
+use reqwest::{StatusCode, header::HeaderMap};
+use serde::Deserialize;
+use serde_json::Value;
+
+/// The longest part of an answer that an error quotes.
+const QUOTE_CHARS_MAX: usize = 500;
+
+#[derive(Deserialize)]
+struct Completion {
+    #[serde(default)]
+    choices: Vec<Choice>,
+    #[serde(default)]
+    usage: Option<Tokens>,
+    #[serde(default)]
+    error: Option<Value>,
+}
+
+#[derive(Deserialize)]
+struct Choice {
+    message: Option<Message>,
+    finish_reason: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Message {
+    content: Option<Value>,
+    reasoning_content: Option<String>,
+    reasoning: Option<String>,
+}
+
+/// Some servers say null for what they did not count.
+#[derive(Deserialize, Default)]
+struct Tokens {
+    prompt_tokens: Option<u64>,
+    completion_tokens: Option<u64>,
+    total_tokens: Option<u64>,
+}
+
+/// Reads the body of a successful answer.
+pub(super) fn read(body: &[u8], model: &str) -> Result<LmReply, LmError> {
+    let completion: Completion = serde_json::from_slice(body).map_err(|error| {
+        let quote = quote(&String::from_utf8_lossy(body));
+        LmError::InvalidResponse(format!(
+            "the model's answer is not a completion ({error}): {quote}"
+        ))
+    })?;
+    if let Some(error) = completion.error.filter(|it| !it.is_null()) {
+        return Err(inner_error(&error));
+    }
+    let mut choices = completion.choices.into_iter();
+    let (Some(choice), None) = (choices.next(), choices.next()) else {
+        let text = "the model's answer must have exactly one choice";
+        return Err(LmError::InvalidResponse(text.to_owned()));
+    };
+    let Some(message) = choice.message else {
+        return Err(LmError::InvalidResponse("the model's answer has no message".to_owned()));
+    };
+    let usage = completion.usage.unwrap_or_default();
+    let (prompt_tokens, completion_tokens) =
+        (usage.prompt_tokens.unwrap_or(0), usage.completion_tokens.unwrap_or(0));
+    let total_tokens =
+        usage.total_tokens.unwrap_or(prompt_tokens.saturating_add(completion_tokens));
+    Ok(LmReply {
+        text: text(message.content)?,
+        reasoning: message.reasoning_content.or(message.reasoning),
+        finish_reason: choice.finish_reason,
+        usage: Usage { prompt_tokens, completion_tokens, total_tokens },
+        model: model.to_owned(),
+    })
+}
+
+/// The text of a message: a string, or parts of which some are text.
+fn text(content: Option<Value>) -> Result<Option<String>, LmError> {
+    match content {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(Value::Array(parts)) => {
+            Ok(Some(parts.iter().filter_map(|part| part["text"].as_str()).collect()))
+        }
+        Some(Value::Bool(_) | Value::Number(_) | Value::Object(_)) => {
+            Err(LmError::InvalidResponse("the content of the model's answer is no text".to_owned()))
+        }
+    }
+}
+
+/// An error inside an answer that claims success, as some gateways give.
+fn inner_error(error: &Value) -> LmError {
+    let status = error["code"].as_u64().and_then(|it| u16::try_from(it).ok());
+    let status = status.and_then(|it| StatusCode::from_u16(it).ok());
+    let status = status.filter(|it| !it.is_success()).unwrap_or(StatusCode::BAD_GATEWAY);
+    error_of(status, None, &serde_json::json!({"error": error}).to_string())
+}
+
+/// Reads an answer that is not successful.
+pub(super) fn error_of(status: StatusCode, wait: Option<Duration>, body: &str) -> LmError {
+    let value: Value = serde_json::from_str(body).unwrap_or(Value::Null);
+    let code = [&value["error"]["code"], &value["error"]["type"]]
+        .map(|it| it.as_str().unwrap_or_default().to_owned())
+        .join(" ");
+    let said = [&value["error"]["message"], &value["message"], &value["detail"], &value["error"]]
+        .into_iter()
+        .find_map(Value::as_str)
+        .unwrap_or(body);
+    let message = format!("the model's endpoint answered {}: {}", status.as_u16(), quote(said));
+    let too_long =
+        || code.contains("context_length_exceeded") || said.contains("maximum context length");
+    match status.as_u16() {
+        402 => LmError::Billing(message),
+        429 if code.contains("insufficient_quota") => LmError::Billing(message),
+        429 => LmError::RateLimited { message, retry_after: wait },
+        408 => LmError::Timeout(message),
+        401 | 403 => LmError::Auth(message),
+        404 => LmError::Unsupported(message),
+        400 | 413 | 422 if too_long() => LmError::ContextWindowExceeded(message),
+        400..=499 => LmError::BadRequest(message),
+        status @ 500.. => LmError::Server { message, status: Some(status) },
+        _ => LmError::InvalidResponse(message),
+    }
+}
+
+/// How long the endpoint asks to wait: seconds, milliseconds, or until a date.
+pub(super) fn retry_after(headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> {
+    let text = |name| headers.get(name)?.to_str().ok().map(str::trim);
+    let millis = text("retry-after-ms").and_then(|it| it.parse::<f64>().ok()).map(|it| it / 1000.0);
+    let said = text("retry-after");
+    let seconds = millis.or_else(|| said?.parse().ok());
+    if let Some(seconds) = seconds {
+        return Duration::try_from_secs_f64(seconds).ok();
+    }
+    let date = DateTime::parse_from_rfc2822(said?).ok()?;
+    Some((date.to_utc() - now).to_std().unwrap_or_default())
+}
+
+fn quote(text: &str) -> String {
+    let text = text.trim();
+    match text.char_indices().nth(QUOTE_CHARS_MAX) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None if text.is_empty() => "(nothing)".to_owned(),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read_text(body: &str) -> Result<LmReply, LmError> {
+        read(body.as_bytes(), "openai/m")
+    }
+
+    #[test]
+    fn text_reasoning_and_usage_are_read() {
+        let reply = read_text(
+            r#"{"choices":[{"message":{"content":"hi","reasoning_content":"hm"},
+                "finish_reason":"stop"}],"usage":{"prompt_tokens":3,"completion_tokens":4}}"#,
+        )
+        .unwrap();
+
+        assert_eq!((reply.text.as_deref(), reply.reasoning.as_deref()), (Some("hi"), Some("hm")));
+        assert_eq!(reply.usage.total_tokens, 7);
+        assert_eq!((reply.finish_reason.as_deref(), &*reply.model), (Some("stop"), "openai/m"));
+    }
+
+    #[test]
+    fn null_content_is_no_text_and_parts_are_joined() {
+        let null = read_text(r#"{"choices":[{"message":{"content":null}}],"usage":null}"#).unwrap();
+        let parts = read_text(
+            r#"{"choices":[{"message":{"content":[{"type":"text","text":"a"},{"text":"b"}]}}]}"#,
+        );
+
+        assert_eq!((null.text, null.usage), (None, Usage::default()));
+        assert_eq!(parts.unwrap().text.as_deref(), Some("ab"));
+    }
+
+    #[test]
+    fn what_is_no_completion_is_invalid() {
+        let bodies = [
+            "",
+            "<html>",
+            "[]",
+            "{}",
+            r#"{"choices":[]}"#,
+            r#"{"choices":[{}]}"#,
+            r#"{"choices":[{"message":{"content":5}}]}"#,
+            r#"{"choices":[{"message":{"content":"a"}},{"message":{"content":"b"}}]}"#,
+        ];
+        for body in bodies {
+            let error = read_text(body).unwrap_err();
+            assert!(matches!(error, LmError::InvalidResponse(_)), "{body}: {error:?}");
+        }
+    }
+
+    #[test]
+    fn an_error_within_a_success_is_an_error() {
+        let body = r#"{"error":{"code":429,"message":"slow down"}}"#;
+        assert_eq!(read_text(body).unwrap_err().code(), "rate_limit");
+        assert_eq!(read_text(r#"{"error":"broken"}"#).unwrap_err().code(), "server");
+    }
+
+    #[test]
+    fn statuses_are_told_apart_as_dspy_does() {
+        let quota = r#"{"error":{"message":"pay","code":"insufficient_quota"}}"#;
+        let long = r#"{"error":{"message":"x","code":"context_length_exceeded"}}"#;
+        let cases = [
+            (400, "{}", "invalid_request"),
+            (400, long, "context_window_exceeded"),
+            (401, "", "auth"),
+            (402, "", "billing"),
+            (403, "", "auth"),
+            (404, "", "unsupported_model"),
+            (408, "", "timeout"),
+            (413, "", "invalid_request"),
+            (422, "", "invalid_request"),
+            (429, "", "rate_limit"),
+            (429, quota, "billing"),
+            (500, "", "server"),
+            (529, "", "server"),
+            (302, "", "provider"),
+        ];
+        for (status, body, code) in cases {
+            let error = error_of(StatusCode::from_u16(status).unwrap(), None, body);
+            assert_eq!(error.code(), code, "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn errors_quote_the_endpoint_and_not_all_of_it() {
+        let said = error_of(StatusCode::BAD_REQUEST, None, r#"{"error":{"message":"no"}}"#);
+        assert_eq!(said.to_string(), "the model's endpoint answered 400: no");
+        let page = error_of(StatusCode::BAD_GATEWAY, None, &"é".repeat(10_000));
+        assert!(page.to_string().chars().count() < QUOTE_CHARS_MAX + 100);
+    }
+
+    #[test]
+    fn retry_after_is_seconds_milliseconds_or_a_date() {
+        let now = "2026-01-01T00:00:00Z".parse::<DateTime<Utc>>().unwrap();
+        let of = |name: &'static str, value: &'static str| {
+            let headers = HeaderMap::from_iter([(
+                reqwest::header::HeaderName::from_static(name),
+                reqwest::header::HeaderValue::from_static(value),
+            )]);
+            retry_after(&headers, now).map(|it| it.as_millis())
+        };
+        assert_eq!(of("retry-after", "7"), Some(7000));
+        assert_eq!(of("retry-after", " 1.5"), Some(1500));
+        assert_eq!(of("retry-after-ms", "20"), Some(20));
+        assert_eq!(of("retry-after", "Thu, 01 Jan 2026 00:00:09 GMT"), Some(9000));
+        assert_eq!(of("retry-after", "Wed, 31 Dec 2025 00:00:09 GMT"), Some(0));
+        assert_eq!(of("retry-after", "soon"), None);
+        assert_eq!(of("retry-after", "-3"), None);
+        assert_eq!(of("x", "3"), None);
+    }
+}
