@@ -12,6 +12,7 @@ mod demo;
 mod dummy;
 mod error;
 mod field;
+mod json_repair;
 mod lm;
 mod module;
 mod python;
@@ -28,7 +29,7 @@ pub use lm::{Capabilities, Lm, LmReply, LmRequest, LmSettings, Message, Role, Us
 pub use module::{ModuleKind, Prediction, Predictor};
 pub use signature::Signature;
 pub use trace::{Step, Trace};
-pub use types::{Type, TypeError};
+pub use types::{Definition, Definitions, EnumMember, Extra, Model, ModelField, Type, TypeError};
 
 /// Values by field name, in order.
 pub type Fields = serde_json::Map<String, serde_json::Value>;

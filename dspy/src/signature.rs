@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::{Field, Fields, InputError};
+use crate::{Definitions, Field, Fields, InputError};
 
 /// The fields and the task of one call.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -16,9 +16,26 @@ pub struct Signature {
     pub inputs: Vec<Field>,
     /// What is asked for.
     pub outputs: Vec<Field>,
+    /// The enums and models that the fields' types name.
+    #[serde(default)]
+    pub types: Definitions,
 }
 
 impl Signature {
+    /// A signature without types of its own; no instructions means DSPy's default ones.
+    pub fn new(
+        name: impl Into<String>,
+        instructions: impl Into<String>,
+        inputs: Vec<Field>,
+        outputs: Vec<Field>,
+    ) -> Self {
+        let (name, mut instructions) = (name.into(), instructions.into());
+        if instructions.trim().is_empty() {
+            instructions = Self::default_instructions(&inputs, &outputs);
+        }
+        Self { name, instructions, inputs, outputs, types: Definitions::default() }
+    }
+
     /// DSPy's instructions where none are written.
     pub fn default_instructions(inputs: &[Field], outputs: &[Field]) -> String {
         let names = |fields: &[Field]| {
@@ -33,9 +50,10 @@ impl Signature {
         for field in &self.inputs {
             match inputs.get(&field.name) {
                 Some(value) => {
-                    field.ty.check(value, &format!("/{}", field.name), &mut error.mistyped)
+                    let pointer = format!("/{}", field.name);
+                    field.ty.check(value, &pointer, &self.types, &mut error.mistyped);
                 }
-                None if field.default.is_some() => {}
+                None if field.default.is_some() || field.ty.allows_none() => {}
                 None => error.missing.push(field.name.clone()),
             }
         }
@@ -44,19 +62,26 @@ impl Signature {
 
     /// The JSON Schema of the inputs.
     pub fn input_schema(&self) -> Value {
-        schema(&self.inputs)
+        self.schema(&self.inputs)
     }
 
     /// The JSON Schema of the outputs.
     pub fn output_schema(&self) -> Value {
-        schema(&self.outputs)
+        self.schema(&self.outputs)
     }
-}
 
-fn schema(fields: &[Field]) -> Value {
-    let properties: Map<_, _> =
-        fields.iter().map(|it| (it.name.clone(), it.ty.json_schema())).collect();
-    let required: Vec<_> =
-        fields.iter().filter(|it| it.default.is_none()).map(|it| it.name.as_str()).collect();
-    json!({"type": "object", "properties": properties, "required": required})
+    fn schema(&self, fields: &[Field]) -> Value {
+        let mut names = Vec::new();
+        fields.iter().for_each(|it| it.ty.names(&mut names));
+        let properties: Map<_, _> =
+            fields.iter().map(|it| (it.name.clone(), it.described_schema())).collect();
+        let is_required = |it: &&Field| it.default.is_none() && !it.ty.allows_none();
+        let required: Vec<_> = fields.iter().filter(is_required).map(|it| &it.name).collect();
+        let mut schema = json!({"type": "object", "properties": properties, "required": required});
+        let definitions = self.types.schemas(names);
+        if !definitions.is_empty() {
+            schema["$defs"] = Value::Object(definitions);
+        }
+        schema
+    }
 }

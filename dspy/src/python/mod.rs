@@ -1,3 +1,10 @@
-//! Python's own ways, to the letter: how it prints, reads and splits.
+//! Python's own ways, to the letter: its values, how it prints, reads and splits them.
 
+pub(crate) mod json;
+pub(crate) mod json_read;
+pub(crate) mod literal;
+mod number;
+pub(crate) mod object;
 pub(crate) mod repr;
+mod string_literal;
+pub(crate) mod text;

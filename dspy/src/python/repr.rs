@@ -1,7 +1,143 @@
-//! `repr`.
+//! Python's `repr` and `str`.
+
+use super::object::{Dict, Object};
 
 /// `repr` of a list of strings.
-pub(crate) fn str_list(items: &[String]) -> String {
-    let items: Vec<_> = items.iter().map(|it| format!("'{it}'")).collect();
+pub(crate) fn str_list<S: AsRef<str>>(items: &[S]) -> String {
+    let items: Vec<_> = items.iter().map(|it| string(it.as_ref())).collect();
     format!("[{}]", items.join(", "))
+}
+
+/// `str(value)`.
+pub(crate) fn str(value: &Object) -> String {
+    match value {
+        Object::Str(text) => text.clone(),
+        other => repr(other),
+    }
+}
+
+/// `repr(value)`.
+pub(crate) fn repr(value: &Object) -> String {
+    match value {
+        Object::None => "None".to_owned(),
+        Object::Bool(true) => "True".to_owned(),
+        Object::Bool(false) => "False".to_owned(),
+        Object::Int(int) => int.to_string(),
+        Object::Float(value) => float(*value),
+        Object::Str(text) => string(text),
+        Object::Bytes(bytes) => self::bytes(bytes),
+        Object::List(items) => format!("[{}]", joined(items)),
+        Object::Tuple(items) if items.len() == 1 => format!("({},)", repr(&items[0])),
+        Object::Tuple(items) => format!("({})", joined(items)),
+        Object::Set(items) if items.is_empty() => "set()".to_owned(),
+        Object::Set(items) => format!("{{{}}}", joined(items)),
+        Object::Dict(dict) => format!("{{{}}}", entries(dict)),
+        Object::Complex(text) => text.clone(),
+        Object::Ellipsis => "Ellipsis".to_owned(),
+    }
+}
+
+fn joined(items: &[Object]) -> String {
+    items.iter().map(repr).collect::<Vec<_>>().join(", ")
+}
+
+fn entries(dict: &Dict) -> String {
+    let pairs = dict.iter().map(|(key, value)| format!("{}: {}", repr(key), repr(value)));
+    pairs.collect::<Vec<_>>().join(", ")
+}
+
+/// `repr` of a float: the shortest digits that read back, with an exponent from 1e16 and below 1e-4.
+pub(crate) fn float(value: f64) -> String {
+    if value.is_nan() {
+        return "nan".to_owned();
+    }
+    if value.is_infinite() {
+        return if value > 0.0 { "inf" } else { "-inf" }.to_owned();
+    }
+    let scientific = format!("{value:e}");
+    let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    if (-4..16).contains(&exponent) {
+        let plain = format!("{value}");
+        return if plain.contains('.') { plain } else { format!("{plain}.0") };
+    }
+    let sign = if exponent < 0 { '-' } else { '+' };
+    format!("{mantissa}e{sign}{:02}", exponent.abs())
+}
+
+/// `repr` of a string.
+pub(crate) fn string(text: &str) -> String {
+    let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
+    let mut out = String::with_capacity(text.len() + 2);
+    out.push(quote);
+    for c in text.chars() {
+        match c {
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            c if c == quote => out.extend(['\\', c]),
+            c if is_printable(c) => out.push(c),
+            c => out.push_str(&escaped(c)),
+        }
+    }
+    out.push(quote);
+    out
+}
+
+fn escaped(c: char) -> String {
+    match u32::from(c) {
+        code @ 0..=0xff => format!("\\x{code:02x}"),
+        code @ 0x100..=0xffff => format!("\\u{code:04x}"),
+        code => format!("\\U{code:08x}"),
+    }
+}
+
+/// Python's `isprintable`, but for unassigned code points.
+fn is_printable(c: char) -> bool {
+    let invisible = matches!(c,
+        '\u{ad}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}' | '\u{180e}'
+        | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+        | '\u{e000}'..='\u{f8ff}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..);
+    c == ' ' || !(c.is_control() || c.is_whitespace() || invisible)
+}
+
+fn bytes(bytes: &[u8]) -> String {
+    let body: String = bytes.iter().map(|b| b.escape_ascii().to_string()).collect();
+    format!("b'{}'", body.replace("\\\"", "\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn floats_print_as_python_prints_them() {
+        let cases = [
+            (1.0, "1.0"),
+            (0.1, "0.1"),
+            (1e16, "1e+16"),
+            (1e15, "1000000000000000.0"),
+            (123_456_789.123, "123456789.123"),
+            (1e-4, "0.0001"),
+            (1e-7, "1e-07"),
+            (1.5e-10, "1.5e-10"),
+            (-0.0, "-0.0"),
+            (1e22, "1e+22"),
+            (1e100, "1e+100"),
+            (f64::INFINITY, "inf"),
+        ];
+
+        for (value, want) in cases {
+            assert_eq!(float(value), want);
+        }
+    }
+
+    #[test]
+    fn strings_choose_their_quotes() {
+        assert_eq!(string("a"), "'a'");
+        assert_eq!(string("it's"), "\"it's\"");
+        assert_eq!(string("it's \"x\""), "'it\\'s \"x\"'");
+        assert_eq!(string("\u{2028}\u{7f}é"), "'\\u2028\\x7fé'");
+    }
 }

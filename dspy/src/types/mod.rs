@@ -1,14 +1,26 @@
-//! The types of fields.
+//! The types of fields, and what they are called.
 
-use std::fmt;
+mod annotation;
+mod bounds;
+mod check;
+mod coerce;
+mod definition;
+mod issue;
+mod name;
+mod numeric;
+pub(crate) mod schema;
+mod union;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::Mistyped;
+pub(crate) use coerce::validate;
+pub use definition::{Definition, Definitions, EnumMember, Extra, Model, ModelField};
+pub(crate) use issue::ValidationError;
 
-/// The type of a field, as Python annotates it.
+/// The type of a field, as Python annotates it. Written as its annotation: `list[str]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub enum Type {
     /// `str`
     Str,
@@ -18,10 +30,30 @@ pub enum Type {
     Float,
     /// `bool`
     Bool,
+    /// `None`
+    None,
+    /// `Any`
+    Any,
     /// `list[…]`
     List(Box<Type>),
-    /// `Literal[…]`
+    /// `list`, of anything
+    BareList,
+    /// `dict[…, …]`
+    Dict(Box<Type>, Box<Type>),
+    /// `dict`, of anything
+    BareDict,
+    /// `tuple[…, …]`, one type an item
+    Tuple(Vec<Type>),
+    /// `tuple[…, ...]`, of any length
+    TupleOf(Box<Type>),
+    /// `set[…]`
+    Set(Box<Type>),
+    /// `Literal[…]`: text, integers, booleans and `None`
     Literal(Vec<Value>),
+    /// `Union[…]`, `Optional[…]`, `… | …`
+    Union(Vec<Type>),
+    /// An enum or a model of the program's own, by name
+    Named(String),
 }
 
 /// An annotation that is no type the native engine knows.
@@ -30,34 +62,49 @@ pub enum Type {
 pub struct TypeError(pub String);
 
 impl Type {
-    /// The type of a Python annotation: `list[str]`, `Literal['a', 'b']`.
+    /// The type of a Python annotation: `list[str]`, `Literal['a', 'b']`, `int | None`.
     pub fn parse(annotation: &str) -> Result<Self, TypeError> {
-        match annotation.trim() {
-            "str" => Ok(Self::Str),
-            "int" => Ok(Self::Int),
-            "float" => Ok(Self::Float),
-            "bool" => Ok(Self::Bool),
-            other => Err(TypeError(format!("unknown type {other}"))),
-        }
+        Self::parse_with(annotation, &Definitions::default())
     }
 
-    /// The JSON Schema of values of this type.
-    pub fn json_schema(&self) -> Value {
+    /// The type of a Python annotation that may name types of the program's own.
+    pub fn parse_with(annotation: &str, definitions: &Definitions) -> Result<Self, TypeError> {
+        annotation::parse(annotation, &|name| definitions.get(name).is_some())
+    }
+
+    /// Whether `None` is a value of it.
+    pub fn allows_none(&self) -> bool {
         match self {
-            Self::Str => json!({"type": "string"}),
-            Self::Int => json!({"type": "integer"}),
-            Self::Float => json!({"type": "number"}),
-            Self::Bool => json!({"type": "boolean"}),
-            Self::List(item) => json!({"items": item.json_schema(), "type": "array"}),
-            Self::Literal(values) => json!({"enum": values}),
+            Self::None => true,
+            Self::Union(args) => args.iter().any(Self::allows_none),
+            Self::Str
+            | Self::Int
+            | Self::Float
+            | Self::Bool
+            | Self::Any
+            | Self::List(_)
+            | Self::BareList
+            | Self::Dict(..)
+            | Self::BareDict
+            | Self::Tuple(_)
+            | Self::TupleOf(_)
+            | Self::Set(_)
+            | Self::Literal(_)
+            | Self::Named(_) => false,
         }
     }
-
-    pub(crate) fn check(&self, _value: &Value, _pointer: &str, _wrong: &mut Vec<Mistyped>) {}
 }
 
-impl fmt::Display for Type {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{self:?}")
+impl TryFrom<String> for Type {
+    type Error = TypeError;
+
+    fn try_from(annotation: String) -> Result<Self, TypeError> {
+        annotation::parse(&annotation, &|_| true)
+    }
+}
+
+impl From<Type> for String {
+    fn from(ty: Type) -> Self {
+        ty.annotation()
     }
 }

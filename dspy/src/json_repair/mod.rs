@@ -1,0 +1,48 @@
+//! `json_repair.loads`: JSON out of what a model wrote, by the heuristics of the Python package
+//! `json_repair` 0.64.6.
+//!
+//! A port, function by function, because which of two readings of a broken text wins is decided
+//! by the order of its rules. The names are the package's, so that the two can be laid side by
+//! side. It knows no types and no signatures.
+
+mod array;
+mod comma;
+mod comment;
+mod container;
+mod escape;
+mod number;
+mod object;
+mod object_empty;
+mod parenthesized;
+mod parser;
+mod quote;
+mod string;
+mod string_entry;
+mod top;
+
+use crate::python::{
+    json_read::{self, ReadError},
+    object::Object,
+};
+use parser::Parser;
+
+/// Why a text gives no value at all, where the package raises.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum RepairError {
+    /// It is nested too deeply.
+    #[error("Input nesting exceeds the supported parser recursion depth.")]
+    TooDeep,
+    /// A whole JSON block stands where a key should be.
+    #[error("An object's key is not text.")]
+    KeyNotText,
+}
+
+/// The value that a text holds or seems to hold; the empty string if it holds none.
+pub(crate) fn loads(text: &str) -> Result<Object, RepairError> {
+    let chars: Vec<char> = text.chars().collect();
+    match json_read::loads(&chars) {
+        Ok(value) => Ok(value),
+        Err(ReadError::TooDeep) => Err(RepairError::TooDeep),
+        Err(ReadError::Invalid) => Parser::new(chars).parse(),
+    }
+}

@@ -1,0 +1,245 @@
+//! `json.loads`: strict JSON, and `NaN` and `Infinity` besides.
+
+use super::object::{Dict, Int, Object};
+
+/// The deepest nesting read. Python stops near 1000; what is read here must also be stored and
+/// read again as JSON, for which readers stop at 128.
+pub(crate) const DEPTH_MAX: usize = 100;
+
+/// The most digits of an integer: Python's own limit.
+pub(crate) const DIGITS_MAX: usize = 4300;
+
+/// Why a text could not be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ReadError {
+    /// It is not JSON.
+    Invalid,
+    /// It is nested too deeply.
+    TooDeep,
+}
+
+type Read<T> = Result<T, ReadError>;
+
+/// The value that the whole text is.
+pub(crate) fn loads(text: &[char]) -> Read<Object> {
+    let mut reader = Reader { text, at: 0, depth: 0 };
+    reader.skip_space();
+    let value = reader.value()?;
+    reader.skip_space();
+    if reader.at == text.len() { Ok(value) } else { Err(ReadError::Invalid) }
+}
+
+/// The value that the text begins with, and where it ends.
+pub(crate) fn raw_decode(text: &[char]) -> Read<(Object, usize)> {
+    let mut reader = Reader { text, at: 0, depth: 0 };
+    let value = reader.value()?;
+    Ok((value, reader.at))
+}
+
+struct Reader<'a> {
+    text: &'a [char],
+    at: usize,
+    depth: usize,
+}
+
+impl Reader<'_> {
+    fn peek(&self) -> Option<char> {
+        self.text.get(self.at).copied()
+    }
+
+    fn skip_space(&mut self) {
+        while matches!(self.peek(), Some(' ' | '\t' | '\n' | '\r')) {
+            self.at += 1;
+        }
+    }
+
+    fn eat(&mut self, word: &str) -> bool {
+        let matches = word.chars().enumerate().all(|(i, c)| self.text.get(self.at + i) == Some(&c));
+        if matches {
+            self.at += word.len();
+        }
+        matches
+    }
+
+    fn value(&mut self) -> Read<Object> {
+        match self.peek().ok_or(ReadError::Invalid)? {
+            '"' => {
+                self.at += 1;
+                self.string().map(Object::Str)
+            }
+            '{' => self.nested(Self::object),
+            '[' => self.nested(Self::array),
+            'n' if self.eat("null") => Ok(Object::None),
+            't' if self.eat("true") => Ok(Object::Bool(true)),
+            'f' if self.eat("false") => Ok(Object::Bool(false)),
+            'N' if self.eat("NaN") => Ok(Object::Float(f64::NAN)),
+            'I' if self.eat("Infinity") => Ok(Object::Float(f64::INFINITY)),
+            '-' if self.eat("-Infinity") => Ok(Object::Float(f64::NEG_INFINITY)),
+            '-' | '0'..='9' => self.number(),
+            _ => Err(ReadError::Invalid),
+        }
+    }
+
+    fn nested(&mut self, read: fn(&mut Self) -> Read<Object>) -> Read<Object> {
+        if self.depth == DEPTH_MAX {
+            return Err(ReadError::TooDeep);
+        }
+        self.at += 1;
+        self.depth += 1;
+        let value = read(self);
+        self.depth -= 1;
+        value
+    }
+
+    fn array(&mut self) -> Read<Object> {
+        let mut items = Vec::new();
+        self.skip_space();
+        if self.eat("]") {
+            return Ok(Object::List(items));
+        }
+        loop {
+            items.push(self.value()?);
+            self.skip_space();
+            if self.eat("]") {
+                return Ok(Object::List(items));
+            }
+            if !self.eat(",") {
+                return Err(ReadError::Invalid);
+            }
+            self.skip_space();
+        }
+    }
+
+    fn object(&mut self) -> Read<Object> {
+        let mut dict = Dict::default();
+        self.skip_space();
+        if self.eat("}") {
+            return Ok(Object::Dict(dict));
+        }
+        loop {
+            if !self.eat("\"") {
+                return Err(ReadError::Invalid);
+            }
+            let name = self.string()?;
+            self.skip_space();
+            if !self.eat(":") {
+                return Err(ReadError::Invalid);
+            }
+            self.skip_space();
+            let value = self.value()?;
+            dict.insert(Object::Str(name), value);
+            self.skip_space();
+            if self.eat("}") {
+                return Ok(Object::Dict(dict));
+            }
+            if !self.eat(",") {
+                return Err(ReadError::Invalid);
+            }
+            self.skip_space();
+        }
+    }
+
+    fn string(&mut self) -> Read<String> {
+        let mut out = String::new();
+        loop {
+            let c = self.peek().ok_or(ReadError::Invalid)?;
+            self.at += 1;
+            match c {
+                '"' => return Ok(out),
+                '\\' => out.push(self.escape()?),
+                c if c < ' ' => return Err(ReadError::Invalid),
+                c => out.push(c),
+            }
+        }
+    }
+
+    fn escape(&mut self) -> Read<char> {
+        let c = self.peek().ok_or(ReadError::Invalid)?;
+        self.at += 1;
+        Ok(match c {
+            '"' | '\\' | '/' => c,
+            'b' => '\u{8}',
+            'f' => '\u{c}',
+            'n' => '\n',
+            'r' => '\r',
+            't' => '\t',
+            'u' => return self.unicode_escape(),
+            _ => return Err(ReadError::Invalid),
+        })
+    }
+
+    /// A `\u` escape; a lone surrogate, which Rust's text cannot hold, becomes U+FFFD.
+    fn unicode_escape(&mut self) -> Read<char> {
+        let first = self.hex4()?;
+        if (0xd800..0xdc00).contains(&first) && self.text[self.at..].starts_with(&['\\', 'u']) {
+            let before = self.at;
+            self.at += 2;
+            let second = self.hex4()?;
+            if (0xdc00..0xe000).contains(&second) {
+                let code = 0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00);
+                return Ok(char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER));
+            }
+            self.at = before;
+        }
+        Ok(char::from_u32(first).unwrap_or(char::REPLACEMENT_CHARACTER))
+    }
+
+    fn hex4(&mut self) -> Read<u32> {
+        let digits = self.text.get(self.at..self.at + 4).ok_or(ReadError::Invalid)?;
+        let mut code = 0;
+        for digit in digits {
+            code = code * 16 + digit.to_digit(16).ok_or(ReadError::Invalid)?;
+        }
+        self.at += 4;
+        Ok(code)
+    }
+
+    fn number(&mut self) -> Read<Object> {
+        let start = self.at;
+        let negative = self.eat("-");
+        let whole = self.at;
+        if !self.eat("0") && self.digits() == 0 {
+            return Err(ReadError::Invalid);
+        }
+        let whole_end = self.at;
+        let is_float = self.fraction() | self.exponent();
+        if is_float {
+            let text: String = self.text[start..self.at].iter().collect();
+            return text.parse().map(Object::Float).map_err(|_| ReadError::Invalid);
+        }
+        if whole_end - whole > DIGITS_MAX {
+            return Err(ReadError::Invalid);
+        }
+        let digits: String = self.text[whole..whole_end].iter().collect();
+        Ok(Object::Int(Int::from_digits(negative, &digits)))
+    }
+
+    fn digits(&mut self) -> usize {
+        let start = self.at;
+        while self.peek().is_some_and(|c| c.is_ascii_digit()) {
+            self.at += 1;
+        }
+        self.at - start
+    }
+
+    fn fraction(&mut self) -> bool {
+        let before = self.at;
+        if self.eat(".") && self.digits() > 0 {
+            return true;
+        }
+        self.at = before;
+        false
+    }
+
+    fn exponent(&mut self) -> bool {
+        let before = self.at;
+        if self.eat("e") || self.eat("E") {
+            let _sign = self.eat("-") || self.eat("+");
+            if self.digits() > 0 {
+                return true;
+            }
+        }
+        self.at = before;
+        false
+    }
+}

@@ -1,0 +1,269 @@
+//! A Python value, as replies are parsed into before they are typed.
+//!
+//! JSON alone cannot hold what a reply may say: `inf`, `nan`, integers of any length, tuples, sets.
+
+use std::collections::HashMap;
+
+use serde_json::{Number, Value};
+
+/// A Python value.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Object {
+    None,
+    Bool(bool),
+    Int(Int),
+    Float(f64),
+    Str(String),
+    Bytes(Vec<u8>),
+    List(Vec<Object>),
+    Tuple(Vec<Object>),
+    Set(Vec<Object>),
+    Dict(Dict),
+    /// A complex number, as it is written: nothing accepts one.
+    Complex(String),
+    Ellipsis,
+}
+
+/// An integer of any length.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Int {
+    Small(i64),
+    /// Decimal digits with a sign if negative; out of the range of an `i64`.
+    Big(String),
+}
+
+/// A dictionary: in order of insertion, a later value for a key takes the earlier one's place.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Dict {
+    entries: Vec<(Object, Object)>,
+    by_name: HashMap<String, usize>,
+}
+
+impl Int {
+    /// The integer with these decimal digits, given that there is nothing else.
+    pub(crate) fn from_digits(negative: bool, digits: &str) -> Self {
+        let digits = digits.trim_start_matches('0');
+        let sign = if negative { "-" } else { "" };
+        match format!("{sign}{digits}") {
+            text if digits.is_empty() || text.is_empty() => Self::Small(0),
+            text => text.parse().map_or(Self::Big(text), Self::Small),
+        }
+    }
+
+    /// The integer nearest to a float that has no fraction.
+    pub(crate) fn from_whole(float: f64) -> Self {
+        let digits = format!("{:.0}", float.abs());
+        Self::from_digits(float < 0.0, &digits)
+    }
+
+    pub(crate) fn to_f64(&self) -> f64 {
+        match self {
+            Self::Small(small) => *small as f64,
+            Self::Big(digits) => digits.parse().unwrap_or(f64::NAN),
+        }
+    }
+}
+
+impl std::fmt::Display for Int {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Small(small) => write!(f, "{small}"),
+            Self::Big(digits) => f.write_str(digits),
+        }
+    }
+}
+
+impl Dict {
+    pub(crate) fn insert(&mut self, key: Object, value: Object) {
+        match self.position(&key) {
+            Some(at) => self.entries[at].1 = value,
+            None => {
+                if let Object::Str(name) = &key {
+                    self.by_name.insert(name.clone(), self.entries.len());
+                }
+                self.entries.push((key, value));
+            }
+        }
+    }
+
+    fn position(&self, key: &Object) -> Option<usize> {
+        match key {
+            Object::Str(name) => self.by_name.get(name).copied(),
+            key => self.entries.iter().position(|(it, _)| it.equals(key)),
+        }
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<&Object> {
+        self.by_name.get(name).map(|at| &self.entries[*at].1)
+    }
+
+    pub(crate) fn get_mut(&mut self, name: &str) -> Option<&mut Object> {
+        self.by_name.get(name).map(|at| &mut self.entries[*at].1)
+    }
+
+    pub(crate) fn contains(&self, name: &str) -> bool {
+        self.by_name.contains_key(name)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(crate) fn last_name(&self) -> Option<&str> {
+        match self.entries.last() {
+            Some((Object::Str(name), _)) => Some(name),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Object, &Object)> {
+        self.entries.iter().map(|(key, value)| (key, value))
+    }
+}
+
+impl IntoIterator for Dict {
+    type Item = (Object, Object);
+    type IntoIter = std::vec::IntoIter<(Object, Object)>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.entries.into_iter()
+    }
+}
+
+impl PartialEq for Dict {
+    fn eq(&self, other: &Self) -> bool {
+        self.entries == other.entries
+    }
+}
+
+impl Object {
+    pub(crate) fn int(small: i64) -> Self {
+        Self::Int(Int::Small(small))
+    }
+
+    /// Python's `==`: numbers are equal across their types, and `True` is 1.
+    pub(crate) fn equals(&self, other: &Self) -> bool {
+        match (self.number(), other.number()) {
+            (Some(Int::Big(a)), Some(Int::Big(b))) => return a == b,
+            (Some(Int::Small(a)), Some(Int::Small(b))) => return a == b,
+            (Some(_), Some(_)) => return false,
+            _ => {}
+        }
+        match (self, other) {
+            (Self::Float(a), Self::Float(b)) => a == b,
+            (Self::List(a), Self::List(b)) | (Self::Tuple(a), Self::Tuple(b)) => {
+                a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.equals(b))
+            }
+            (a, b) => a == b,
+        }
+    }
+
+    /// Equality of type and value: `1` is not `True`.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.type_name() == other.type_name() && self.equals(other)
+    }
+
+    /// The integer that this value equals, if it equals one.
+    pub(crate) fn number(&self) -> Option<Int> {
+        match self {
+            Self::Bool(flag) => Some(Int::Small(i64::from(*flag))),
+            Self::Int(int) => Some(int.clone()),
+            Self::Float(float) if float.fract() == 0.0 => Some(Int::from_whole(*float)),
+            _ => None,
+        }
+    }
+
+    /// Whether Python takes it for true.
+    pub(crate) fn is_truthy(&self) -> bool {
+        match self {
+            Self::None => false,
+            Self::Bool(flag) => *flag,
+            Self::Int(int) => *int != Int::Small(0),
+            Self::Float(float) => *float != 0.0,
+            Self::Str(text) => !text.is_empty(),
+            Self::Bytes(bytes) => !bytes.is_empty(),
+            Self::List(items) | Self::Tuple(items) | Self::Set(items) => !items.is_empty(),
+            Self::Dict(dict) => !dict.is_empty(),
+            Self::Complex(_) | Self::Ellipsis => true,
+        }
+    }
+
+    /// The name of its type.
+    pub(crate) fn type_name(&self) -> &'static str {
+        match self {
+            Self::None => "NoneType",
+            Self::Bool(_) => "bool",
+            Self::Int(_) => "int",
+            Self::Float(_) => "float",
+            Self::Str(_) => "str",
+            Self::Bytes(_) => "bytes",
+            Self::List(_) => "list",
+            Self::Tuple(_) => "tuple",
+            Self::Set(_) => "set",
+            Self::Dict(_) => "dict",
+            Self::Complex(_) => "complex",
+            Self::Ellipsis => "ellipsis",
+        }
+    }
+
+    /// Its JSON form. What JSON cannot write is written as pydantic does when told to: `"NaN"`,
+    /// `"Infinity"`; integers over 64 bits become the nearest float.
+    pub(crate) fn into_json(self) -> Value {
+        match self {
+            Self::None | Self::Ellipsis => Value::Null,
+            Self::Bool(flag) => Value::Bool(flag),
+            Self::Int(Int::Small(small)) => small.into(),
+            Self::Int(Int::Big(digits)) => match digits.parse::<u64>() {
+                Ok(large) => large.into(),
+                Err(_) => float_json(digits.parse().unwrap_or(f64::NAN)),
+            },
+            Self::Float(float) => float_json(float),
+            Self::Str(text) | Self::Complex(text) => Value::String(text),
+            Self::Bytes(bytes) => Value::String(String::from_utf8_lossy(&bytes).into_owned()),
+            Self::List(items) | Self::Tuple(items) | Self::Set(items) => {
+                items.into_iter().map(Self::into_json).collect()
+            }
+            Self::Dict(dict) => Value::Object(
+                dict.into_iter().map(|(k, v)| (super::repr::str(&k), v.into_json())).collect(),
+            ),
+        }
+    }
+}
+
+fn float_json(float: f64) -> Value {
+    let special = if float.is_nan() {
+        "NaN"
+    } else if float > 0.0 {
+        "Infinity"
+    } else {
+        "-Infinity"
+    };
+    Number::from_f64(float).map_or_else(|| special.into(), Value::Number)
+}
+
+impl From<&Value> for Object {
+    fn from(value: &Value) -> Self {
+        match value {
+            Value::Null => Self::None,
+            Value::Bool(flag) => Self::Bool(*flag),
+            Value::Number(number) => match (number.as_i64(), number.as_u64()) {
+                (Some(small), _) => Self::int(small),
+                (None, Some(large)) => Self::Int(Int::Big(large.to_string())),
+                (None, None) => Self::Float(number.as_f64().unwrap_or(f64::NAN)),
+            },
+            Value::String(text) => Self::Str(text.clone()),
+            Value::Array(items) => Self::List(items.iter().map(Self::from).collect()),
+            Value::Object(map) => {
+                let mut dict = Dict::default();
+                for (name, value) in map {
+                    dict.insert(Self::Str(name.clone()), value.into());
+                }
+                Self::Dict(dict)
+            }
+        }
+    }
+}

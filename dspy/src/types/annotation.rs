@@ -1,0 +1,275 @@
+//! Python annotations: `list[str]`, `Literal['a', 'b']`, `Optional[int]`, `str | None`.
+
+use serde_json::Value;
+
+use super::{Type, TypeError};
+use crate::python::{literal, object::Object};
+
+/// The deepest nesting read.
+const DEPTH_MAX: usize = 32;
+
+const KNOWN: &str = "str, int, float, bool, Any, None, list[…], dict[…, …], tuple[…], set[…], \
+                     Literal[…], Optional[…], Union[…] and the models and enums that the program \
+                     defines";
+
+type Parsed<T> = Result<T, TypeError>;
+
+/// The type of an annotation; `is_defined` tells which other names are types.
+pub(super) fn parse(annotation: &str, is_defined: &dyn Fn(&str) -> bool) -> Parsed<Type> {
+    let text: Vec<char> = annotation.chars().collect();
+    let mut parser = Parser { text: &text, at: 0, depth: 0, is_defined };
+    let ty = parser.union()?;
+    match parser.peek() {
+        None => Ok(ty),
+        Some(c) => Err(parser.wrong(&format!("did not expect `{c}` after `{ty}`"))),
+    }
+}
+
+struct Parser<'a> {
+    text: &'a [char],
+    at: usize,
+    depth: usize,
+    is_defined: &'a dyn Fn(&str) -> bool,
+}
+
+impl Parser<'_> {
+    fn wrong(&self, what: &str) -> TypeError {
+        let text: String = self.text.iter().collect();
+        TypeError(format!("`{text}` is not a type: {what}"))
+    }
+
+    fn peek(&mut self) -> Option<char> {
+        while self.text.get(self.at).is_some_and(|c| c.is_whitespace()) {
+            self.at += 1;
+        }
+        self.text.get(self.at).copied()
+    }
+
+    fn eat(&mut self, c: char) -> bool {
+        let found = self.peek() == Some(c);
+        self.at += usize::from(found);
+        found
+    }
+
+    fn union(&mut self) -> Parsed<Type> {
+        if self.depth == DEPTH_MAX {
+            return Err(self.wrong("it is nested too deeply"));
+        }
+        self.depth += 1;
+        let mut args = vec![self.one()?];
+        while self.eat('|') {
+            args.push(self.one()?);
+        }
+        self.depth -= 1;
+        Ok(if args.len() == 1 { args.remove(0) } else { union(args) })
+    }
+
+    fn one(&mut self) -> Parsed<Type> {
+        let Some(c) = self.peek() else { return Err(self.wrong("it ends too early")) };
+        if self.eat('(') {
+            let inner = self.union()?;
+            return self.expect(')').map(|()| inner);
+        }
+        if matches!(c, '\'' | '"') {
+            return Err(self.wrong("forward references in quotes are not read"));
+        }
+        let start = self.at;
+        while self.text.get(self.at).is_some_and(|c| c.is_alphanumeric() || matches!(c, '_' | '.'))
+        {
+            self.at += 1;
+        }
+        let name: String = self.text[start..self.at].iter().collect();
+        if name.is_empty() {
+            return Err(self.wrong(&format!("did not expect `{c}`")));
+        }
+        let bare = name.strip_prefix("typing.").unwrap_or(&name);
+        if self.eat('[') { self.generic(bare) } else { self.plain(bare) }
+    }
+
+    fn expect(&mut self, c: char) -> Parsed<()> {
+        if self.eat(c) { Ok(()) } else { Err(self.wrong(&format!("a `{c}` is missing"))) }
+    }
+
+    fn plain(&self, name: &str) -> Parsed<Type> {
+        Ok(match name {
+            "str" => Type::Str,
+            "int" => Type::Int,
+            "float" => Type::Float,
+            "bool" => Type::Bool,
+            "Any" => Type::Any,
+            "None" | "NoneType" => Type::None,
+            "list" | "List" => Type::BareList,
+            "dict" | "Dict" => Type::BareDict,
+            name if (self.is_defined)(name) => Type::Named(name.to_owned()),
+            name => {
+                let known = format!("the native engine does not know `{name}`; it knows {KNOWN}");
+                return Err(self.wrong(&known));
+            }
+        })
+    }
+
+    fn generic(&mut self, name: &str) -> Parsed<Type> {
+        if name == "Literal" {
+            return self.literal();
+        }
+        let (mut args, is_open) = self.arguments()?;
+        let count = args.len();
+        let one = |args: &mut Vec<Type>| Box::new(args.remove(0));
+        Ok(match (name, count, is_open) {
+            ("tuple" | "Tuple", 1, true) => Type::TupleOf(one(&mut args)),
+            ("tuple" | "Tuple", 1.., false) => Type::Tuple(args),
+            ("list" | "List", 1, false) => Type::List(one(&mut args)),
+            ("set" | "Set", 1, false) => Type::Set(one(&mut args)),
+            ("dict" | "Dict", 2, false) => Type::Dict(one(&mut args), one(&mut args)),
+            ("Optional", 1, false) => union(vec![args.remove(0), Type::None]),
+            ("Union", 1, false) => args.remove(0),
+            ("Union", 2.., false) => union(args),
+            ("list" | "List" | "set" | "Set" | "dict" | "Dict" | "Optional" | "Union", ..) => {
+                return Err(self.wrong(&format!("`{name}` does not take {count} arguments")));
+            }
+            _ => {
+                let known =
+                    format!("the native engine does not know `{name}[…]`; it knows {KNOWN}");
+                return Err(self.wrong(&known));
+            }
+        })
+    }
+
+    /// The arguments, and whether `...` ends them.
+    fn arguments(&mut self) -> Parsed<(Vec<Type>, bool)> {
+        let mut args = Vec::new();
+        loop {
+            if self.ellipsis() {
+                self.expect(']')?;
+                return Ok((args, true));
+            }
+            args.push(self.union()?);
+            let more = self.eat(',');
+            if self.eat(']') {
+                return Ok((args, false));
+            }
+            if !more {
+                return Err(self.wrong("a `]` is missing"));
+            }
+        }
+    }
+
+    fn ellipsis(&mut self) -> bool {
+        let Some('.' | 'E') = self.peek() else { return false };
+        let rest: String = self.text[self.at..].iter().take(8).collect();
+        let len =
+            ["...", "Ellipsis"].iter().find(|it| rest.starts_with(**it)).map_or(0, |it| it.len());
+        self.at += len;
+        len > 0
+    }
+
+    /// The values of a literal: the text up to the bracket that closes it, read as Python.
+    fn literal(&mut self) -> Parsed<Type> {
+        let start = self.at;
+        let mut quote = None;
+        loop {
+            let Some(c) = self.text.get(self.at).copied() else {
+                return Err(self.wrong("a `]` is missing"));
+            };
+            match (quote, c) {
+                (None, ']') => break,
+                (None, '\'' | '"') => quote = Some(c),
+                (Some(_), '\\') => self.at += 1,
+                (Some(open), c) if c == open => quote = None,
+                _ => {}
+            }
+            self.at += 1;
+        }
+        let values: String = self.text[start..self.at].iter().collect();
+        self.at += 1;
+        let Some(Object::List(values)) = literal::eval(&format!("[{values}]")) else {
+            return Err(self.wrong("`Literal` takes text in quotes, integers, True, False, None"));
+        };
+        if values.is_empty() {
+            return Err(self.wrong("`Literal` takes at least one value"));
+        }
+        let mut distinct: Vec<Value> = Vec::new();
+        for value in values {
+            let value = self.literal_value(value)?;
+            if !distinct.contains(&value) {
+                distinct.push(value);
+            }
+        }
+        Ok(Type::Literal(distinct))
+    }
+
+    fn literal_value(&self, value: Object) -> Parsed<Value> {
+        match value {
+            Object::None | Object::Bool(_) | Object::Int(_) | Object::Str(_) => {
+                Ok(value.into_json())
+            }
+            other => {
+                let what = format!("`Literal` does not take a {}", other.type_name());
+                Err(self.wrong(&what))
+            }
+        }
+    }
+}
+
+/// A union is flat and holds each type once.
+fn union(args: Vec<Type>) -> Type {
+    let mut flat: Vec<Type> = Vec::new();
+    for arg in args {
+        let inner = if let Type::Union(inner) = arg { inner } else { vec![arg] };
+        for ty in inner {
+            if !flat.contains(&ty) {
+                flat.push(ty);
+            }
+        }
+    }
+    if flat.len() == 1 { flat.remove(0) } else { Type::Union(flat) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn annotations_are_named_as_dspy_names_them() {
+        let cases = [
+            ("str", "str"),
+            ("list[ list[int] ]", "list[list[int]]"),
+            ("List[str]", "list[str]"),
+            ("typing.Optional[str]", "Union[str, NoneType]"),
+            ("str | int | None", "Union[str, int, NoneType]"),
+            ("Literal['a', \"it's\", 1, True, None]", "Literal['a', \"it's\", 1, True, None]"),
+            ("Literal['x]y', 'z']", "Literal['x]y', 'z']"),
+            ("dict[str, list[Any]]", "dict[str, list[Any]]"),
+            ("tuple[int, ...]", "tuple[int, Ellipsis]"),
+            ("tuple[int, str]", "tuple[int, str]"),
+            ("Union[int, Optional[int]]", "Union[int, NoneType]"),
+        ];
+
+        for (annotation, want) in cases {
+            let ty = Type::parse(annotation).unwrap();
+
+            assert_eq!(ty.to_string(), want);
+            assert_eq!(Type::parse(&ty.annotation()).unwrap(), ty);
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_an_annotation_is_said() {
+        let cases = [
+            ("strr", "the native engine does not know `strr`"),
+            ("list[str", "a `]` is missing"),
+            ("dict[str]", "`dict` does not take 1 arguments"),
+            ("Literal[]", "at least one value"),
+            ("Literal[x]", "text in quotes"),
+            ("str int", "did not expect `i` after `str`"),
+            ("", "it ends too early"),
+            ("frozenset[str]", "does not know `frozenset[…]`"),
+        ];
+
+        for (annotation, want) in cases {
+            let error = Type::parse(annotation).unwrap_err().to_string();
+
+            assert!(error.contains(want), "{error}");
+        }
+    }
+}

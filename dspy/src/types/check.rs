@@ -1,0 +1,84 @@
+//! Whether an input that came as JSON is of its field's type.
+
+use serde_json::Value;
+
+use super::{Definition, Definitions, Type, validate};
+use crate::{Mistyped, python::json};
+
+/// The longest value shown in a message.
+const SHOWN_MAX: usize = 60;
+
+impl Type {
+    /// Finds what in `value` is not of this type, by JSON pointer.
+    pub(crate) fn check(
+        &self,
+        value: &Value,
+        pointer: &str,
+        definitions: &Definitions,
+        wrong: &mut Vec<Mistyped>,
+    ) {
+        match (self, value) {
+            (Self::List(item) | Self::TupleOf(item) | Self::Set(item), Value::Array(items)) => {
+                for (i, value) in items.iter().enumerate() {
+                    item.check(value, &format!("{pointer}/{i}"), definitions, wrong);
+                }
+            }
+            (Self::Tuple(types), Value::Array(items)) if types.len() == items.len() => {
+                for (i, (ty, value)) in types.iter().zip(items).enumerate() {
+                    ty.check(value, &format!("{pointer}/{i}"), definitions, wrong);
+                }
+            }
+            (Self::Dict(_, item), Value::Object(map)) => {
+                for (name, value) in map {
+                    let name = name.replace('~', "~0").replace('/', "~1");
+                    item.check(value, &format!("{pointer}/{name}"), definitions, wrong);
+                }
+            }
+            (ty, value) if ty.accepts(value, definitions) => {}
+            (ty, value) => wrong.push(Mistyped {
+                pointer: pointer.to_owned(),
+                message: format!("expected {ty}, got {}", shown(value)),
+            }),
+        }
+    }
+
+    fn accepts(&self, value: &Value, definitions: &Definitions) -> bool {
+        match self {
+            // DSPy numbers the items of a list of text that is given for text.
+            Self::Str => match value {
+                Value::Array(items) => items.iter().all(Value::is_string),
+                value => value.is_string(),
+            },
+            Self::Int => value.is_i64() || value.is_u64(),
+            Self::Float => value.is_number(),
+            Self::Bool => value.is_boolean(),
+            Self::None => value.is_null(),
+            Self::Any => true,
+            Self::BareList => value.is_array(),
+            Self::BareDict => value.is_object(),
+            Self::Literal(values) => values.contains(value),
+            Self::Union(args) => args.iter().any(|it| {
+                let mut wrong = Vec::new();
+                it.check(value, "", definitions, &mut wrong);
+                wrong.is_empty()
+            }),
+            Self::Named(name) => match definitions.get(name) {
+                Some(Definition::Enum(members)) => members.iter().any(|it| it.value == *value),
+                Some(Definition::Model(_)) | None => {
+                    validate(self, value.into(), definitions).is_ok()
+                }
+            },
+            Self::List(_) | Self::Dict(..) | Self::Tuple(_) | Self::TupleOf(_) | Self::Set(_) => {
+                false
+            }
+        }
+    }
+}
+
+fn shown(value: &Value) -> String {
+    let text = json::dumps(value);
+    if text.chars().count() <= SHOWN_MAX {
+        return text;
+    }
+    text.chars().take(SHOWN_MAX).chain(['…']).collect()
+}

@@ -1,0 +1,360 @@
+//! pydantic's lax validation: which value a type makes of what a reply holds.
+//!
+//! Knows nothing of text that is yet to be parsed: see `adapter::value`.
+
+use serde_json::Value;
+
+use super::{
+    Definition, Definitions, Extra, Model, ModelField, Type, ValidationError,
+    issue::Issue,
+    numeric::{bool_of, float_of_text, int_of_text},
+    union,
+};
+use crate::python::{
+    object::{Dict, Int, Object},
+    repr,
+};
+
+/// How well a value fits: what a union prefers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Fit {
+    /// It had to be converted.
+    Lax,
+    /// It is one by Python's own rules: an `int` for a `float`.
+    Strict,
+    /// It is of the type.
+    Exact,
+}
+
+pub(super) type Coerced<T = Object> = Result<(T, Fit), Vec<Issue>>;
+
+/// The value of `ty` that `value` is or becomes.
+pub(crate) fn validate(
+    ty: &Type,
+    value: Object,
+    definitions: &Definitions,
+) -> Result<Object, ValidationError> {
+    match (Coercer { definitions }).coerce(ty, value) {
+        Ok((value, _)) => Ok(value),
+        Err(issues) => Err(ValidationError { title: ty.to_string(), issues }),
+    }
+}
+
+pub(super) struct Coercer<'a> {
+    pub(super) definitions: &'a Definitions,
+}
+
+fn refuse<T>(kind: &'static str, message: &str, input: &Object) -> Coerced<T> {
+    Err(vec![Issue::new(kind, message, input)])
+}
+
+impl Coercer<'_> {
+    pub(super) fn coerce(&self, ty: &Type, value: Object) -> Coerced {
+        match ty {
+            Type::Str => text(value),
+            Type::Int => int(value),
+            Type::Float => float(value),
+            Type::Bool => boolean(value),
+            Type::None => match value {
+                Object::None => Ok((Object::None, Fit::Exact)),
+                other => refuse("none_required", "Input should be None", &other),
+            },
+            Type::Any => Ok((value, Fit::Lax)),
+            Type::List(item) => self.list(value, item),
+            Type::BareList => self.list(value, &Type::Any),
+            Type::Dict(key, item) => self.dict(value, key, item),
+            Type::BareDict => self.dict(value, &Type::Any, &Type::Any),
+            Type::Tuple(items) => self.tuple(value, items),
+            Type::TupleOf(item) => self.tuple_of(value, item),
+            Type::Set(item) => self.set(value, item),
+            Type::Literal(values) => literal(value, values),
+            Type::Union(args) => union::coerce(self, value, args),
+            Type::Named(name) => self.named(value, name),
+        }
+    }
+
+    fn items(&self, values: Vec<Object>, item: &Type, fit: Fit) -> Coerced<Vec<Object>> {
+        let (mut out, mut issues, mut fit) = (Vec::with_capacity(values.len()), Vec::new(), fit);
+        for (i, value) in values.into_iter().enumerate() {
+            match self.coerce(item, value) {
+                Ok((value, its)) => {
+                    fit = fit.min(its);
+                    out.push(value);
+                }
+                Err(more) => issues.extend(more.into_iter().map(|it| it.at(i.to_string()))),
+            }
+        }
+        if issues.is_empty() { Ok((out, fit)) } else { Err(issues) }
+    }
+
+    fn list(&self, value: Object, item: &Type) -> Coerced {
+        let (values, fit) = match value {
+            Object::List(values) => (values, Fit::Exact),
+            Object::Tuple(values) | Object::Set(values) => (values, Fit::Lax),
+            other => return refuse("list_type", "Input should be a valid list", &other),
+        };
+        self.items(values, item, fit).map(|(items, fit)| (Object::List(items), fit))
+    }
+
+    fn tuple_of(&self, value: Object, item: &Type) -> Coerced {
+        let (values, fit) = tuple_items(value)?;
+        self.items(values, item, fit).map(|(items, fit)| (Object::Tuple(items), fit))
+    }
+
+    fn tuple(&self, value: Object, types: &[Type]) -> Coerced {
+        let (values, mut fit) = tuple_items(value)?;
+        if values.len() > types.len() {
+            let message = format!(
+                "Tuple should have at most {} items after validation, not {}",
+                types.len(),
+                values.len()
+            );
+            return refuse("too_long", &message, &Object::List(values));
+        }
+        let (mut out, mut issues) = (Vec::new(), Vec::new());
+        let whole = Object::List(values.clone());
+        let mut values = values.into_iter();
+        for (i, ty) in types.iter().enumerate() {
+            let item = match values.next() {
+                Some(value) => self.coerce(ty, value),
+                None => refuse("missing", "Field required", &whole),
+            };
+            match item {
+                Ok((value, its)) => {
+                    fit = fit.min(its);
+                    out.push(value);
+                }
+                Err(more) => issues.extend(more.into_iter().map(|it| it.at(i.to_string()))),
+            }
+        }
+        if issues.is_empty() { Ok((Object::Tuple(out), fit)) } else { Err(issues) }
+    }
+
+    fn set(&self, value: Object, item: &Type) -> Coerced {
+        let (values, fit) = match value {
+            Object::Set(values) => (values, Fit::Exact),
+            Object::List(values) | Object::Tuple(values) => (values, Fit::Lax),
+            other => return refuse("set_type", "Input should be a valid set", &other),
+        };
+        let (items, fit) = self.items(values, item, fit)?;
+        let mut distinct: Vec<Object> = Vec::new();
+        for (i, value) in items.into_iter().enumerate() {
+            if matches!(value, Object::List(_) | Object::Dict(_) | Object::Set(_)) {
+                let message = "Set items should be hashable";
+                return Err(vec![
+                    Issue::new("set_item_not_hashable", message, &value).at(i.to_string()),
+                ]);
+            }
+            if !distinct.iter().any(|it| it.equals(&value)) {
+                distinct.push(value);
+            }
+        }
+        Ok((Object::Set(distinct), fit))
+    }
+
+    fn dict(&self, value: Object, key_type: &Type, value_type: &Type) -> Coerced {
+        let Object::Dict(entries) = value else {
+            return refuse("dict_type", "Input should be a valid dictionary", &value);
+        };
+        let (mut out, mut issues, mut fit) = (Dict::default(), Vec::new(), Fit::Exact);
+        for (key, value) in entries {
+            let place = repr::str(&key);
+            let key = self.coerce(key_type, key).map_err(|it| (it, true));
+            let value = self.coerce(value_type, value).map_err(|it| (it, false));
+            match (key, value) {
+                (Ok((key, a)), Ok((value, b))) => {
+                    fit = fit.min(a).min(b);
+                    out.insert(key, value);
+                }
+                (key, value) => {
+                    let wrong = [key.err(), value.err()].into_iter().flatten();
+                    for (found, is_key) in wrong {
+                        let named = found.into_iter().map(|it| match is_key {
+                            true => it.at("[key]").at(place.clone()),
+                            false => it.at(place.clone()),
+                        });
+                        issues.extend(named);
+                    }
+                }
+            }
+        }
+        if issues.is_empty() { Ok((Object::Dict(out), fit)) } else { Err(issues) }
+    }
+
+    fn named(&self, value: Object, name: &str) -> Coerced {
+        match self.definitions.get(name) {
+            Some(Definition::Enum(members)) => {
+                let values: Vec<_> = members.iter().map(|it| it.value.clone()).collect();
+                enumerated(value, &values)
+            }
+            Some(Definition::Model(model)) => self.model(value, name, model),
+            None => refuse("class_type", &format!("{name} is not defined"), &value),
+        }
+    }
+
+    fn model(&self, value: Object, name: &str, model: &Model) -> Coerced {
+        let Object::Dict(given) = value else {
+            let message = format!("Input should be a valid dictionary or instance of {name}");
+            return refuse("model_type", &message, &value);
+        };
+        let (mut out, mut issues) = (Dict::default(), Vec::new());
+        for field in &model.fields {
+            match self.model_field(&given, field, model.populate_by_name) {
+                Ok(value) => out.insert(Object::Str(field.name.clone()), value),
+                Err(more) => issues.extend(more),
+            }
+        }
+        let is_known = |name: &str| model.fields.iter().any(|it| it.goes_by(name, model));
+        for (key, value) in given {
+            let place = repr::str(&key);
+            match model.extra {
+                _ if is_known(&place) => {}
+                Extra::Ignore => {}
+                Extra::Allow => out.insert(key, value),
+                Extra::Forbid => {
+                    let message = "Extra inputs are not permitted";
+                    issues.push(Issue::new("extra_forbidden", message, &value).at(place));
+                }
+            }
+        }
+        if issues.is_empty() { Ok((Object::Dict(out), Fit::Lax)) } else { Err(issues) }
+    }
+
+    fn model_field(
+        &self,
+        given: &Dict,
+        field: &ModelField,
+        by_name: bool,
+    ) -> Result<Object, Vec<Issue>> {
+        let place = field.alias.as_ref().unwrap_or(&field.name);
+        let named = || by_name.then(|| given.get(&field.name)).flatten();
+        let at_place = |it: Vec<Issue>| -> Vec<Issue> {
+            it.into_iter().map(|it| it.at(place.clone())).collect()
+        };
+        match (given.get(place).or_else(named), &field.default) {
+            (Some(value), _) => {
+                let (value, _) = self.coerce(&field.ty, value.clone()).map_err(at_place)?;
+                super::bounds::check(&value, &field.bounds).map_err(|it| at_place(vec![it]))?;
+                Ok(value)
+            }
+            (None, Some(default)) => Ok(default.into()),
+            (None, None) => {
+                let whole = Object::Dict(given.clone());
+                Err(vec![Issue::new("missing", "Field required", &whole).at(place.clone())])
+            }
+        }
+    }
+}
+
+impl ModelField {
+    fn goes_by(&self, name: &str, model: &Model) -> bool {
+        let is_name = self.name == name;
+        self.alias
+            .as_deref()
+            .map_or(is_name, |alias| alias == name || (model.populate_by_name && is_name))
+    }
+}
+
+fn tuple_items(value: Object) -> Coerced<Vec<Object>> {
+    match value {
+        Object::Tuple(values) => Ok((values, Fit::Exact)),
+        Object::List(values) | Object::Set(values) => Ok((values, Fit::Lax)),
+        other => refuse("tuple_type", "Input should be a valid tuple", &other),
+    }
+}
+
+fn text(value: Object) -> Coerced {
+    match value {
+        Object::Str(_) => Ok((value, Fit::Exact)),
+        Object::Bytes(bytes) => match String::from_utf8(bytes) {
+            Ok(text) => Ok((Object::Str(text), Fit::Lax)),
+            Err(error) => {
+                let message = "Input should be a valid string, unable to parse raw data as a \
+                               unicode string";
+                refuse("string_unicode", message, &Object::Bytes(error.into_bytes()))
+            }
+        },
+        other => refuse("string_type", "Input should be a valid string", &other),
+    }
+}
+
+fn int(value: Object) -> Coerced {
+    match value {
+        Object::Int(_) => Ok((value, Fit::Exact)),
+        Object::Bool(flag) => Ok((Object::int(i64::from(flag)), Fit::Lax)),
+        Object::Float(float) if !float.is_finite() => {
+            refuse("finite_number", "Input should be a finite number", &value)
+        }
+        Object::Float(float) if float.fract() == 0.0 => {
+            Ok((Object::Int(Int::from_whole(float)), Fit::Lax))
+        }
+        Object::Float(_) => {
+            let message = "Input should be a valid integer, got a number with a fractional part";
+            refuse("int_from_float", message, &value)
+        }
+        Object::Str(ref text) => match int_of_text(text) {
+            Some(int) => Ok((Object::Int(int), Fit::Lax)),
+            None => {
+                let message =
+                    "Input should be a valid integer, unable to parse string as an integer";
+                refuse("int_parsing", message, &value)
+            }
+        },
+        other => refuse("int_type", "Input should be a valid integer", &other),
+    }
+}
+
+fn float(value: Object) -> Coerced {
+    match value {
+        Object::Float(_) => Ok((value, Fit::Exact)),
+        Object::Int(ref int) => Ok((Object::Float(int.to_f64()), Fit::Strict)),
+        Object::Bool(flag) => Ok((Object::Float(f64::from(u8::from(flag))), Fit::Lax)),
+        Object::Str(ref text) => match float_of_text(text) {
+            Some(float) => Ok((Object::Float(float), Fit::Lax)),
+            None => {
+                let message = "Input should be a valid number, unable to parse string as a number";
+                refuse("float_parsing", message, &value)
+            }
+        },
+        other => refuse("float_type", "Input should be a valid number", &other),
+    }
+}
+
+fn boolean(value: Object) -> Coerced {
+    if let Object::Bool(_) = value {
+        return Ok((value, Fit::Exact));
+    }
+    if let Some(flag) = bool_of(&value) {
+        return Ok((Object::Bool(flag), Fit::Lax));
+    }
+    match value {
+        Object::Str(_) | Object::Int(_) => {
+            let message = "Input should be a valid boolean, unable to interpret input";
+            refuse("bool_parsing", message, &value)
+        }
+        other => refuse("bool_type", "Input should be a valid boolean", &other),
+    }
+}
+
+fn literal(value: Object, values: &[Value]) -> Coerced {
+    if values.iter().any(|it| value.is_same(&it.into())) {
+        return Ok((value, Fit::Exact));
+    }
+    let names: Vec<_> = values.iter().map(|it| repr::repr(&it.into())).collect();
+    refuse("literal_error", &format!("Input should be {}", listed(&names)), &value)
+}
+
+fn enumerated(value: Object, values: &[Value]) -> Coerced {
+    if let Some(found) = values.iter().find(|it| value.equals(&(*it).into())) {
+        return Ok((found.into(), Fit::Lax));
+    }
+    let names: Vec<_> = values.iter().map(|it| repr::repr(&it.into())).collect();
+    refuse("enum", &format!("Input should be {}", listed(&names)), &value)
+}
+
+fn listed(names: &[String]) -> String {
+    match names {
+        [names @ .., last] if !names.is_empty() => format!("{} or {last}", names.join(", ")),
+        names => names.join(""),
+    }
+}

@@ -1,0 +1,83 @@
+//! Enums and models of the program's own.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::Type;
+
+/// The types that a program defines, by name.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Definitions(pub BTreeMap<String, Definition>);
+
+/// A type that a program defines.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Definition {
+    /// An enum: its members in order.
+    Enum(Vec<EnumMember>),
+    /// A pydantic model.
+    Model(Model),
+}
+
+/// A member of an enum.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EnumMember {
+    /// Its name in Python.
+    pub name: String,
+    /// Its value.
+    pub value: Value,
+}
+
+/// A pydantic model.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Model {
+    /// Its fields, in order.
+    pub fields: Vec<ModelField>,
+    /// What is done with fields it does not have.
+    #[serde(default)]
+    pub extra: Extra,
+    /// Whether a field with an alias may also be given by its name.
+    #[serde(default)]
+    pub populate_by_name: bool,
+}
+
+/// What a model does with fields it does not have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Extra {
+    /// Drops them.
+    #[default]
+    Ignore,
+    /// Refuses them.
+    Forbid,
+    /// Keeps them.
+    Allow,
+}
+
+/// A field of a model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ModelField {
+    /// Its name.
+    pub name: String,
+    /// The name it goes by in JSON, where that is another.
+    #[serde(default)]
+    pub alias: Option<String>,
+    /// Its type.
+    pub ty: Type,
+    /// Its value where none is given; `None` if one must be given.
+    #[serde(default)]
+    pub default: Option<Value>,
+    /// Bounds that are enforced, by pydantic's names: `ge`, `max_length`, …
+    #[serde(default)]
+    pub bounds: serde_json::Map<String, Value>,
+}
+
+impl Definitions {
+    /// The definition of a name.
+    pub fn get(&self, name: &str) -> Option<&Definition> {
+        self.0.get(name)
+    }
+}

@@ -1,0 +1,66 @@
+//! What a type is called: in prompts as DSPy calls it, in files as Python writes it.
+
+use std::fmt;
+
+use serde_json::Value;
+
+use super::Type;
+use crate::python::{json, repr};
+
+impl fmt::Display for Type {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&named(self, quoted))
+    }
+}
+
+impl Type {
+    /// The annotation, such that [`Type::parse_with`] reads it back.
+    pub fn annotation(&self) -> String {
+        named(self, repr::string)
+    }
+}
+
+fn named(ty: &Type, quote: fn(&str) -> String) -> String {
+    let list = |types: &[Type]| types.iter().map(|it| named(it, quote)).collect::<Vec<_>>();
+    match ty {
+        Type::Str => "str".to_owned(),
+        Type::Int => "int".to_owned(),
+        Type::Float => "float".to_owned(),
+        Type::Bool => "bool".to_owned(),
+        Type::None => "NoneType".to_owned(),
+        Type::Any => "Any".to_owned(),
+        Type::BareList => "list".to_owned(),
+        Type::BareDict => "dict".to_owned(),
+        Type::List(item) => format!("list[{}]", named(item, quote)),
+        Type::Dict(key, value) => format!("dict[{}, {}]", named(key, quote), named(value, quote)),
+        Type::Tuple(items) => format!("tuple[{}]", list(items).join(", ")),
+        Type::TupleOf(item) => format!("tuple[{}, Ellipsis]", named(item, quote)),
+        Type::Set(item) => format!("set[{}]", named(item, quote)),
+        Type::Union(args) => format!("Union[{}]", list(args).join(", ")),
+        Type::Literal(values) => {
+            let values: Vec<_> = values.iter().map(|it| literal(it, quote)).collect();
+            format!("Literal[{}]", values.join(", "))
+        }
+        Type::Named(name) => name.clone(),
+    }
+}
+
+fn literal(value: &Value, quote: fn(&str) -> String) -> String {
+    match value {
+        Value::String(text) => quote(text),
+        Value::Null => "None".to_owned(),
+        Value::Bool(true) => "True".to_owned(),
+        Value::Bool(false) => "False".to_owned(),
+        Value::Number(number) => json::number(number),
+        Value::Array(_) | Value::Object(_) => json::dumps(value),
+    }
+}
+
+/// DSPy's way with quotes: nothing is escaped but a single quote beside a double one.
+fn quoted(text: &str) -> String {
+    match (text.contains('\''), text.contains('"')) {
+        (true, false) => format!("\"{text}\""),
+        (true, true) => format!("'{}'", text.replace('\'', "\\'")),
+        (false, _) => format!("'{text}'"),
+    }
+}
