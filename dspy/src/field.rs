@@ -12,6 +12,9 @@ pub struct Field {
     pub name: String,
     /// Its type.
     pub ty: Type,
+    /// Whether no type was written: `str` is what the model is told, and any value is taken.
+    #[serde(default)]
+    pub untyped: bool,
     /// What it holds, for the model; `None` or `${name}` is not shown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub desc: Option<String>,
@@ -32,8 +35,16 @@ pub struct Field {
 impl Field {
     /// A field with a name and a type.
     pub fn new(name: impl Into<String>, ty: Type) -> Self {
-        let (name, desc, prefix, default) = (name.into(), None, None, None);
-        Self { name, ty, desc, prefix, default, constraints: None, json_schema: None }
+        Self {
+            name: name.into(),
+            ty,
+            untyped: false,
+            desc: None,
+            prefix: None,
+            default: None,
+            constraints: None,
+            json_schema: None,
+        }
     }
 
     /// The description, unless it is the one that DSPy makes of the name.

@@ -49,6 +49,7 @@ impl Signature {
         let mut error = InputError::default();
         for field in &self.inputs {
             match inputs.get(&field.name) {
+                Some(_) if field.untyped => {}
                 Some(value) => {
                     let pointer = format!("/{}", field.name);
                     field.ty.check(value, &pointer, &self.types, &mut error.mistyped);

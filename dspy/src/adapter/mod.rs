@@ -1,17 +1,30 @@
 //! How a signature becomes messages, and a reply becomes fields.
+//!
+//! What both formats share is here and in [`render`]; what they differ in is in [`chat`] and
+//! [`json`].
+
+mod chat;
+mod describe;
+mod json;
+mod render;
+mod response_format;
+pub(crate) mod value;
 
 use serde::{Deserialize, Serialize};
+
+use crate::{Demo, Fields, LmReply, Message, ParseError, Signature, python::object::Object};
+pub(crate) use response_format::response_format;
 
 /// The format of messages and replies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Adapter {
-    /// Sections under `[[ ## name ## ]]` headers.
+    /// Sections under `[[ ## name ## ]]` headers: DSPy's `ChatAdapter`.
     Chat {
         /// Whether a reply that cannot be read is asked for again as JSON.
         json_fallback: bool,
     },
-    /// One JSON object.
+    /// One JSON object: DSPy's `JSONAdapter`.
     Json,
 }
 
@@ -19,4 +32,115 @@ impl Default for Adapter {
     fn default() -> Self {
         Self::Chat { json_fallback: true }
     }
+}
+
+impl Adapter {
+    /// The package's name of it.
+    pub fn name(self) -> &'static str {
+        self.format().name()
+    }
+
+    /// The messages of one call.
+    pub fn render(self, signature: &Signature, demos: &[Demo], inputs: &Fields) -> Vec<Message> {
+        self.format().render(signature, demos, inputs)
+    }
+
+    /// The outputs that a reply's text holds, with defaults where it holds none.
+    pub fn parse(self, signature: &Signature, text: &str) -> Result<Fields, ParseError> {
+        self.format().parse(signature, text)
+    }
+
+    pub(crate) fn format(self) -> Format {
+        match self {
+            Self::Chat { .. } => Format::Chat,
+            Self::Json => Format::Json,
+        }
+    }
+
+    /// The format to ask in when a reply in the first one could not be read.
+    pub(crate) fn fallback(self) -> Option<Format> {
+        match self {
+            Self::Chat { json_fallback: true } => Some(Format::Json),
+            Self::Chat { json_fallback: false } | Self::Json => None,
+        }
+    }
+}
+
+/// One way of writing and reading.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    Chat,
+    Json,
+}
+
+impl Format {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Chat => "ChatAdapter",
+            Self::Json => "JSONAdapter",
+        }
+    }
+
+    pub(crate) fn render(
+        self,
+        signature: &Signature,
+        demos: &[Demo],
+        inputs: &Fields,
+    ) -> Vec<Message> {
+        render::messages(self, signature, demos, inputs)
+    }
+
+    pub(crate) fn parse(self, signature: &Signature, text: &str) -> Result<Fields, ParseError> {
+        let found = match self {
+            Self::Chat => chat::parse(signature, text),
+            Self::Json => json::parse(signature, text),
+        };
+        complete(signature, found?).map_err(|parsed| ParseError {
+            parsed: Some(parsed),
+            ..self.error(signature, text, None)
+        })
+    }
+
+    /// The outputs of a reply; one without text holds none.
+    pub(crate) fn read(self, signature: &Signature, reply: &LmReply) -> Result<Fields, ParseError> {
+        match reply.text.as_deref().filter(|it| !it.is_empty()) {
+            Some(text) => self.parse(signature, text),
+            None => {
+                let message = "The LM returned an empty or null response.";
+                Err(self.error(signature, "", Some(message.to_owned())))
+            }
+        }
+    }
+
+    fn error(self, signature: &Signature, reply: &str, message: Option<String>) -> ParseError {
+        ParseError {
+            adapter: self.name().to_owned(),
+            reply: reply.to_owned(),
+            expected: signature.outputs.iter().map(|it| it.name.clone()).collect(),
+            parsed: None,
+            message,
+        }
+    }
+}
+
+/// What an adapter read, before defaults: values by name, in the reply's order.
+type Found = Vec<(String, Object)>;
+
+/// The outputs in the signature's order, missing ones by their defaults; or which there are.
+fn complete(signature: &Signature, found: Found) -> Result<Fields, Vec<String>> {
+    let mut found: std::collections::HashMap<_, _> = found.into_iter().collect();
+    let mut fields = Fields::new();
+    for field in &signature.outputs {
+        let value = match (found.remove(&field.name), &field.default) {
+            (Some(value), _) => value.into_json(),
+            (None, Some(default)) => default.clone(),
+            (None, None) if field.ty.allows_none() => serde_json::Value::Null,
+            (None, None) => continue,
+        };
+        fields.insert(field.name.clone(), value);
+    }
+    if fields.len() == signature.outputs.len() {
+        return Ok(fields);
+    }
+    Err(fields.into_iter().map(|(name, _)| name).collect())
 }

@@ -1,10 +1,15 @@
 //! Modules: strategies of asking.
 
+mod call;
+mod chain_of_thought;
+mod predict;
+mod warning;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Adapter, Demo, Error, Fields, Lm, LmError, LmSettings, Signature, Trace, Usage};
+use crate::{Adapter, Demo, Error, Fields, Lm, LmSettings, Signature, Trace, Usage};
 
 /// The kinds of module that run natively.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +43,8 @@ pub struct Predictor {
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Prediction {
     /// The outputs; with `reasoning` first where the module asked for it.
+    ///
+    /// What JSON cannot write stands as text: `"NaN"`, `"Infinity"`, `"-Infinity"`.
     pub outputs: Fields,
     /// All completions, where more than one was asked for; the first is `outputs`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -56,14 +63,26 @@ impl Predictor {
         Self { name: name.into(), signature, module, adapter, demos: Vec::new(), settings }
     }
 
+    /// What the model is asked with: the signature and what the module adds to it.
+    pub fn full_signature(&self) -> Signature {
+        match self.module {
+            ModuleKind::Predict => predict::signature(&self.signature),
+            ModuleKind::ChainOfThought => chain_of_thought::signature(&self.signature),
+        }
+    }
+
     /// Asks the model and reads its reply.
+    ///
+    /// Inputs that are missing or of another type are warned of, as in DSPy; to refuse them, call
+    /// [`Signature::check_inputs`] first. The future may be dropped at any time.
     pub async fn run(
         &self,
-        _inputs: &Fields,
-        _overrides: &LmSettings,
-        _lm: &dyn Lm,
-        _trace: &mut Trace,
+        inputs: &Fields,
+        overrides: &LmSettings,
+        lm: &dyn Lm,
+        trace: &mut Trace,
     ) -> Result<Prediction, Error> {
-        Err(LmError::Unsupported("not yet".to_owned()).into())
+        let signature = self.full_signature();
+        predict::run(self, &signature, inputs, overrides, lm, trace).await
     }
 }

@@ -36,7 +36,7 @@ pub(crate) fn validate(
 ) -> Result<Object, ValidationError> {
     match (Coercer { definitions }).coerce(ty, value) {
         Ok((value, _)) => Ok(value),
-        Err(issues) => Err(ValidationError { title: ty.to_string(), issues }),
+        Err(issues) => Err(ValidationError { title: ty.validator_name(), issues }),
     }
 }
 

@@ -37,6 +37,8 @@ impl Issue {
     }
 }
 
+impl std::error::Error for ValidationError {}
+
 /// As pydantic prints it, without the links to its own pages.
 impl fmt::Display for ValidationError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

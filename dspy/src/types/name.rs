@@ -20,6 +20,40 @@ impl Type {
     }
 }
 
+impl Type {
+    /// What pydantic calls the type in its errors.
+    pub(crate) fn validator_name(&self) -> String {
+        let list = |types: &[Self]| types.iter().map(Self::validator_name).collect::<Vec<_>>();
+        match self {
+            Self::Str | Self::Int | Self::Float | Self::Bool | Self::Named(_) => self.to_string(),
+            Self::None => "none".to_owned(),
+            Self::Any => "any".to_owned(),
+            Self::BareList => "list[any]".to_owned(),
+            Self::BareDict => "dict[any,any]".to_owned(),
+            Self::List(item) => format!("list[{}]", item.validator_name()),
+            Self::Dict(key, value) => {
+                format!("dict[{},{}]", key.validator_name(), value.validator_name())
+            }
+            Self::Tuple(items) => format!("tuple[{}]", list(items).join(", ")),
+            Self::TupleOf(item) => format!("tuple[{}, ...]", item.validator_name()),
+            Self::Set(item) => format!("set[{}]", item.validator_name()),
+            Self::Literal(values) => {
+                let values: Vec<_> = values.iter().map(|it| repr::repr(&it.into())).collect();
+                format!("literal[{}]", values.join(","))
+            }
+            Self::Union(args) => match without_none(args).as_slice() {
+                rest if rest.len() == args.len() => format!("union[{}]", list(rest).join(",")),
+                [only] => format!("nullable[{}]", only.validator_name()),
+                rest => format!("nullable[union[{}]]", list(rest).join(",")),
+            },
+        }
+    }
+}
+
+fn without_none(args: &[Type]) -> Vec<Type> {
+    args.iter().filter(|it| **it != Type::None).cloned().collect()
+}
+
 fn named(ty: &Type, quote: fn(&str) -> String) -> String {
     let list = |types: &[Type]| types.iter().map(|it| named(it, quote)).collect::<Vec<_>>();
     match ty {

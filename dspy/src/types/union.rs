@@ -17,7 +17,7 @@ pub(super) fn coerce(coercer: &Coercer<'_>, value: Object, args: &[Type]) -> Coe
             }
             Ok(_) => {}
             Err(more) if is_only_none(ty, args) => drop(more),
-            Err(more) => issues.extend(more.into_iter().map(|it| it.at(ty.to_string()))),
+            Err(more) => issues.extend(more.into_iter().map(|it| it.at(ty.validator_name()))),
         }
     }
     best.ok_or(issues)

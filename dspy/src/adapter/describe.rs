@@ -1,0 +1,95 @@
+//! How fields are described to the model: their list, and the notes on their values.
+
+use serde_json::Value;
+
+use crate::{
+    Definition, Definitions, Field, Type,
+    python::{json, text},
+    types::schema::{choices, type_first},
+};
+
+/// The numbered list of fields.
+pub(super) fn field_list(fields: &[Field]) -> String {
+    let mut lines = Vec::with_capacity(fields.len());
+    for (i, field) in fields.iter().enumerate() {
+        let Field { name, ty, .. } = field;
+        let mut line = format!("{}. `{name}` ({ty}): {}", i + 1, field.shown_desc());
+        if let Some(constraints) = field.constraints.as_deref().filter(|it| !it.is_empty()) {
+            line.push_str("\nConstraints: ");
+            line.push_str(constraints);
+        }
+        lines.push(line);
+    }
+    text::strip(&lines.join("\n")).to_owned()
+}
+
+/// The place of an input's value in the structure.
+pub(super) fn input_place(field: &Field) -> String {
+    format!("{{{}}}", field.name)
+}
+
+/// The place of an output's value in the structure, with a note on what it must be.
+pub(super) fn output_place(field: &Field, definitions: &Definitions) -> String {
+    let place = input_place(field);
+    match note(field, definitions) {
+        Some(note) => format!("{place}        # note: the value you produce {note}"),
+        None => place,
+    }
+}
+
+fn note(field: &Field, definitions: &Definitions) -> Option<String> {
+    Some(match &field.ty {
+        Type::Str => return None,
+        Type::Bool => "must be True or False".to_owned(),
+        Type::Int | Type::Float => format!("must be a single {} value", field.ty),
+        Type::Literal(values) => {
+            let choices = choices(values);
+            format!("must exactly match (no extra characters) one of: {choices}")
+        }
+        Type::Named(name) => match definitions.get(name) {
+            Some(Definition::Enum(members)) => {
+                let values: Vec<_> = members.iter().map(|it| it.value.clone()).collect();
+                format!("must be one of: {}", choices(&values))
+            }
+            Some(Definition::Model(_)) | None => schema_note(field, definitions),
+        },
+        Type::None
+        | Type::Any
+        | Type::List(_)
+        | Type::BareList
+        | Type::Dict(..)
+        | Type::BareDict
+        | Type::Tuple(_)
+        | Type::TupleOf(_)
+        | Type::Set(_)
+        | Type::Union(_) => schema_note(field, definitions),
+    })
+}
+
+fn schema_note(field: &Field, definitions: &Definitions) -> String {
+    let schema = type_first(&whole_schema(field, definitions));
+    format!("must adhere to the JSON schema: {}", json::dumps(&schema))
+}
+
+/// The field's schema with all that it refers to.
+pub(super) fn whole_schema(field: &Field, definitions: &Definitions) -> Value {
+    if let Some(schema) = &field.json_schema {
+        return schema.clone();
+    }
+    let mut names = Vec::new();
+    field.ty.names(&mut names);
+    let mut schema = field.ty.json_schema();
+    let definitions = definitions.schemas(names);
+    if !definitions.is_empty() {
+        schema["$defs"] = Value::Object(definitions);
+    }
+    schema
+}
+
+/// How the reminder in the last message says which type a field has.
+pub(super) fn type_reminder(field: &Field) -> String {
+    match field.ty {
+        Type::Str => String::new(),
+        ref ty => format!(" (must be formatted as a valid Python {ty})"),
+    }
+}

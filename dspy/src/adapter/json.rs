@@ -1,0 +1,123 @@
+//! DSPy's `JSONAdapter`: the answer is one JSON object.
+
+use serde_json::{Map, Value};
+
+use super::{Format, Found, chat::INTRODUCTION, describe, render::sections, value};
+use crate::{
+    Field, ParseError, Signature, json_repair,
+    python::{
+        json::dumps_indented,
+        object::{Dict, Object},
+        text::strip,
+    },
+};
+
+/// The structure of a conversation.
+pub(super) fn structure(signature: &Signature) -> String {
+    let inputs = signature.inputs.iter().map(|it| (it.name.clone(), describe::input_place(it)));
+    let inputs = sections(inputs);
+    let place = |it: &Field| {
+        let place = describe::output_place(it, &signature.types);
+        (it.name.clone(), Value::String(place))
+    };
+    let outputs: Map<_, _> = signature.outputs.iter().map(place).collect();
+    let parts = [
+        INTRODUCTION,
+        "Inputs will have the following structure:",
+        &inputs,
+        "Outputs will be a JSON object with the following fields.",
+        &dumps_indented(&Value::Object(outputs)),
+    ];
+    strip(&parts.join("\n\n")).to_owned()
+}
+
+/// What the last message says about the answer.
+pub(super) fn reminder(signature: &Signature) -> String {
+    let fields = signature.outputs.iter().map(|it| {
+        let reminder = describe::type_reminder(it);
+        format!("`{}`{reminder}", it.name)
+    });
+    let fields = fields.collect::<Vec<_>>().join(", then ");
+    format!("Respond with a JSON object in the following order of fields: {fields}.")
+}
+
+/// An answer of these values.
+pub(super) fn answer<'a>(values: impl Iterator<Item = (&'a Field, &'a Value)>) -> String {
+    let values: Map<_, _> =
+        values.map(|(field, value)| (field.name.clone(), value.clone())).collect();
+    dumps_indented(&Value::Object(values))
+}
+
+/// The values of the object that a reply is or holds.
+pub(super) fn parse(signature: &Signature, reply: &str) -> Result<Found, ParseError> {
+    let (dict, reply) = object(signature, reply)?;
+    let known = |name: &str| signature.outputs.iter().find(|it| it.name == name);
+    let named = dict.into_iter().filter_map(|(key, value)| match key {
+        Object::Str(name) => known(&name).map(|field| (field, value)),
+        _ => None,
+    });
+    let given: Vec<_> = named.collect();
+    let names: Vec<String> = given.iter().map(|(field, _)| field.name.clone()).collect();
+    let mut found = Found::new();
+    for (field, value) in given {
+        let value = value::parse(&field.ty, value, &signature.types).map_err(|error| {
+            let message = format!("Failed to parse field {}: {error}", field.name);
+            let parsed = Some(names.clone());
+            ParseError { parsed, ..Format::Json.error(signature, reply, Some(message)) }
+        })?;
+        found.push((field.name.clone(), value));
+    }
+    Ok(found)
+}
+
+/// The object, and the part of the reply that it was found in.
+fn object<'a>(signature: &Signature, reply: &'a str) -> Result<(Dict, &'a str), ParseError> {
+    let unreadable =
+        |reply: &str, message: String| Err(Format::Json.error(signature, reply, Some(message)));
+    let mut reply = reply;
+    match json_repair::loads(reply) {
+        Ok(Object::Dict(dict)) => return Ok((dict, reply)),
+        Ok(_) => {}
+        Err(error) => return unreadable(reply, error.to_string()),
+    }
+    if let Some(part) = balanced_braces(reply) {
+        reply = part;
+        match json_repair::loads(reply) {
+            Ok(Object::Dict(dict)) => return Ok((dict, reply)),
+            Ok(_) => {}
+            Err(error) => return unreadable(reply, error.to_string()),
+        }
+    }
+    unreadable(reply, "LM response cannot be serialized to a JSON object.".to_owned())
+}
+
+/// The first part of a text in braces that close.
+fn balanced_braces(text: &str) -> Option<&str> {
+    let mut open = Vec::new();
+    let mut first: Option<(usize, usize)> = None;
+    for (at, c) in text.char_indices() {
+        match c {
+            '{' => open.push(at),
+            '}' => {
+                let Some(start) = open.pop() else { continue };
+                if first.is_none_or(|(from, _)| start < from) {
+                    first = Some((start, at + 1));
+                }
+            }
+            _ => {}
+        }
+    }
+    first.map(|(start, end)| &text[start..end])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_balanced_braces_are_found() {
+        assert_eq!(balanced_braces("a {b {c} d} {e}"), Some("{b {c} d}"));
+        assert_eq!(balanced_braces("{ {a} {b}"), Some("{a}"));
+        assert_eq!(balanced_braces("} {"), None);
+    }
+}

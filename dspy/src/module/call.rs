@@ -1,0 +1,117 @@
+//! One round: render, ask as often as completions are wanted, read.
+
+use std::time::Instant;
+
+use futures::future::join_all;
+use serde_json::Value;
+
+use super::{Prediction, Predictor, warning};
+use crate::{
+    Error, Fields, Lm, LmError, LmReply, LmRequest, LmSettings, Signature, Step, Trace,
+    adapter::Format,
+};
+
+/// The most completions of one call.
+const COMPLETIONS_MAX: u32 = 128;
+
+pub(super) struct Call<'a> {
+    pub(super) predictor: &'a Predictor,
+    pub(super) signature: &'a Signature,
+    pub(super) inputs: &'a Fields,
+    pub(super) settings: &'a LmSettings,
+    pub(super) lm: &'a dyn Lm,
+    pub(super) trace: &'a mut Trace,
+}
+
+struct Asked {
+    request: LmRequest,
+    reply: Result<LmReply, LmError>,
+    lm_ms: f64,
+}
+
+impl Call<'_> {
+    /// The outputs of every completion; usage and warnings go into `prediction` either way.
+    pub(super) async fn ask(
+        &mut self,
+        format: Format,
+        response_format: Option<Value>,
+        prediction: &mut Prediction,
+    ) -> Result<Vec<Fields>, Error> {
+        let started = Instant::now();
+        let demos = &self.predictor.demos;
+        let messages = format.render(self.signature, demos, self.inputs);
+        let render_ms = ms_since(started);
+        let requests = (0..self.completions()).map(|i| LmRequest {
+            messages: messages.clone(),
+            settings: self.settings_of(i),
+            response_format: response_format.clone(),
+        });
+        let lm = self.lm;
+        let asked = join_all(requests.map(|request| ask_one(lm, request))).await;
+        let mut outputs = Vec::with_capacity(asked.len());
+        for asked in asked {
+            outputs.push(self.read(format, asked, render_ms, prediction));
+        }
+        outputs.into_iter().collect()
+    }
+
+    fn completions(&self) -> u32 {
+        self.settings.n.unwrap_or(1).clamp(1, COMPLETIONS_MAX)
+    }
+
+    /// The settings of one completion. All but the first get a rollout of their own, lest a cache
+    /// answers them all alike.
+    fn settings_of(&self, completion: u32) -> LmSettings {
+        let mut settings = LmSettings { n: None, ..self.settings.clone() };
+        if completion > 0 {
+            let base = settings.rollout_id.unwrap_or(0).wrapping_mul(i64::from(COMPLETIONS_MAX));
+            settings.rollout_id = Some(base.wrapping_add(i64::from(completion)));
+        }
+        settings
+    }
+
+    fn read(
+        &mut self,
+        format: Format,
+        asked: Asked,
+        render_ms: f64,
+        prediction: &mut Prediction,
+    ) -> Result<Fields, Error> {
+        let started = Instant::now();
+        let Asked { request, reply, lm_ms } = asked;
+        if let Ok(reply) = &reply {
+            let model = request.settings.model.clone().unwrap_or_else(|| reply.model.clone());
+            *prediction.usage.entry(model).or_default() += reply.usage;
+            prediction.warnings.extend(warning::of_reply(reply));
+        }
+        let outputs = match &reply {
+            Ok(reply) => {
+                let read = format.read(self.signature, reply);
+                read.map_err(|error| Error::Parse(Box::new(error)))
+            }
+            Err(error) => Err(Error::Lm(error.clone())),
+        };
+        self.trace.push(|| Step {
+            predictor: self.predictor.name.clone(),
+            adapter: format.name(),
+            request,
+            reply: reply.ok(),
+            outputs: outputs.as_ref().ok().cloned(),
+            error: outputs.as_ref().err().map(ToString::to_string),
+            render_ms,
+            lm_ms,
+            parse_ms: ms_since(started),
+        });
+        outputs
+    }
+}
+
+async fn ask_one(lm: &dyn Lm, request: LmRequest) -> Asked {
+    let started = Instant::now();
+    let reply = lm.complete(&request).await;
+    Asked { request, reply, lm_ms: ms_since(started) }
+}
+
+fn ms_since(started: Instant) -> f64 {
+    started.elapsed().as_secs_f64() * 1000.0
+}

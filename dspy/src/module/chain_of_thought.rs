@@ -1,0 +1,16 @@
+//! `dspy.ChainOfThought`: the model writes its `reasoning` before the outputs.
+
+use super::predict;
+use crate::{Field, Signature, Type};
+
+/// The signature with `reasoning` as its first output; the instructions do not name it.
+pub(super) fn signature(signature: &Signature) -> Signature {
+    let mut signature = predict::signature(signature);
+    let own = signature.outputs.iter().position(|it| it.name == "reasoning");
+    let reasoning = match own {
+        Some(at) => signature.outputs.remove(at),
+        None => Field::new("reasoning", Type::Str),
+    };
+    signature.outputs.insert(0, reasoning);
+    signature
+}
