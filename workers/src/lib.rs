@@ -9,10 +9,19 @@
 
 mod config;
 mod gateway;
+mod heartbeat;
 mod metrics;
+mod outcome;
+mod record;
+mod refresh;
+mod roster;
+mod run;
+mod shift;
+mod upkeep;
+mod waiting;
 mod worker;
 
 pub use config::Config;
-pub use gateway::{Call, Gateway, GatewayConfig, Keys, SetupError};
+pub use gateway::{Call, Gateway, GatewayConfig, Keys, SetupError, Tally};
 pub use metrics::{Counter, Metrics};
 pub use worker::Worker;

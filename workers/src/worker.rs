@@ -1,12 +1,44 @@
 //! The loop: claim as many executions as there are free slots, and run each in a task of its own.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
 
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use futures::future::BoxFuture;
 use programs::Registry;
-use queue::Queue;
+use queue::{Lease, Queue, Want};
+use tokio::{
+    sync::watch,
+    task::JoinSet,
+    time::{self, Duration},
+};
 use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
 
-use crate::{Config, Gateway, Metrics};
+use crate::{
+    Config, Gateway, Metrics, heartbeat, record, refresh,
+    roster::Stop,
+    run,
+    shift::{Shift, Standing},
+    upkeep,
+    waiting::{self, Waiting},
+};
+
+/// How long a claim for the reserved slots alone is put off: a chunk that is done sooner, or a
+/// slot of bulk work that frees sooner, would make it anew.
+const RESERVE_PAUSE: Duration = Duration::from_millis(5);
+
+/// How long executions that were told to stop may take to be given back.
+const GIVE_BACK_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The delays between claims that fail.
+const CLAIM_BACKOFF: ExponentialBuilder = ExponentialBuilder::new()
+    .with_min_delay(Duration::from_millis(100))
+    .with_max_delay(Duration::from_secs(5))
+    .without_max_times()
+    .with_jitter();
 
 /// A worker process's work.
 pub struct Worker {
@@ -32,8 +64,254 @@ impl Worker {
         self.gateway.metrics()
     }
 
-    /// Works until `stop`, then lets running executions end; on `hurry` gives them back at once.
+    /// Works until `stop`, then lets running executions end within the shutdown timeout, gives the
+    /// rest back, and returns. On `hurry` everything is given back at once.
     pub async fn run(self, stop: CancellationToken, hurry: CancellationToken) {
-        drop((stop, hurry));
+        let shift = Arc::new(Shift::new(self));
+        let (epochs, epoch) = watch::channel(refresh::UNKNOWN);
+        let mut aside = JoinSet::new();
+        aside.spawn(heartbeat::beat(Arc::clone(&shift), epochs));
+        aside.spawn(refresh::follow(Arc::clone(&shift), epoch));
+        aside.spawn(upkeep::keep(Arc::clone(&shift)));
+        let mut floor = Floor::new(Arc::clone(&shift));
+        tokio::select! {
+            () = floor.work() => {}
+            () = stop.cancelled() => {}
+            () = hurry.cancelled() => {}
+        }
+        floor.clear(&hurry).await;
+        aside.shutdown().await;
+        let retired = time::timeout(GIVE_BACK_TIMEOUT, shift.queue.retire(&shift.worker())).await;
+        if !matches!(retired, Ok(Ok(()))) {
+            warn!("cannot strike this worker off; its lease will run out");
+        }
+    }
+}
+
+/// Where executions run.
+struct Floor {
+    shift: Arc<Shift>,
+    standing: watch::Receiver<Standing>,
+    present: Standing,
+    running: JoinSet<()>,
+    taken: Arc<Taken>,
+    waiting: Waiting,
+    claim: Option<Claim>,
+    delays: ExponentialBackoff,
+    failing: bool,
+}
+
+/// How many slots are taken by what.
+#[derive(Debug, Default)]
+struct Taken {
+    bulk: AtomicUsize,
+    suspect: AtomicUsize,
+}
+
+/// A slot; free again when dropped.
+struct Slot {
+    taken: Arc<Taken>,
+    bulk: usize,
+    suspect: usize,
+}
+
+/// A claim under way.
+struct Claim {
+    want: Want,
+    reply: BoxFuture<'static, queue::Result<Vec<Lease>>>,
+}
+
+impl Floor {
+    fn new(shift: Arc<Shift>) -> Self {
+        let standing = shift.standing.subscribe();
+        let present = standing.borrow().clone();
+        Self {
+            shift,
+            standing,
+            present,
+            running: JoinSet::new(),
+            taken: Arc::default(),
+            waiting: Waiting::default(),
+            claim: None,
+            delays: CLAIM_BACKOFF.build(),
+            failing: false,
+        }
+    }
+
+    /// Works on and on. Dropping it stops nothing that runs.
+    async fn work(&mut self) {
+        loop {
+            self.start();
+            self.ask();
+            tokio::select! {
+                biased;
+                changed = self.standing.changed() => match changed {
+                    Ok(()) => self.heed(),
+                    Err(_) => return,
+                },
+                reply = answer(&mut self.claim) => self.take(reply).await,
+                Some(_) = self.running.join_next() => self.sweep().await,
+            }
+        }
+    }
+
+    /// Starts what waits, as slots allow that no claim is under way for.
+    fn start(&mut self) {
+        let claimed = self.claim.as_ref().map_or(0, |it| it.want.slots);
+        let slots = self.shift.config.slots().saturating_sub(claimed);
+        while self.running.len() < slots {
+            let Some(lease) = self.waiting.next(self.free_for_bulk() > 0) else { break };
+            let slot = Slot::take(&self.taken, &lease);
+            let run = run::one(Arc::clone(&self.shift), lease, self.present.incarnation);
+            self.running.spawn(async move {
+                run.await;
+                drop(slot);
+            });
+        }
+        self.shift.metrics.running.set(self.running.len() as u64);
+        self.shift.metrics.waiting.set(self.waiting.len() as u64);
+    }
+
+    /// Claims for the free slots, if no claim is under way that will do.
+    fn ask(&mut self) {
+        let want = self.want();
+        if !self.present.open || want.slots == 0 {
+            return;
+        }
+        if let Some(Claim { want: asked, .. }) = &self.claim {
+            let will_do = (asked.bulk > 0 || want.bulk == 0) && (asked.suspect || !want.suspect);
+            if will_do {
+                return;
+            }
+        }
+        let pause = match self.failing {
+            true => self.delays.next().unwrap_or(RESERVE_PAUSE),
+            false if want.bulk == 0 => RESERVE_PAUSE,
+            false => Duration::ZERO,
+        };
+        let (shift, worker) = (Arc::clone(&self.shift), self.present.worker.clone());
+        let reply = Box::pin(async move {
+            if !pause.is_zero() {
+                time::sleep(pause).await;
+            }
+            shift.queue.claim(&worker, want, shift.config.claim_wait).await
+        });
+        self.claim = Some(Claim { want, reply });
+    }
+
+    /// What there is room for.
+    fn want(&self) -> Want {
+        let free = self.shift.config.slots().saturating_sub(self.running.len());
+        let room = self.waiting.len() == 0;
+        Want {
+            slots: free,
+            bulk: if room { self.free_for_bulk().min(free) } else { 0 },
+            suspect: self.taken.suspect.load(Ordering::Relaxed) == 0,
+        }
+    }
+
+    fn free_for_bulk(&self) -> usize {
+        let taken = self.taken.bulk.load(Ordering::Relaxed);
+        self.shift.config.bulk_slots().saturating_sub(taken)
+    }
+
+    /// Takes in what was claimed.
+    async fn take(&mut self, reply: queue::Result<Vec<Lease>>) {
+        self.claim = None;
+        match reply {
+            Ok(leases) => {
+                if std::mem::take(&mut self.failing) {
+                    info!("claiming again");
+                    self.delays = CLAIM_BACKOFF.build();
+                }
+                self.shift.metrics.claimed.add(leases.len() as u64);
+                self.waiting.extend(leases);
+            }
+            Err(error) => {
+                self.shift.metrics.claim_errors.add(1);
+                if !std::mem::replace(&mut self.failing, true) {
+                    warn!(%error, "cannot claim: {error}; trying again until it can");
+                }
+            }
+        }
+        // One that answers at once, again and again, must let others run.
+        tokio::task::yield_now().await;
+    }
+
+    /// Frees the slots of all that have ended by now.
+    async fn sweep(&mut self) {
+        // Many end together, as their results are recorded together: one claim is for them all.
+        tokio::task::yield_now().await;
+        while self.running.try_join_next().is_some() {}
+    }
+
+    /// Notes how the worker stands with the queue now.
+    fn heed(&mut self) {
+        let now = self.standing.borrow_and_update().clone();
+        if now.incarnation != self.present.incarnation {
+            let lost = self.waiting.take().count();
+            self.claim = None;
+            info!(lost, worker = %now.worker, "goes on as {}", now.worker);
+        }
+        if !now.open {
+            self.claim = None;
+        }
+        self.present = now;
+    }
+
+    /// Gives back what has not begun, lets the rest end in time, and gives that back too.
+    async fn clear(&mut self, hurry: &CancellationToken) {
+        self.claim = None;
+        for lease in self.waiting.take() {
+            let shift = Arc::clone(&self.shift);
+            let incarnation = self.present.incarnation;
+            self.running.spawn(record::give_back(shift, lease, incarnation));
+        }
+        let (count, limit) = (self.running.len(), self.shift.config.shutdown_timeout);
+        if count > 0 {
+            info!("stopping: {count} executions may end within {} s", limit.as_secs_f64());
+        }
+        tokio::select! {
+            () = joined(&mut self.running) => return,
+            () = time::sleep(limit) => {}
+            () = hurry.cancelled() => {}
+        }
+        info!("giving {} executions back", self.shift.roster.count());
+        self.shift.roster.stop_all(Stop::Returned);
+        if time::timeout(GIVE_BACK_TIMEOUT, joined(&mut self.running)).await.is_err() {
+            let left = self.running.len();
+            self.shift.metrics.abandoned.add(left as u64);
+            warn!("{left} executions could not be given back; others take them from this worker");
+        }
+        self.running.shutdown().await;
+    }
+}
+
+/// The answer to a claim under way; never, if there is none.
+async fn answer(claim: &mut Option<Claim>) -> queue::Result<Vec<Lease>> {
+    match claim {
+        Some(claim) => (&mut claim.reply).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn joined(running: &mut JoinSet<()>) {
+    while running.join_next().await.is_some() {}
+}
+
+impl Slot {
+    fn take(taken: &Arc<Taken>, lease: &Lease) -> Self {
+        let (bulk, suspect) =
+            (usize::from(waiting::is_bulk(lease)), usize::from(lease.task.suspect));
+        taken.bulk.fetch_add(bulk, Ordering::Relaxed);
+        taken.suspect.fetch_add(suspect, Ordering::Relaxed);
+        Self { taken: Arc::clone(taken), bulk, suspect }
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.taken.bulk.fetch_sub(self.bulk, Ordering::Relaxed);
+        self.taken.suspect.fetch_sub(self.suspect, Ordering::Relaxed);
     }
 }

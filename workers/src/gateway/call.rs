@@ -31,25 +31,40 @@ pub struct Call<'a> {
     gateway: &'a Gateway,
     lm: &'a LmConfig,
     deadline: Option<Instant>,
-    usage: Mutex<BTreeMap<String, Usage>>,
+    tally: &'a Tally,
+}
+
+/// Tokens used, by model; of calls whose execution came to nothing, too.
+#[derive(Debug, Default)]
+pub struct Tally(Mutex<BTreeMap<String, Usage>>);
+
+impl Tally {
+    /// The tokens so far.
+    pub fn usage(&self) -> BTreeMap<String, Usage> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn add(&self, model: &str, usage: Usage) {
+        let mut tally = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *tally.entry(model.to_owned()).or_default() += usage;
+    }
 }
 
 impl<'a> Call<'a> {
-    pub(super) fn new(gateway: &'a Gateway, lm: &'a LmConfig, deadline: Option<Instant>) -> Self {
-        Self { gateway, lm, deadline, usage: Mutex::default() }
-    }
-
-    /// Tokens used so far, by model; of calls that led to nothing, too.
-    pub(crate) fn usage(&self) -> BTreeMap<String, Usage> {
-        self.usage.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub(super) fn new(
+        gateway: &'a Gateway,
+        lm: &'a LmConfig,
+        deadline: Option<Instant>,
+        tally: &'a Tally,
+    ) -> Self {
+        Self { gateway, lm, deadline, tally }
     }
 
     fn count(&self, reply: &LmReply) {
         let metrics = &self.gateway.metrics;
         metrics.lm_prompt_tokens.add(reply.usage.prompt_tokens);
         metrics.lm_completion_tokens.add(reply.usage.completion_tokens);
-        let mut usage = self.usage.lock().unwrap_or_else(PoisonError::into_inner);
-        *usage.entry(reply.model.clone()).or_default() += reply.usage;
+        self.tally.add(&reply.model, reply.usage);
     }
 
     /// The model that the request means.

@@ -19,7 +19,7 @@ use dspy::{Capabilities, DummyLm, Lm, LmError, LmReply, LmRequest};
 use programs::LmConfig;
 use tokio::time::Instant;
 
-pub use call::Call;
+pub use call::{Call, Tally};
 pub use config::{GatewayConfig, Keys, SetupError};
 
 use crate::Metrics;
@@ -52,16 +52,21 @@ impl Gateway {
         Arc::clone(&self.metrics)
     }
 
-    /// The gateway for one execution, whose calls go where its program says.
-    pub fn call<'a>(&'a self, lm: &'a LmConfig, deadline: Option<Instant>) -> Call<'a> {
-        Call::new(self, lm, deadline)
+    /// The gateway for one execution, whose calls go where its program says. `tally` counts them.
+    pub fn call<'a>(
+        &'a self,
+        lm: &'a LmConfig,
+        deadline: Option<Instant>,
+        tally: &'a Tally,
+    ) -> Call<'a> {
+        Call::new(self, lm, deadline, tally)
     }
 }
 
 #[async_trait]
 impl Lm for Gateway {
     async fn complete(&self, request: &LmRequest) -> Result<LmReply, LmError> {
-        self.call(&LmConfig::default(), None).complete(request).await
+        self.call(&LmConfig::default(), None, &Tally::default()).complete(request).await
     }
 
     fn capabilities(&self, model: &str) -> Capabilities {
