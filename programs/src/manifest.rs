@@ -1,6 +1,6 @@
 //! What a program tells of itself to those who want to call it.
 
-use dspy::{Field, ModuleKind, Signature};
+use dspy::{Field, ModuleKind, Predictor, Signature, Type};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -80,8 +80,8 @@ impl Program {
     fn schemas(&self) -> (Value, Value) {
         match &self.runtime {
             Runtime::Native(predictor) => {
-                let outputs = with_reasoning(predictor.module, &predictor.signature);
-                (schema(&predictor.signature.inputs), schema(&outputs))
+                let asked = with_reasoning(predictor);
+                (asked.input_schema(), asked.output_schema())
             }
             // What a Python program takes, only its runner knows.
             Runtime::Python(_) => (json!({"type": "object"}), json!({"type": "object"})),
@@ -110,37 +110,21 @@ fn describe(signature: &Signature, module: Option<ModuleKind>) -> ManifestSignat
 fn field(field: &Field) -> ManifestField {
     ManifestField {
         name: field.name.clone(),
-        ty: field.ty.to_string(),
+        ty: field.ty.annotation(),
         desc: field.desc.clone(),
-        required: field.default.is_none(),
+        required: field.default.is_none() && !field.ty.allows_none(),
         default: field.default.clone(),
     }
 }
 
-/// The outputs as the record will have them: with what the module adds.
-fn with_reasoning(module: ModuleKind, signature: &Signature) -> Vec<Field> {
-    let added = match module {
-        ModuleKind::Predict => None,
-        ModuleKind::ChainOfThought => Some(Field::new("reasoning", dspy::Type::Str)),
-    };
-    added.into_iter().chain(signature.outputs.iter().cloned()).collect()
-}
-
-/// The JSON Schema of some fields, with their descriptions and defaults.
-fn schema(fields: &[Field]) -> Value {
-    let property = |it: &Field| {
-        let mut schema = it.json_schema.clone().unwrap_or_else(|| it.ty.json_schema());
-        if let Value::Object(schema) = &mut schema {
-            let described = it.desc.as_ref().map(|desc| ("description", json!(desc)));
-            let defaulted = it.default.as_ref().map(|default| ("default", default.clone()));
-            for (key, value) in described.into_iter().chain(defaulted) {
-                schema.insert(key.to_owned(), value);
-            }
+/// The signature as the record shows it: with what the module adds.
+fn with_reasoning(predictor: &Predictor) -> Signature {
+    let mut signature = predictor.signature.clone();
+    match predictor.module {
+        ModuleKind::Predict => {}
+        ModuleKind::ChainOfThought => {
+            signature.outputs.insert(0, Field::new("reasoning", Type::Str));
         }
-        (it.name.clone(), schema)
-    };
-    let properties: serde_json::Map<_, _> = fields.iter().map(property).collect();
-    let required: Vec<&str> =
-        fields.iter().filter(|it| it.default.is_none()).map(|it| it.name.as_str()).collect();
-    json!({"type": "object", "properties": properties, "required": required})
+    }
+    signature
 }

@@ -1,0 +1,98 @@
+//! Where the code of a program is: `source`. Absent or `native`, it is the file itself.
+
+use super::{
+    nearest::nearest,
+    spot::{Spot, Table},
+};
+use crate::{LoadError, Source};
+
+const KINDS: [&str; 6] = ["native", "local", "saved", "mlflow", "huggingface", "github"];
+
+/// The formats of local code that a runner reads.
+const FORMATS: [&str; 1] = ["python"];
+
+/// The source of a Python program; nothing for a native one.
+pub(super) fn read(file: &Table<'_>) -> Result<Option<Source>, LoadError> {
+    let Some(spot) = file.get("source") else { return Ok(None) };
+    if spot.is_table() {
+        return of_table(&spot);
+    }
+    let text = spot.text()?;
+    match text.split_once(':') {
+        None if text == "native" => Ok(None),
+        Some(("mlflow", uri)) if !uri.is_empty() => {
+            Ok(Some(Source::MlFlow { uri: uri.to_owned() }))
+        }
+        _ => Err(spot.fail(
+            format!("unknown source `{text}`"),
+            "write `native`, `mlflow:models:/name/3`, or a mapping with `type`",
+        )),
+    }
+}
+
+fn of_table(spot: &Spot<'_>) -> Result<Option<Source>, LoadError> {
+    let kind = kind(spot)?;
+    let table = |keys: &[&str]| spot.table(&[&["type"], keys].concat());
+    let source = match kind {
+        "native" => return table(&[]).map(|_| None),
+        "local" => {
+            let table = table(&["path", "class_name", "format"])?;
+            table.get("format").map(|it| format(&it)).transpose()?;
+            Source::Local { path: need(&table, "path")?, class_name: text(&table, "class_name")? }
+        }
+        "saved" => Source::Saved { path: need(&table(&["path"])?, "path")? },
+        "mlflow" => Source::MlFlow { uri: need(&table(&["uri"])?, "uri")? },
+        "huggingface" => {
+            let table = table(&["repo_id", "filename", "revision", "token_env"])?;
+            Source::HuggingFace {
+                repo_id: need(&table, "repo_id")?,
+                filename: text(&table, "filename")?,
+                revision: text(&table, "revision")?,
+                token_env: text(&table, "token_env")?,
+            }
+        }
+        _ => {
+            let table = table(&["repo", "path", "class_name", "revision", "token_env"])?;
+            Source::GitHub {
+                repo: need(&table, "repo")?,
+                path: text(&table, "path")?,
+                class_name: text(&table, "class_name")?,
+                revision: text(&table, "revision")?,
+                token_env: text(&table, "token_env")?,
+            }
+        }
+    };
+    Ok(Some(source))
+}
+
+/// The `type`, before the keys are known that go with it.
+fn kind(spot: &Spot<'_>) -> Result<&'static str, LoadError> {
+    let names = spot.names()?;
+    let Some(named) = names.iter().find(|it| it.name == "type") else {
+        return Err(spot.fail("has no `type`", format!("write one of {}", KINDS.join(", "))));
+    };
+    let word = named.spot.text()?;
+    KINDS.into_iter().find(|it| *it == word).ok_or_else(|| {
+        let near = nearest(word, &KINDS).map(|it| format!("did you mean `{it}`?"));
+        let fix = near.unwrap_or_else(|| format!("write one of {}", KINDS.join(", ")));
+        named.spot.fail(format!("unknown source `{word}`"), fix)
+    })
+}
+
+fn format(spot: &Spot<'_>) -> Result<(), LoadError> {
+    let word = spot.text()?;
+    if FORMATS.contains(&word) {
+        return Ok(());
+    }
+    let fix = "write `python`; a state saved by `module.save` has `type: saved`";
+    Err(spot.fail(format!("unknown format `{word}`"), fix))
+}
+
+fn need(table: &Table<'_>, key: &str) -> Result<String, LoadError> {
+    let spot = table.need(key, "say where the program is")?;
+    spot.text().map(str::to_owned)
+}
+
+fn text(table: &Table<'_>, key: &str) -> Result<Option<String>, LoadError> {
+    table.get(key).map(|it| it.word().map(str::to_owned)).transpose()
+}

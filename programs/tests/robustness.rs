@@ -1,0 +1,79 @@
+//! No text makes the reader panic, hang or swell.
+
+use std::time::{Duration, Instant};
+
+use programs::Registry;
+use proptest::{prelude::*, sample::select};
+
+/// Pieces of YAML and of the format, so that random texts get past the first line.
+const PIECES: [&str; 46] = [
+    "name", "version", "signatures", "main", "inputs", "outputs", "type", "default", "examples",
+    "input", "output", "lm", "model", "retries", "timeout", "source", "chains", "steps", "extra",
+    ": ", ":", "\n", "\n  ", "\n    ", "- ", "[", "]", "{", "}", ", ", "\"", "'", "|\n", ">\n",
+    "&a ", "*a", "!!str ", "# ", "---\n", "...\n", "\t", "Literal['x']", "1.5", "null", "\\u",
+    "é",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_text_is_a_program_or_an_error(text in any::<String>()) {
+        let _ = Registry::parse(&text, "x.yaml");
+    }
+
+    #[test]
+    fn any_mix_of_pieces_is_a_program_or_an_error(
+        pieces in prop::collection::vec(select(PIECES.as_slice()), 0..60),
+    ) {
+        let text = pieces.concat();
+        if let Err(error) = Registry::parse(&text, "x.yaml") {
+            prop_assert!(!error.problem.is_empty() && !error.fix.is_empty(), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_program_with_a_wound_is_a_program_or_an_error(
+        (at, length) in (0_usize..400, 0_usize..20),
+        piece in select(PIECES.as_slice()),
+    ) {
+        let whole = "name: x\nversion: 1.0.0\nlm: {model: dummy/x, temperature: 0.5}\n\
+                     timeout: 5m\nretries: {max: 1, backoff: {initial: 1}}\nsignatures:\n  \
+                     main:\n    description: Do it\n    inputs:\n      a: {type: int, ge: 0}\n      \
+                     b: {type: \"list[str]\", default: []}\n    outputs: [c]\n    examples:\n      \
+                     - input: {a: 1}\n        output: {c: x}\n";
+        let at = at.min(whole.len());
+        let end = (at + length).min(whole.len());
+        let _ = Registry::parse(&[&whole[..at], piece, &whole[end..]].concat(), "x.yaml");
+    }
+}
+
+#[test]
+fn hostile_texts_are_refused_at_once() {
+    let began = Instant::now();
+    let hostile = [
+        "[".repeat(1 << 20),
+        "{".repeat(1 << 20),
+        "- ".repeat(1 << 19),
+        "? ".repeat(1 << 19),
+        "a: ".repeat(300_000),
+        "\"".repeat(1 << 20),
+        "&a ".repeat(300_000),
+        "!!str ".repeat(150_000),
+        format!("a: [{}]", "*a,".repeat(300_000)),
+        format!("a: &a \"{}\"\nb: [{}]", "x".repeat(500_000), "*a,".repeat(100_000)),
+        (0..90_000).map(|i| format!("k{i}: 1\n")).collect(),
+        (0..400).map(|i| format!("{}k:\n", " ".repeat(i))).collect(),
+        "\n".repeat(1 << 20),
+        " ".repeat(1 << 20),
+        "name: x\n".repeat(100_000),
+        "x".repeat((1 << 20) + 1),
+    ];
+
+    for text in hostile {
+        let start: String = text.chars().take(20).collect();
+        assert!(Registry::parse(&text, "x.yaml").is_err(), "{start:?}");
+    }
+
+    assert!(began.elapsed() < Duration::from_secs(30), "took {:?}", began.elapsed());
+}
