@@ -1,6 +1,40 @@
 //! The distributed store: Redis streams with Lua.
+//!
+//! Every change is one script under `lua/`, so that it happens whole or not at all, and may be
+//! repeated after a lost answer. [`keys`] has the table of keys, [`document`] the formats.
+//! A worker claims entries of lane streams into its own pending list; ending an execution
+//! acknowledges the entry, and a worker whose entry was given to another cannot: that is the fence.
 
-use crate::{Clock, Limits};
+mod batch;
+mod check;
+mod claim;
+mod control;
+mod document;
+mod events;
+mod finish;
+mod gather;
+mod home;
+mod intake;
+mod keys;
+mod list;
+mod read;
+mod scripts;
+mod servers;
+mod stats;
+mod submit;
+mod upkeep;
+mod work;
+
+use std::{
+    fmt,
+    sync::{Arc, atomic::AtomicU64},
+};
+
+use self::{
+    claim::Claims, events::Events, finish::Finisher, gather::Gather, home::Home, keys::Keys,
+    scripts::Scripts, submit::Submitter,
+};
+use crate::{Clock, Error, Limits, Result};
 
 /// How to reach a Redis, and what to keep in it.
 #[derive(Clone, Debug)]
@@ -19,4 +53,91 @@ pub struct RedisConfig {
 
 /// A queue on Redis 7.0 or newer, or Valkey. Cheap to clone.
 #[derive(Clone)]
-pub struct RedisQueue {}
+pub struct RedisQueue {
+    store: Arc<Store>,
+    submitter: Gather<Submitter>,
+    finisher: Gather<Finisher>,
+    claims: Arc<Claims>,
+    events: Events,
+}
+
+/// What all parts of the queue share.
+struct Store {
+    home: Arc<Home>,
+    keys: Keys,
+    scripts: Scripts,
+    limits: Limits,
+    clock: Clock,
+    /// What the last heartbeat said of upkeep: 0 unknown, 1 due, else ms + 2 until it is.
+    quiet: AtomicU64,
+}
+
+impl Store {
+    /// The clock's reading as scripts take it: empty for the server's own.
+    fn now(&self) -> String {
+        self.clock.manual().map(|millis| millis.to_string()).unwrap_or_default()
+    }
+
+    fn ttl(&self) -> u64 {
+        millis(self.limits.result_ttl)
+    }
+
+    fn prefix(&self) -> &str {
+        self.keys.prefix()
+    }
+}
+
+impl RedisQueue {
+    /// Connects, and refuses a server that would lose executions.
+    pub async fn connect(config: RedisConfig) -> Result<Self> {
+        let keys = Keys::new(&config.queue);
+        let home = Arc::new(Home::find(&config.url, keys.prefix()).await?);
+        let store = Arc::new(Store {
+            home: Arc::clone(&home),
+            keys,
+            scripts: Scripts::new(),
+            limits: config.limits,
+            clock: config.clock,
+            quiet: AtomicU64::new(0),
+        });
+        let queue = Self {
+            submitter: Gather::start(Submitter::new(Arc::clone(&store))),
+            finisher: Gather::start(Finisher::new(Arc::clone(&store))),
+            claims: Arc::new(Claims::default()),
+            events: Events::default(),
+            store,
+        };
+        queue.refuse_bad_server(config.allow_eviction).await?;
+        Ok(queue)
+    }
+
+    async fn refuse_bad_server(&self, allow_eviction: bool) -> Result<()> {
+        let server = self.server().await?;
+        if server.version < (7, 0) {
+            let (major, minor) = server.version;
+            return Err(Error::Setup(format!(
+                "this server is Redis {major}.{minor}; dspyx needs 7.0 or newer (or Valkey)"
+            )));
+        }
+        let evicts = server.eviction.as_deref().is_some_and(|policy| policy != "noeviction");
+        if evicts && !allow_eviction {
+            let policy = server.eviction.unwrap_or_default();
+            return Err(Error::Setup(format!(
+                "this Redis has `maxmemory-policy {policy}` and may throw executions away; \
+                 run `CONFIG SET maxmemory-policy noeviction`, or allow it with \
+                 REDIS_ALLOW_EVICTION=true if you can lose them"
+            )));
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for RedisQueue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("RedisQueue").field(&self.store.prefix()).finish()
+    }
+}
+
+fn millis(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,220 @@
+//! How executions are written in Redis.
+//!
+//! An *envelope* is what was asked for: the program's id, a line feed, and JSON, which is a zstd
+//! frame when it is long. A *tail* is what came of it, written likewise. A *document* is both behind
+//! a head line `state|generation|finished ms|flags|bytes of the envelope`. Scripts read heads and
+//! program ids, and take the rest as it is.
+
+use std::{borrow::Cow, sync::Arc, time::Duration};
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::{Attempt, CacheKey, Error, Fields, Report, Result, Spec, State};
+
+/// What is longer is compressed.
+const PLAIN_MAX: usize = 1024;
+/// The most that a frame may hold: more is a mistake.
+const FRAME_MAX: usize = 1 << 30;
+const FRAME_MAGIC: [u8; 4] = [0x28, 0xB5, 0x2F, 0xFD];
+
+/// What was asked for.
+#[derive(Debug)]
+pub(super) struct Envelope {
+    pub(super) spec: Arc<Spec>,
+    pub(super) inputs: Fields,
+    pub(super) cache: Option<CacheKey>,
+    pub(super) created_at: DateTime<Utc>,
+}
+
+#[derive(Serialize)]
+struct EnvelopeRef<'a> {
+    s: &'a Spec,
+    i: &'a Fields,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    k: Option<&'a CacheKey>,
+    t: i64,
+}
+
+#[derive(Deserialize)]
+struct EnvelopeOwned {
+    s: Spec,
+    i: Fields,
+    k: Option<CacheKey>,
+    t: i64,
+}
+
+/// What the items of a batch share.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Shared {
+    #[serde(rename = "s")]
+    pub(super) spec: Spec,
+    #[serde(rename = "t")]
+    pub(super) created_ms: i64,
+    /// How old an equal execution's result may be, in ms; none for "do not cache".
+    #[serde(rename = "k", default, skip_serializing_if = "Option::is_none")]
+    pub(super) cache_ttl_ms: Option<u64>,
+}
+
+/// What came of an execution.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct Tail {
+    /// All attempts.
+    #[serde(rename = "a", default)]
+    pub(super) attempts: Vec<Attempt>,
+    /// What the last one left.
+    #[serde(rename = "r", default)]
+    pub(super) report: Report,
+    /// How long it ran, in µs.
+    #[serde(rename = "u", default)]
+    pub(super) micros: Option<u64>,
+}
+
+/// The head line of a document.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Head {
+    pub(super) state: State,
+    pub(super) generation: u32,
+    pub(super) finished_ms: i64,
+    pub(super) cache_hit: bool,
+    envelope_bytes: usize,
+}
+
+impl Envelope {
+    pub(super) fn write(
+        spec: &Spec,
+        inputs: &Fields,
+        cache: Option<&CacheKey>,
+        created_at: DateTime<Utc>,
+    ) -> Result<Vec<u8>> {
+        let json = EnvelopeRef { s: spec, i: inputs, k: cache, t: created_at.timestamp_millis() };
+        let mut bytes = Vec::with_capacity(256);
+        bytes.extend_from_slice(spec.program.as_bytes());
+        bytes.push(b'\n');
+        bytes.append(&mut pack(&json)?);
+        Ok(bytes)
+    }
+
+    pub(super) fn read(bytes: &[u8]) -> Result<Self> {
+        let (_, json) = split_line(bytes)?;
+        let it: EnvelopeOwned = unpack(json)?;
+        Ok(Self { spec: Arc::new(it.s), inputs: it.i, cache: it.k, created_at: time(it.t) })
+    }
+}
+
+impl Tail {
+    pub(super) fn write(&self) -> Result<Vec<u8>> {
+        pack(self)
+    }
+
+    pub(super) fn read(bytes: &[u8]) -> Result<Self> {
+        unpack(bytes)
+    }
+
+    pub(super) fn run_time(&self) -> Option<Duration> {
+        self.micros.map(Duration::from_micros)
+    }
+}
+
+impl Head {
+    /// Takes a document apart: head, envelope, tail.
+    pub(super) fn split(document: &[u8]) -> Result<(Self, &[u8], &[u8])> {
+        let (line, rest) = split_line(document)?;
+        let line = std::str::from_utf8(line).map_err(|_| corrupt("a head line"))?;
+        let mut words = line.split('|');
+        let mut word = || words.next().ok_or_else(|| corrupt("a head line"));
+        let head = Self {
+            state: word()?.parse()?,
+            generation: number(word()?)?,
+            finished_ms: number(word()?)?,
+            cache_hit: word()?.contains('c'),
+            envelope_bytes: number(word()?)?,
+        };
+        let parts = rest.split_at_checked(head.envelope_bytes);
+        let (envelope, tail) = parts.ok_or_else(|| corrupt("a document's length"))?;
+        Ok((head, envelope, tail))
+    }
+}
+
+/// JSON, compressed when it is long.
+pub(super) fn pack<T: Serialize>(value: &T) -> Result<Vec<u8>> {
+    let json = serde_json::to_vec(value)?;
+    if json.len() <= PLAIN_MAX {
+        return Ok(json);
+    }
+    zstd::bulk::compress(&json, 1).map_err(|error| Error::Corrupt(error.to_string()))
+}
+
+/// What [`pack`] wrote.
+pub(super) fn unpack<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+    let json = if bytes.starts_with(&FRAME_MAGIC) {
+        let size = zstd::zstd_safe::get_frame_content_size(bytes).ok().flatten();
+        let size = size.and_then(|size| usize::try_from(size).ok()).filter(|it| *it <= FRAME_MAX);
+        let size = size.ok_or_else(|| corrupt("a frame's size"))?;
+        Cow::Owned(zstd::bulk::decompress(bytes, size).map_err(|_| corrupt("a frame"))?)
+    } else {
+        Cow::Borrowed(bytes)
+    };
+    Ok(serde_json::from_slice(&json)?)
+}
+
+pub(super) fn time(millis: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp_millis(millis).unwrap_or_default()
+}
+
+fn split_line(bytes: &[u8]) -> Result<(&[u8], &[u8])> {
+    let at = bytes.iter().position(|byte| *byte == b'\n');
+    let at = at.ok_or_else(|| corrupt("a document without a head"))?;
+    Ok((&bytes[..at], &bytes[at + 1..]))
+}
+
+fn number<T: std::str::FromStr>(word: &str) -> Result<T> {
+    word.parse().map_err(|_| corrupt("a number"))
+}
+
+pub(super) fn corrupt(what: &str) -> Error {
+    Error::Corrupt(what.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Class, Mode};
+
+    fn spec() -> Spec {
+        Spec {
+            program: "qa".to_owned(),
+            version: String::new(),
+            owner: "alice".to_owned(),
+            mode: Mode::Normal,
+            class: Class::Normal,
+            timeout: Duration::from_secs(5),
+            max_retries: 1,
+            deadline: None,
+            lm: Fields::new(),
+            metadata: std::collections::BTreeMap::new(),
+            webhook: None,
+        }
+    }
+
+    #[test]
+    fn envelopes_read_back_as_written_short_or_long() {
+        for length in [3, 100_000] {
+            let mut inputs = Fields::new();
+            inputs.insert("q".to_owned(), "ü".repeat(length).into());
+            let bytes = Envelope::write(&spec(), &inputs, None, time(1_700_000_000_123)).unwrap();
+            assert!(bytes.starts_with(b"qa\n") && bytes.len() < 2_000);
+            let envelope = Envelope::read(&bytes).unwrap();
+            assert_eq!((envelope.inputs, &*envelope.spec), (inputs, &spec()));
+            assert_eq!(envelope.created_at.timestamp_millis(), 1_700_000_000_123);
+        }
+    }
+
+    #[test]
+    fn broken_documents_are_errors() {
+        for bytes in [&b""[..], b"succeeded|0|1||9\nshort", b"what|0|1||0\n", b"failed|x|1||0\n"] {
+            assert!(Head::split(bytes).is_err(), "{bytes:?}");
+        }
+        assert!(unpack::<Tail>(&FRAME_MAGIC).is_err());
+    }
+}

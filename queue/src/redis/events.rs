@@ -1,0 +1,105 @@
+//! Waking those that wait for an execution to end: one subscription for all of a process.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError, Weak},
+    time::Duration,
+};
+
+use futures::StreamExt;
+use tokio::sync::Notify;
+
+use super::Store;
+use crate::ExecutionId;
+
+/// How long to wait before subscribing again after the connection failed.
+const AGAIN: Duration = Duration::from_millis(250);
+
+/// Who waits for what. Cheap to clone.
+#[derive(Clone, Default)]
+pub(super) struct Events {
+    waiting: Arc<Mutex<Waiting>>,
+}
+
+#[derive(Default)]
+struct Waiting {
+    /// Waiters by execution; as many as there are waiting requests.
+    by_id: HashMap<String, Weak<Notify>>,
+    /// Whether the listener runs. It ends when nobody waits.
+    listening: bool,
+}
+
+/// A place among the waiters of an execution.
+pub(super) struct Place {
+    id: String,
+    /// Rung when the execution may have ended, or the subscription was renewed.
+    pub(super) rung: Arc<Notify>,
+    waiting: Arc<Mutex<Waiting>>,
+}
+
+impl Events {
+    /// Takes a place; look at the execution again after the first ring.
+    pub(super) fn wait_for(&self, id: ExecutionId, store: &Arc<Store>) -> Place {
+        let id = id.to_string();
+        let mut waiting = lock(&self.waiting);
+        let known = waiting.by_id.get(&id).and_then(Weak::upgrade);
+        let rung = known.unwrap_or_default();
+        waiting.by_id.insert(id.clone(), Arc::downgrade(&rung));
+        if !waiting.listening {
+            waiting.listening = true;
+            tokio::spawn(listen(Arc::clone(store), Arc::clone(&self.waiting)));
+        }
+        Place { id, rung, waiting: Arc::clone(&self.waiting) }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut waiting = lock(&self.waiting);
+        if Arc::strong_count(&self.rung) == 1 {
+            waiting.by_id.remove(&self.id);
+        }
+    }
+}
+
+/// Listens for as long as the queue lives in this process.
+async fn listen(store: Arc<Store>, waiting: Arc<Mutex<Waiting>>) {
+    let channel = store.keys.named("ended");
+    let store = Arc::downgrade(&store);
+    while let Some(store) = store.upgrade() {
+        let events = store.home.subscribe(&channel).await;
+        drop(store);
+        if let Ok(mut events) = events {
+            ring_all(&waiting); // what ended before we listened was not heard
+            let mut messages = events.on_message();
+            while let Some(message) = messages.next().await {
+                ring(&waiting, message.get_payload_bytes());
+            }
+        }
+        tokio::time::sleep(AGAIN).await;
+    }
+    lock(&waiting).listening = false;
+}
+
+fn ring(waiting: &Mutex<Waiting>, ids: &[u8]) {
+    let Ok(ids) = std::str::from_utf8(ids) else { return };
+    let waiting = lock(waiting);
+    if waiting.by_id.is_empty() {
+        return;
+    }
+    for id in ids.split(' ') {
+        if let Some(place) = waiting.by_id.get(id).and_then(Weak::upgrade) {
+            place.notify_waiters();
+        }
+    }
+}
+
+fn ring_all(waiting: &Mutex<Waiting>) {
+    for place in lock(waiting).by_id.values().filter_map(Weak::upgrade) {
+        place.notify_waiters();
+    }
+}
+
+fn lock(waiting: &Mutex<Waiting>) -> std::sync::MutexGuard<'_, Waiting> {
+    waiting.lock().unwrap_or_else(PoisonError::into_inner)
+}

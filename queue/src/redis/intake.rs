@@ -1,0 +1,105 @@
+//! The side where work is put in.
+
+use async_trait::async_trait;
+
+use super::{
+    RedisQueue,
+    submit::{Submission, lane_of},
+};
+use crate::{
+    BatchId, Error, ExecutionId, Intake, NewBatch, NewExecution, Records, Result, State, Submitted,
+};
+
+/// How many executions one call cancels or retries.
+const PAGE: usize = 100;
+
+#[async_trait]
+impl Intake for RedisQueue {
+    async fn submit(&self, new: NewExecution) -> Result<Submitted> {
+        self.submitter.call(Submission::new(new)?).await
+    }
+
+    async fn submit_batch(&self, new: NewBatch) -> Result<Submitted<BatchId>> {
+        self.accept_batch(new).await
+    }
+
+    async fn cancel(&self, id: ExecutionId) -> Result<State> {
+        let store = &self.store;
+        let (now, ttl, id) = (store.now(), store.ttl(), id.to_string());
+        let mut call = store.scripts.cancel.key(store.prefix());
+        call.arg(&now).arg(ttl).arg(&id);
+        let words: Vec<String> = store.home.call(&call).await?;
+        let word = words.first().map(String::as_str).unwrap_or_default();
+        match word.strip_prefix('!') {
+            Some(state) => Err(Error::AlreadyEnded(state.parse()?)),
+            None if word.is_empty() => Err(Error::NotFound("execution")),
+            None => word.parse(),
+        }
+    }
+
+    async fn retry(&self, id: ExecutionId) -> Result<State> {
+        if let Some((batch, index)) = id.item_of() {
+            return self.retry_item(batch, index).await;
+        }
+        let execution = self.execution(id).await?;
+        if execution.state.after(crate::Event::Requeued).is_none() {
+            return Err(Error::AlreadyEnded(execution.state));
+        }
+        let store = &self.store;
+        let (now, ttl) = (store.now(), store.ttl());
+        let lane = lane_of(&execution.spec, id);
+        let history = serde_json::to_string(&execution.attempts)?;
+        let (name, generation) = (id.to_string(), execution.generation);
+        let mut call = store.scripts.retry.key(store.prefix());
+        call.arg(&now).arg(ttl).arg(&name).arg(&lane).arg(generation).arg(&history);
+        let done: bool = store.home.call(&call).await?;
+        if done {
+            return Ok(State::Queued);
+        }
+        // Somebody else was faster, or our own first try was.
+        let execution = self.execution(id).await?;
+        if execution.generation > generation {
+            return Ok(execution.state);
+        }
+        Err(Error::AlreadyEnded(execution.state))
+    }
+
+    async fn cancel_batch(&self, id: BatchId) -> Result<()> {
+        self.cancel_chunks(id).await
+    }
+
+    async fn retry_batch(&self, id: BatchId) -> Result<u64> {
+        self.retry_chunks(id).await
+    }
+
+    async fn retry_dead(&self, owner: Option<&str>, max: usize) -> Result<u64> {
+        let (mut cursor, mut retried) = (None, 0);
+        loop {
+            let page = self.dead(owner, cursor.as_deref(), PAGE.min(max)).await?;
+            for execution in page.items {
+                if retried as usize >= max {
+                    return Ok(retried);
+                }
+                match self.retry(execution.id).await {
+                    Ok(_) => retried += 1,
+                    Err(Error::AlreadyEnded(_) | Error::NotFound(_)) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            let Some(next) = page.next else { return Ok(retried) };
+            cursor = Some(next);
+        }
+    }
+}
+
+impl RedisQueue {
+    async fn retry_item(&self, batch: BatchId, index: u32) -> Result<State> {
+        let execution = self.execution(batch.item(index)).await?;
+        if execution.state.after(crate::Event::Requeued).is_none() {
+            return Err(Error::AlreadyEnded(execution.state));
+        }
+        let chunk = index as usize / crate::CHUNK_ITEMS;
+        let retried = self.retry_of_chunk(batch, chunk, &[index]).await?;
+        if retried == 1 { Ok(State::Queued) } else { Err(Error::AlreadyEnded(execution.state)) }
+    }
+}

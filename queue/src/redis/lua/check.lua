@@ -1,0 +1,124 @@
+-- Checks the invariants, and says what is broken.
+-- KEYS[1] prefix   ARGV: most entries to look at
+-- Returns at most 100 sentences.
+local left, wrong = tonumber(ARGV[1]), {}
+local waits, runs, seen = 0, 0, {}
+
+local function say(text, ...)
+  if #wrong < 100 then wrong[#wrong + 1] = string.format(text, ...) end
+end
+
+local function check_single(lane, entry, fields, consumer)
+  local id = fields.j
+  if seen[id] then say('%s is in two places: %s and %s', id, seen[id], lane) end
+  seen[id] = lane
+  local v = call('HMGET', P .. 'e:' .. id, 'l', 's')
+  if v[1] ~= lane or v[2] ~= entry then say('the record of %s does not know its entry in %s', id, lane) end
+  if call('EXISTS', P .. 'r:' .. id) == 1 then say('%s has ended and is in lane %s', id, lane) end
+  if consumer then runs = runs + 1 else waits = waits + 1 end
+end
+
+local function check_chunk(lane, entry, fields, consumer)
+  local key = P .. 'b:' .. fields.b
+  local rest = 0
+  local function look(index)
+    local open = call('GETBIT', key .. ':done', index) == 0 and call('GETBIT', key .. ':out', index) == 0
+    if open then
+      rest = rest + 1
+      local id = fields.b .. '-' .. index
+      if seen[id] then say('%s is in two places: %s and %s', id, seen[id], lane) end
+      seen[id] = lane
+    end
+  end
+  if fields.i then
+    for index in fields.i:gmatch('%d+') do look(tonumber(index)) end
+  else
+    local total = tonumber(call('HGET', key, 'total') or 0)
+    for index = fields.k * CHUNK, math.min(total, (fields.k + 1) * CHUNK) - 1 do look(index) end
+  end
+  local noted = tonumber(call('HGET', key .. ':o', entry) or 0)
+  if noted ~= rest then say('chunk %s of batch %s notes %d items left, and has %d', fields.k, fields.b, noted, rest) end
+  if consumer then runs = runs + rest else waits = waits + rest end
+end
+
+for _, lane in ipairs(call('SMEMBERS', P .. 'lanes')) do
+  local key, from, waiting_here = P .. 'l:' .. lane, '-', false
+  local held = {}
+  local rows = redis.pcall('XPENDING', key, GROUP, '-', '+', left)
+  for _, row in ipairs(rows.err and {} or rows) do
+    held[row[1]] = row[2]
+    if not call('ZSCORE', P .. 'w', row[2]) then say('%s of lane %s is with %s, which is no worker', row[1], lane, row[2]) end
+  end
+  while left > 0 do
+    local page = call('XRANGE', key, from, '+', 'COUNT', 1000)
+    for _, row in ipairs(page) do
+      local fields = {}
+      for i = 1, #row[2], 2 do fields[row[2][i]] = row[2][i + 1] end
+      waiting_here = waiting_here or not held[row[1]]
+      if fields.b then
+        check_chunk(lane, row[1], fields, held[row[1]])
+      else
+        check_single(lane, row[1], fields, held[row[1]])
+      end
+      held[row[1]] = nil
+      from = '(' .. row[1]
+    end
+    left = left - #page
+    if #page < 1000 then break end
+  end
+  if left > 0 then
+    for entry in pairs(held) do say('%s of lane %s is with a worker and is not there', entry, lane) end
+  end
+  local class, name = lane:sub(1, 1), lane:sub(3)
+  local open
+  if name == '?' then
+    open = call('SISMEMBER', P .. 'suspects', lane) == 1
+  else
+    open = call('ZSCORE', P .. 'turn:' .. class, lane)
+  end
+  if waiting_here and not open then say('lane %s has something to hand out and takes no turn', lane) end
+end
+
+for _, id in ipairs(call('ZRANGE', P .. 'z', 0, left)) do
+  if seen[id] then say('%s is scheduled, and in lane %s', id, seen[id]) end
+  seen[id] = 'z'
+  if call('HGET', P .. 'e:' .. id, 's') ~= 'z' then say('%s is scheduled and its record does not say so', id) end
+  waits = waits + 1
+end
+
+if left > 0 then
+  local n = call('HMGET', P .. 'n', 'waiting', 'live')
+  local waiting_noted, live_noted = tonumber(n[1] or 0), tonumber(n[2] or 0)
+  if waiting_noted ~= waits then say('%d executions are counted as waiting, and %d wait', waiting_noted, waits) end
+  if live_noted ~= waits + runs then say('%d executions are counted as not ended, and there are %d', live_noted, waits + runs) end
+end
+
+for _, id in ipairs(call('SMEMBERS', P .. 'cx')) do
+  if call('EXISTS', P .. 'e:' .. id) == 0 then say('%s was called off and is not there', id) end
+end
+
+local batches = call('XRANGE', P .. 'bx', '-', '+', 'COUNT', 1000)
+for _, row in ipairs(batches) do
+  local batch = row[2][2]
+  local key = P .. 'b:' .. batch
+  local v = call('HMGET', key, 'total', 'succeeded', 'failed', 'cancelled', 'expired')
+  if v[1] then
+    local ended = (v[2] or 0) + (v[3] or 0) + (v[4] or 0) + (v[5] or 0)
+    local done = call('BITCOUNT', key .. ':done')
+    if ended ~= done then say('batch %s counts %d ended items, and has %d', batch, ended, done) end
+    if done > tonumber(v[1]) then say('batch %s has more ended items than items', batch) end
+  end
+end
+
+for _, id in ipairs(call('ZRANGE', P .. 'dead', 0, 10000)) do
+  local batch, index = item_of(id)
+  local head
+  if batch then
+    local doc = call('HGET', P .. 'b:' .. batch .. ':r:' .. math.floor(index / CHUNK), index)
+    head = doc and doc:match('^%a+')
+  else
+    head = call('GETRANGE', P .. 'r:' .. id, 0, 15):match('^%a+')
+  end
+  if head and head ~= 'failed' then say('%s is on the dead list and has %s', id, head) end
+end
+return wrong

@@ -1,0 +1,42 @@
+-- Accepts a batch whose chunks of inputs were stored before, or nothing of it.
+-- KEYS[1] prefix
+-- ARGV: clock, ttl, waiting_max, idempotency ttl, id, class, owner, program, spec, cache ttl or '',
+--   total, key or '', digest, then ended items by 4: index, state, flags, tail
+-- Returns {word, id}: word is new, known, replayed, conflict or full.
+local now, ttl, most, key_ttl = clock(ARGV[1]), ARGV[2], tonumber(ARGV[3]), ARGV[4]
+local id, class, owner, program, spec, max_age = unpack(ARGV, 5, 10)
+local total, name, digest = tonumber(ARGV[11]), ARGV[12], ARGV[13]
+local key = P .. 'b:' .. id
+local key_at = name ~= '' and P .. 'k:' .. #owner .. ':' .. owner .. name
+local known = key_at and call('GET', key_at)
+if known then
+  local first, body = known:match('^(%S+) (.*)$')
+  return { body == digest and 'replayed' or 'conflict', first }
+end
+if call('EXISTS', key) == 1 then return { 'known', id } end
+if tonumber(call('HGET', P .. 'n', 'waiting') or 0) + total > most then return { 'full', id } end
+
+call('HSET', key, 'spec', spec, 'total', total, 'created', now, 'class', class, 'owner', owner,
+  'program', program, 'age', max_age)
+live = live + total
+for i = 14, #ARGV, 4 do
+  local index, state = tonumber(ARGV[i]), ARGV[i + 1]
+  settle_item(id, index, state, 0, ARGV[i + 2], ARGV[i + 3], now)
+  bump(program, COUNT[state], 1)
+end
+local lane = class .. ':b:' .. id
+for k = 0, math.ceil(total / CHUNK) - 1 do
+  local size = math.min(CHUNK, total - k * CHUNK)
+  call('PERSIST', key .. ':in:' .. k)
+  local done = call('BITCOUNT', key .. ':done', k * CHUNK / 8, k * CHUNK / 8 + CHUNK / 8 - 1)
+  if done < size then
+    local entry = push(lane, 'b', id, 'k', k, 'g', 0)
+    place_at(id, k, size - done, lane, entry)
+    waiting = waiting + size - done
+  end
+end
+if waiting > 0 then ring(lane) end
+call('XADD', P .. 'bx', '*', 'j', id, 'o', owner)
+if key_at then call('SET', key_at, id .. ' ' .. digest, 'PX', key_ttl) end
+flush(now, ttl)
+return { 'new', id }

@@ -1,0 +1,61 @@
+//! The scripts, each one atomic step of the queue. They are called by their hash, so that two
+//! versions of dspyx can work on one queue side by side.
+
+use redis::Script;
+
+pub(super) struct Scripts {
+    pub(super) submit: Script,
+    pub(super) submit_batch: Script,
+    pub(super) claim: Script,
+    pub(super) finish: Script,
+    pub(super) beat: Script,
+    pub(super) tick: Script,
+    pub(super) cancel: Script,
+    pub(super) cancel_batch: Script,
+    pub(super) retry: Script,
+    pub(super) retry_items: Script,
+    pub(super) read: Script,
+    pub(super) depth: Script,
+    pub(super) clear: Script,
+    pub(super) ahead: Script,
+    pub(super) check: Script,
+}
+
+/// What may run when the server's memory is full: all that gives memory back.
+macro_rules! always {
+    ($file:literal) => {
+        Script::new(concat!(
+            "#!lua flags=allow-oom\n",
+            include_str!("lua/common.lua"),
+            include_str!($file)
+        ))
+    };
+}
+
+macro_rules! with_memory {
+    ($file:literal) => {
+        Script::new(concat!("#!lua\n", include_str!("lua/common.lua"), include_str!($file)))
+    };
+}
+
+impl Scripts {
+    pub(super) fn new() -> Self {
+        Self {
+            submit: with_memory!("lua/submit.lua"),
+            submit_batch: with_memory!("lua/submit_batch.lua"),
+            claim: always!("lua/claim.lua"),
+            finish: always!("lua/finish.lua"),
+            beat: always!("lua/beat.lua"),
+            tick: always!("lua/tick.lua"),
+            cancel: always!("lua/cancel.lua"),
+            cancel_batch: always!("lua/cancel_batch.lua"),
+            retry: with_memory!("lua/retry.lua"),
+            retry_items: with_memory!("lua/retry_items.lua"),
+            read: always!("lua/read.lua"),
+            depth: always!("lua/depth.lua"),
+            clear: always!("lua/clear.lua"),
+            ahead: always!("lua/ahead.lua"),
+            check: always!("lua/check.lua"),
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! Heartbeats and what keeps the queue moving.
+
+use std::{sync::atomic::Ordering, time::Duration};
+
+use redis::Value;
+
+use super::{RedisQueue, claim::read, millis};
+use crate::{Clock, Orders, Result, Tick, WorkerId, WorkerInfo};
+
+/// The most of each kind that one round of upkeep moves: it blocks the server for 1 ms or less.
+const TICK_MAX: usize = 100;
+/// What [`Store::quiet`] holds when upkeep is due, and when nothing is known.
+const DUE: u64 = 1;
+const UNKNOWN: u64 = 0;
+
+impl RedisQueue {
+    pub(super) async fn show_life(&self, info: &WorkerInfo) -> Result<Orders> {
+        let store = &self.store;
+        let (now, lease) = (store.now(), millis(store.limits.lease));
+        let text = serde_json::to_string(info)?;
+        let mut call = store.scripts.beat.key(store.prefix());
+        call.arg(&now).arg(lease).arg(info.id.as_str()).arg(&text);
+        let reply: Vec<Value> = store.home.call(&call).await?;
+        let mut reply = reply.into_iter();
+        let (dead, paused): (u8, u8) = (read(reply.next())?, read(reply.next())?);
+        let epoch: u64 = read(reply.next())?;
+        let (due, wait): (u8, String) = (read(reply.next())?, read(reply.next())?);
+        let wait = wait.parse::<u64>().unwrap_or(u64::MAX - 2);
+        store.quiet.store(if due == 1 { DUE } else { wait + 2 }, Ordering::Relaxed);
+        let cancel = reply.map(|id| read::<String>(Some(id))?.parse()).collect::<Result<_>>()?;
+        Ok(Orders { cancel, paused: paused == 1, declared_dead: dead == 1, epoch })
+    }
+
+    /// Asks the server for nothing when the last heartbeat has just said that nothing is due.
+    pub(super) async fn keep_up(&self) -> Result<Tick> {
+        let quiet = self.store.quiet.swap(UNKNOWN, Ordering::Relaxed);
+        if quiet > DUE && matches!(self.store.clock, Clock::Store) {
+            let wait = Duration::from_millis(quiet - 2);
+            return Ok(Tick {
+                next_due: (quiet < u64::MAX - 2).then_some(wait),
+                ..Tick::default()
+            });
+        }
+        self.tick_once("").await
+    }
+
+    pub(super) async fn strike_off(&self, worker: &WorkerId) -> Result<()> {
+        while self.tick_once(worker.as_str()).await?.more {}
+        self.claims.forget(worker);
+        Ok(())
+    }
+
+    async fn tick_once(&self, given_up: &str) -> Result<Tick> {
+        let store = &self.store;
+        let (now, ttl) = (store.now(), store.ttl());
+        let mut call = store.scripts.tick.key(store.prefix());
+        call.arg(&now).arg(ttl).arg(TICK_MAX).arg(store.limits.crashes_max).arg(given_up);
+        let (promoted, rescued, expired, due, more): (u64, u64, u64, String, u8) =
+            store.home.call(&call).await?;
+        let next_due = due.parse().ok().map(Duration::from_millis);
+        Ok(Tick { promoted, rescued, expired, next_due, more: more == 1 })
+    }
+}
