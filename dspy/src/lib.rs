@@ -7,7 +7,12 @@
 //!
 //! This crate knows no queue, no HTTP server, no files and no HTTP client: the [`Lm`] is given.
 
+#[cfg(test)]
+extern crate self as dspy;
+
 mod adapter;
+#[cfg(test)]
+mod corpus;
 mod demo;
 mod dummy;
 mod error;

@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// A value as the model reads it.
-pub(super) fn shown(field: &Field, value: &Value) -> String {
+pub(crate) fn shown(field: &Field, value: &Value) -> String {
     match value {
         Value::Array(items) if field.ty == Type::Str => numbered(items),
         Value::Array(_) | Value::Object(_) => json::dumps(value),
@@ -51,6 +51,8 @@ pub(crate) enum ValueError {
     Unreadable(#[from] json_repair::RepairError),
     #[error("{0} is not a valid name or value for the enum {1}")]
     NoMember(String, String),
+    #[error("unhashable type: '{0}'")]
+    Unhashable(&'static str),
 }
 
 /// The value of a type that a text holds.
@@ -111,6 +113,9 @@ fn member(name: &str, members: &[EnumMember], value: Object) -> Result<Object, V
     let by_name = || members.iter().find(|it| matches!(&value, Object::Str(v) if *v == it.name));
     match by_value.or_else(by_name) {
         Some(member) => Ok((&member.value).into()),
+        None if matches!(value, Object::List(_) | Object::Dict(_) | Object::Set(_)) => {
+            Err(ValueError::Unhashable(value.type_name()))
+        }
         None => Err(ValueError::NoMember(repr::str(&value), name.to_owned())),
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! Knows nothing of text that is yet to be parsed: see `adapter::value`.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
 use super::{
@@ -36,7 +38,7 @@ pub(crate) fn validate(
 ) -> Result<Object, ValidationError> {
     match (Coercer { definitions }).coerce(ty, value) {
         Ok((value, _)) => Ok(value),
-        Err(issues) => Err(ValidationError { title: ty.validator_name(), issues }),
+        Err(issues) => Err(ValidationError { title: ty.validator_name(definitions), issues }),
     }
 }
 
@@ -292,7 +294,7 @@ fn int(value: Object) -> Coerced {
             let message = "Input should be a valid integer, got a number with a fractional part";
             refuse("int_from_float", message, &value)
         }
-        Object::Str(ref text) => match int_of_text(text) {
+        Object::Str(_) | Object::Bytes(_) => match as_text(&value).and_then(|it| int_of_text(&it)) {
             Some(int) => Ok((Object::Int(int), Fit::Lax)),
             None => {
                 let message =
@@ -309,7 +311,7 @@ fn float(value: Object) -> Coerced {
         Object::Float(_) => Ok((value, Fit::Exact)),
         Object::Int(ref int) => Ok((Object::Float(int.to_f64()), Fit::Strict)),
         Object::Bool(flag) => Ok((Object::Float(f64::from(u8::from(flag))), Fit::Lax)),
-        Object::Str(ref text) => match float_of_text(text) {
+        Object::Str(_) | Object::Bytes(_) => match as_text(&value).and_then(|it| float_of_text(&it)) {
             Some(float) => Ok((Object::Float(float), Fit::Lax)),
             None => {
                 let message = "Input should be a valid number, unable to parse string as a number";
@@ -328,7 +330,7 @@ fn boolean(value: Object) -> Coerced {
         return Ok((Object::Bool(flag), Fit::Lax));
     }
     match value {
-        Object::Str(_) | Object::Int(_) => {
+        Object::Str(_) | Object::Int(Int::Small(_)) | Object::Float(_) if is_whole(&value) => {
             let message = "Input should be a valid boolean, unable to interpret input";
             refuse("bool_parsing", message, &value)
         }
@@ -336,9 +338,31 @@ fn boolean(value: Object) -> Coerced {
     }
 }
 
+fn as_text(value: &Object) -> Option<Cow<'_, str>> {
+    match value {
+        Object::Str(text) => Some(Cow::Borrowed(text)),
+        Object::Bytes(bytes) => String::from_utf8(bytes.clone()).ok().map(Cow::Owned),
+        _ => None,
+    }
+}
+
+/// pydantic reads a float for a boolean only if it is a small whole number.
+fn is_whole(value: &Object) -> bool {
+    match value {
+        Object::Float(_) => matches!(value.number(), Some(Int::Small(_))),
+        _ => true,
+    }
+}
+
 fn literal(value: Object, values: &[Value]) -> Coerced {
-    if values.iter().any(|it| value.is_same(&it.into())) {
-        return Ok((value, Fit::Exact));
+    let same = values.iter().find(|it| value.is_same(&(*it).into()));
+    let equal = || values.iter().find(|it| value.equals(&(*it).into()));
+    if let Some(found) = same.or_else(equal) {
+        return Ok((found.into(), Fit::Exact));
+    }
+    if let (Object::Int(Int::Big(_)), true) = (&value, values.iter().any(Value::is_i64)) {
+        let message = "Unable to parse input string as an integer, exceeded maximum size";
+        return refuse("int_parsing_size", message, &value);
     }
     let names: Vec<_> = values.iter().map(|it| repr::repr(&it.into())).collect();
     refuse("literal_error", &format!("Input should be {}", listed(&names)), &value)

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::Type;
+use super::{Definition, Definitions, Type};
 use crate::python::{json, repr};
 
 impl fmt::Display for Type {
@@ -22,28 +22,33 @@ impl Type {
 
 impl Type {
     /// What pydantic calls the type in its errors.
-    pub(crate) fn validator_name(&self) -> String {
-        let list = |types: &[Self]| types.iter().map(Self::validator_name).collect::<Vec<_>>();
+    pub(crate) fn validator_name(&self, definitions: &Definitions) -> String {
+        let name = |ty: &Self| ty.validator_name(definitions);
+        let list = |types: &[Self]| types.iter().map(name).collect::<Vec<_>>();
         match self {
-            Self::Str | Self::Int | Self::Float | Self::Bool | Self::Named(_) => self.to_string(),
+            Self::Str | Self::Int | Self::Float | Self::Bool => self.to_string(),
+            Self::Named(own) => match definitions.get(own) {
+                Some(Definition::Enum(_)) => format!("enum[{own}]"),
+                Some(Definition::Model(_)) | None => own.clone(),
+            },
             Self::None => "none".to_owned(),
             Self::Any => "any".to_owned(),
             Self::BareList => "list[any]".to_owned(),
             Self::BareDict => "dict[any,any]".to_owned(),
-            Self::List(item) => format!("list[{}]", item.validator_name()),
+            Self::List(item) => format!("list[{}]", name(item)),
             Self::Dict(key, value) => {
-                format!("dict[{},{}]", key.validator_name(), value.validator_name())
+                format!("dict[{},{}]", name(key), name(value))
             }
             Self::Tuple(items) => format!("tuple[{}]", list(items).join(", ")),
-            Self::TupleOf(item) => format!("tuple[{}, ...]", item.validator_name()),
-            Self::Set(item) => format!("set[{}]", item.validator_name()),
+            Self::TupleOf(item) => format!("tuple[{}, ...]", name(item)),
+            Self::Set(item) => format!("set[{}]", name(item)),
             Self::Literal(values) => {
                 let values: Vec<_> = values.iter().map(|it| repr::repr(&it.into())).collect();
                 format!("literal[{}]", values.join(","))
             }
             Self::Union(args) => match without_none(args).as_slice() {
                 rest if rest.len() == args.len() => format!("union[{}]", list(rest).join(",")),
-                [only] => format!("nullable[{}]", only.validator_name()),
+                [only] => format!("nullable[{}]", name(only)),
                 rest => format!("nullable[union[{}]]", list(rest).join(",")),
             },
         }

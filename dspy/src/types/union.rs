@@ -6,24 +6,29 @@ use super::{
 };
 use crate::python::object::Object;
 
+/// `Optional` is no union to pydantic: a value that is not `None` is of the other types.
 pub(super) fn coerce(coercer: &Coercer<'_>, value: Object, args: &[Type]) -> Coerced {
+    let others: Vec<&Type> = args.iter().filter(|it| **it != Type::None).collect();
+    if value == Object::None && others.len() < args.len() {
+        return Ok((Object::None, Fit::Exact));
+    }
+    if let [only] = others.as_slice() {
+        return coercer.coerce(only, value);
+    }
     let mut best: Option<(Object, Fit)> = None;
     let mut issues = Vec::new();
-    for ty in args {
+    for ty in others {
         match coercer.coerce(ty, value.clone()) {
             Ok((value, Fit::Exact)) => return Ok((value, Fit::Exact)),
             Ok((value, fit)) if best.as_ref().is_none_or(|(_, its)| fit > *its) => {
                 best = Some((value, fit));
             }
             Ok(_) => {}
-            Err(more) if is_only_none(ty, args) => drop(more),
-            Err(more) => issues.extend(more.into_iter().map(|it| it.at(ty.validator_name()))),
+            Err(more) => {
+                let place = ty.validator_name(coercer.definitions);
+                issues.extend(more.into_iter().map(|it| it.at(place.clone())));
+            }
         }
     }
     best.ok_or(issues)
-}
-
-/// `Optional` is no union to pydantic: what is wrong is told of the other type only.
-fn is_only_none(ty: &Type, args: &[Type]) -> bool {
-    *ty == Type::None && args.len() == 2
 }

@@ -99,7 +99,7 @@ fn bounds(neutral: &Value) -> Result<Map<String, Value>, String> {
 pub fn ty(neutral: &Value) -> Result<Type, String> {
     let inner = |name: &str| neutral.get(name).map(ty).transpose().map(|it| it.map(Box::new));
     let args = || neutral["args"].as_array().unwrap().iter().map(ty).collect::<Result<Vec<_>, _>>();
-    Ok(match neutral["kind"].as_str().unwrap() {
+    Ok(match neutral["kind"].as_str().unwrap_or_default() {
         "str" => Type::Str,
         "int" => Type::Int,
         "float" => Type::Float,

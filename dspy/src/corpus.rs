@@ -1,0 +1,181 @@
+//! The corpora recorded from the real package, against the parts that they were recorded from.
+
+use serde_json::{Map, Value};
+
+use crate::{
+    Adapter, Field, Signature, Type,
+    adapter::value,
+    json_repair,
+    python::{object::Object, repr},
+    types::Definitions,
+};
+
+#[path = "../tests/support/neutral.rs"]
+mod neutral;
+#[path = "../tests/support/plain.rs"]
+mod plain;
+
+use plain::plain;
+
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/");
+
+fn lines(name: &str) -> Vec<String> {
+    let text = std::fs::read_to_string(format!("{FOLDER}{name}.jsonl")).unwrap();
+    text.lines().map(ToOwned::to_owned).collect()
+}
+
+fn rows(name: &str) -> Vec<Value> {
+    lines(name).iter().map(|it| serde_json::from_str(it).unwrap()).collect()
+}
+
+/// A member of a line, integers of any length included.
+fn exact(line: &str, name: &str) -> Object {
+    match json_repair::loads(line) {
+        Ok(Object::Dict(dict)) => dict.get(name).unwrap().clone(),
+        _ => unreachable!("a line of a corpus is an object"),
+    }
+}
+
+fn definitions() -> Definitions {
+    let text = std::fs::read_to_string(format!("{FOLDER}types.json")).unwrap();
+    let mut all: Map<String, Value> = serde_json::from_str(&text).unwrap();
+    // `Strict` holds a datetime.
+    all.remove("Strict");
+    neutral::definitions(&Value::Object(all)).unwrap()
+}
+
+/// The type of a row, if it is in scope.
+fn ty(row: &Value) -> Option<Type> {
+    let ty = row["annotation"].is_object().then(|| neutral::ty(&row["annotation"]).ok())??;
+    (ty != Type::Named("Strict".to_owned())).then_some(ty)
+}
+
+/// Fails with the first differences.
+fn report(name: &str, checked: usize, wrong: &[String]) {
+    let first: Vec<_> = wrong.iter().take(40).cloned().collect();
+
+    assert!(wrong.is_empty(), "{name}: {} of {checked}\n{}", wrong.len(), first.join("\n"));
+}
+
+#[test]
+fn broken_json_is_repaired_as_the_package_repairs_it() {
+    let rows = rows("json_repair");
+    let mut wrong = Vec::new();
+    for row in &rows {
+        let text = row["text"].as_str().unwrap();
+        let got = json_repair::loads(text).map(Object::into_json);
+        let want = row.get("ok").map(plain);
+        if got.as_ref().ok() != want.as_ref() {
+            wrong.push(format!("{text:?}\n got {got:?}\nwant {want:?}"));
+        }
+    }
+
+    assert!(rows.len() > 100);
+    report("json_repair", rows.len(), &wrong);
+}
+
+#[test]
+fn values_are_parsed_as_the_package_parses_them() {
+    let definitions = definitions();
+    let (mut checked, mut wrong) = (0, Vec::new());
+    for line in lines("parse_value") {
+        let row: Value = serde_json::from_str(&line).unwrap();
+        let Some(ty) = ty(&row) else { continue };
+        checked += 1;
+        let input = match row.get("text") {
+            Some(text) => Object::Str(text.as_str().unwrap().to_owned()),
+            None => exact(&line, "value"),
+        };
+        let shown = repr::repr(&input);
+        let got = value::parse(&ty, input, &definitions);
+        let got = got.map(Object::into_json).map_err(|it| it.to_string());
+        let want = match row.get("ok") {
+            Some(ok) => Ok(plain(ok)),
+            None => Err(without_links(row["message"].as_str().unwrap_or_default())),
+        };
+        if !is_equal(&ty, &got, &want) {
+            wrong.push(format!("{ty} of {shown}\n got {got:?}\nwant {want:?}"));
+        }
+    }
+
+    assert!(checked > 4000, "only {checked} rows");
+    report("parse_value", checked, &wrong);
+}
+
+/// Equal results; sets have no order, and sentences are compared where there is one of ours.
+fn is_equal(ty: &Type, got: &Result<Value, String>, want: &Result<Value, String>) -> bool {
+    let sorted = |value: &Value| {
+        let mut items = value.as_array().cloned().unwrap_or_default();
+        items.sort_by_key(ToString::to_string);
+        items
+    };
+    match (got, want) {
+        (Ok(got), Ok(want)) if matches!(ty, Type::Set(_)) => sorted(got) == sorted(want),
+        (got, want) => got == want,
+    }
+}
+
+fn without_links(message: &str) -> String {
+    let lines = message.split('\n').filter(|it| !it.starts_with("    For further information"));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn annotations_are_described_as_the_package_describes_them() {
+    let definitions = definitions();
+    let (mut checked, mut wrong) = (0, Vec::new());
+    for row in rows("annotation") {
+        let Some(ty) = ty(&row) else { continue };
+        checked += 1;
+        let name = ty.to_string();
+        let uses_own = row["annotation"].to_string().contains("\"ref\"");
+        let own_schema = ty.json_schema();
+        let mut signature = Signature::new(
+            "S",
+            "",
+            vec![Field::new("i", Type::Str)],
+            vec![Field {
+                json_schema: uses_own.then(|| row["json_schema"].clone()),
+                ..Field::new("x", ty)
+            }],
+        );
+        signature.types = definitions.clone();
+        let messages = Adapter::default().render(&signature, &[], &crate::Fields::new());
+        let system = messages[0].content.as_str().unwrap();
+        let note = row["note"].as_str().unwrap();
+        let is_right = name == row["name"]
+            && system.starts_with(row["fields"].as_str().unwrap())
+            && system.contains(&format!("[[ ## x ## ]]\n{note}\n"))
+            && messages[1].content == row["user_note"]
+            && (uses_own || own_schema == row["json_schema"]);
+        if !is_right {
+            wrong.push(format!("{name}\n got {system}\nwant {row}"));
+        }
+    }
+
+    assert!(checked > 30);
+    report("annotation", checked, &wrong);
+}
+
+#[test]
+fn values_are_shown_as_the_package_shows_them() {
+    let (mut checked, mut wrong) = (0, Vec::new());
+    for row in rows("format_value") {
+        let Some(ty) = ty(&row) else { continue };
+        let value = plain(&row["value"]);
+        // JSON has no such values, and no integers of any length: they cannot come in.
+        let is_json = !row["value"].to_string().contains('$');
+        let is_long = row["py_type"] == "int" && row["value"].is_f64();
+        if !is_json || is_long {
+            continue;
+        }
+        checked += 1;
+        let got = value::shown(&Field::new("x", ty), &value);
+        if got != row["out"] {
+            wrong.push(format!("{row}\n got {got}"));
+        }
+    }
+
+    assert!(checked > 10);
+    report("format_value", checked, &wrong);
+}
