@@ -294,14 +294,16 @@ fn int(value: Object) -> Coerced {
             let message = "Input should be a valid integer, got a number with a fractional part";
             refuse("int_from_float", message, &value)
         }
-        Object::Str(_) | Object::Bytes(_) => match as_text(&value).and_then(|it| int_of_text(&it)) {
-            Some(int) => Ok((Object::Int(int), Fit::Lax)),
-            None => {
-                let message =
-                    "Input should be a valid integer, unable to parse string as an integer";
-                refuse("int_parsing", message, &value)
+        Object::Str(_) | Object::Bytes(_) => {
+            match as_text(&value).and_then(|it| int_of_text(&it)) {
+                Some(int) => Ok((Object::Int(int), Fit::Lax)),
+                None => {
+                    let message =
+                        "Input should be a valid integer, unable to parse string as an integer";
+                    refuse("int_parsing", message, &value)
+                }
             }
-        },
+        }
         other => refuse("int_type", "Input should be a valid integer", &other),
     }
 }
@@ -311,13 +313,16 @@ fn float(value: Object) -> Coerced {
         Object::Float(_) => Ok((value, Fit::Exact)),
         Object::Int(ref int) => Ok((Object::Float(int.to_f64()), Fit::Strict)),
         Object::Bool(flag) => Ok((Object::Float(f64::from(u8::from(flag))), Fit::Lax)),
-        Object::Str(_) | Object::Bytes(_) => match as_text(&value).and_then(|it| float_of_text(&it)) {
-            Some(float) => Ok((Object::Float(float), Fit::Lax)),
-            None => {
-                let message = "Input should be a valid number, unable to parse string as a number";
-                refuse("float_parsing", message, &value)
+        Object::Str(_) | Object::Bytes(_) => {
+            match as_text(&value).and_then(|it| float_of_text(&it)) {
+                Some(float) => Ok((Object::Float(float), Fit::Lax)),
+                None => {
+                    let message =
+                        "Input should be a valid number, unable to parse string as a number";
+                    refuse("float_parsing", message, &value)
+                }
             }
-        },
+        }
         other => refuse("float_type", "Input should be a valid number", &other),
     }
 }

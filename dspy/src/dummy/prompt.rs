@@ -1,0 +1,81 @@
+//! What a prompt of DSPy's asks for: its output fields, read back from the system message.
+
+use crate::{Message, Role, Type};
+
+/// What is asked for.
+pub(super) struct Prompt {
+    pub(super) fields: Vec<Asked>,
+    pub(super) wanted: Wanted,
+    /// The value of the first input in the last message.
+    pub(super) first_input: String,
+}
+
+/// An output field as the prompt describes it.
+pub(super) struct Asked {
+    pub(super) name: String,
+    pub(super) ty: Type,
+    /// What the prompt says that the value must be.
+    pub(super) note: String,
+}
+
+/// The format asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wanted {
+    Sections,
+    Json,
+}
+
+impl Prompt {
+    pub(super) fn read(messages: &[Message]) -> Self {
+        let text = |it: &Message| it.content.as_str().unwrap_or_default().to_owned();
+        let system = messages.iter().find(|it| it.role == Role::System).map(text);
+        let system = system.unwrap_or_default();
+        let question = messages.last().map(text).unwrap_or_default();
+        let is_json = question.contains("Respond with a JSON object in the following order");
+        Self {
+            fields: fields(&system, &question),
+            wanted: if is_json { Wanted::Json } else { Wanted::Sections },
+            first_input: first_input(&question),
+        }
+    }
+}
+
+fn fields(system: &str, question: &str) -> Vec<Asked> {
+    let Some((_, list)) = system.split_once("Your output fields are:\n") else { return Vec::new() };
+    let (list, structure) =
+        list.split_once("\nAll interactions will be structured in").unwrap_or((list, ""));
+    let mut fields: Vec<Asked> = Vec::new();
+    for line in list.lines() {
+        let next = format!("{}. `", fields.len() + 1);
+        let named = line.strip_prefix(&next).and_then(|it| it.split_once("` ("));
+        let Some((name, rest)) = named else { continue };
+        let Some(ty) = leading_type(rest) else { continue };
+        // A description may hold lines that look like fields: the reminder names those that are.
+        let headed = format!("`[[ ## {name} ## ]]`");
+        if !question.contains(&headed) && !question.contains(&format!("`{name}`")) {
+            continue;
+        }
+        fields.push(Asked { name: name.to_owned(), ty, note: note(structure, name) });
+    }
+    fields
+}
+
+/// The type before a `):` that reads as one.
+fn leading_type(rest: &str) -> Option<Type> {
+    let ends = rest.match_indices("):").map(|(at, _)| &rest[..at]);
+    ends.filter_map(|it| Type::try_from(it.to_owned()).ok()).next()
+}
+
+/// What the structure says of a field's value.
+fn note(structure: &str, name: &str) -> String {
+    let place = format!("{{{name}}}        # note: the value you produce ");
+    let line = structure.split_once(&place).map(|(_, it)| it.lines().next().unwrap_or_default());
+    line.unwrap_or_default().trim_end_matches(['"', ',']).to_owned()
+}
+
+/// The text under the first header, or the whole question if there is none.
+fn first_input(question: &str) -> String {
+    let Some((_, after)) = question.split_once(" ## ]]\n") else { return question.to_owned() };
+    let end = after.find("\n\n[[ ## ").or_else(|| after.find("\n\nRespond with "));
+    after[..end.unwrap_or(after.len())].to_owned()
+}

@@ -1,0 +1,99 @@
+//! The offline model answers what it is asked, in every format and type.
+
+use dspy::{
+    Adapter, DummyLm, Error, Field, Fields, LmError, LmSettings, ModuleKind, Predictor, Signature,
+    Trace, Type,
+};
+use serde_json::json;
+
+const TYPES: [&str; 14] = [
+    "str",
+    "int",
+    "float",
+    "bool",
+    "list[str]",
+    "list[list[int]]",
+    "Literal['a', 'b):']",
+    "Literal[1, True, None]",
+    "dict[str, float]",
+    "dict",
+    "tuple[int, str]",
+    "set[int]",
+    "Optional[int]",
+    "Any",
+];
+
+fn predictor(model: &str, types: &[&str]) -> Predictor {
+    let output = |(i, ty): (usize, &&str)| {
+        let mut field = Field::new(format!("field_{i}"), Type::parse(ty).unwrap());
+        field.desc = Some("a line\n9. `not_a_field` (int): x".to_owned());
+        field
+    };
+    let outputs = types.iter().enumerate().map(output).collect();
+    let inputs = vec![Field::new("question", Type::Str)];
+    let signature = Signature::new("Every", "", inputs, outputs);
+    let mut predictor = Predictor::new("every", signature, ModuleKind::ChainOfThought);
+    predictor.settings.model = Some(model.to_owned());
+    predictor.adapter = Adapter::Chat { json_fallback: false };
+    predictor
+}
+
+fn question(text: &str) -> Fields {
+    json!({"question": text}).as_object().unwrap().clone()
+}
+
+async fn run(predictor: &Predictor, text: &str) -> Result<Fields, Error> {
+    let overrides = LmSettings::default();
+    let run = predictor.run(&question(text), &overrides, &DummyLm, &mut Trace::off()).await;
+    run.map(|it| it.outputs)
+}
+
+#[tokio::test]
+async fn every_type_is_answered_in_every_format() {
+    let mut predictor = predictor("dummy/any", &TYPES);
+    for adapter in [Adapter::Chat { json_fallback: false }, Adapter::Json] {
+        predictor.adapter = adapter;
+
+        let outputs = run(&predictor, "why?").await.unwrap();
+
+        assert_eq!(outputs.len(), TYPES.len() + 1);
+        assert!(outputs["reasoning"].as_str().unwrap().starts_with("(offline dummy model)"));
+    }
+}
+
+#[tokio::test]
+async fn one_prompt_is_always_answered_alike_and_another_is_not() {
+    let predictor = predictor("dummy/any", &TYPES);
+
+    let first = run(&predictor, "why?").await.unwrap();
+
+    assert_eq!(first, run(&predictor, "why?").await.unwrap());
+    assert_ne!(first, run(&predictor, "how?").await.unwrap());
+}
+
+#[tokio::test]
+async fn completions_of_one_call_differ() {
+    let predictor = predictor("dummy/any", &["str", "int"]);
+    let overrides = LmSettings { n: Some(3), ..LmSettings::default() };
+    let mut trace = Trace::on();
+
+    let inputs = question("why?");
+    let prediction = predictor.run(&inputs, &overrides, &DummyLm, &mut trace).await.unwrap();
+
+    assert_eq!(prediction.completions.len(), 3);
+    assert_ne!(prediction.completions[0], prediction.completions[1]);
+    assert_eq!(trace.steps.len(), 3);
+    assert_eq!(trace.steps[0].request.settings.temperature, Some(0.7));
+    assert!(prediction.usage["dummy/any"].total_tokens > 0);
+}
+
+#[tokio::test]
+async fn its_name_says_how_it_fails() {
+    let failed = run(&predictor("dummy/fail", &["str"]), "why?").await.unwrap_err();
+    let garbage = run(&predictor("dummy/garbage", &["str"]), "why?").await.unwrap_err();
+    let echo = run(&predictor("dummy/echo", &["str"]), "why?").await.unwrap();
+
+    assert!(matches!(failed, Error::Lm(LmError::Server { .. })));
+    assert!(matches!(garbage, Error::Parse(_)));
+    assert_eq!(echo["field_0"], "(offline dummy model) why?");
+}
