@@ -217,10 +217,9 @@ fn chunk(
     let shared: Shared = unpack(&read::<Vec<u8>>(parts.next())?)?;
     let items: Vec<BatchItem> = unpack(&read::<Vec<u8>>(parts.next())?)?;
     let (done, out): (Vec<u8>, Vec<u8>) = (read(parts.next())?, read(parts.next())?);
-    let only: Option<Vec<u32>> = match entry.fields.contains_key("i") {
-        true => Some(entry.text("i")?.split(',').filter_map(|it| it.parse().ok()).collect()),
-        false => None,
-    };
+    let listed = entry.fields.contains_key("i").then(|| entry.text("i")).transpose()?;
+    let only: Option<Vec<u32>> =
+        listed.map(|list| list.split(',').filter_map(|it| it.parse().ok()).collect());
     let spec = Arc::new(shared.spec);
     for (index, item) in (first..).zip(items) {
         let at = (index - first) as usize;

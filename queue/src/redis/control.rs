@@ -90,13 +90,12 @@ impl Control for RedisQueue {
     }
 
     async fn clear_cache(&self, program: Option<&str>) -> Result<u64> {
-        let programs = match program {
-            Some(program) => vec![program.to_owned()],
-            None => {
-                let mut pipe = redis::pipe();
-                pipe.smembers(self.store.keys.named("cp"));
-                self.store.home.query::<(Vec<String>,)>(&pipe).await?.0
-            }
+        let programs = if let Some(program) = program {
+            vec![program.to_owned()]
+        } else {
+            let mut pipe = redis::pipe();
+            pipe.smembers(self.store.keys.named("cp"));
+            self.store.home.query::<(Vec<String>,)>(&pipe).await?.0
         };
         let mut cleared = 0;
         for program in programs {
@@ -123,8 +122,8 @@ impl Control for RedisQueue {
         let mut pipe = redis::pipe();
         pipe.atomic().hgetall(self.store.keys.named("programs"));
         pipe.hget(self.store.keys.named("cfg"), "epoch");
-        type Row = (Vec<(String, String)>, Option<u64>);
-        let (mut programs, epoch): Row = self.store.home.query(&pipe).await?;
+        let (mut programs, epoch): (Vec<(String, String)>, Option<u64>) =
+            self.store.home.query(&pipe).await?;
         programs.sort();
         Ok((programs, epoch.unwrap_or_default()))
     }

@@ -73,11 +73,11 @@ impl Intake for RedisQueue {
     }
 
     async fn retry_dead(&self, owner: Option<&str>, max: usize) -> Result<u64> {
-        let (mut cursor, mut retried) = (None, 0);
+        let (mut cursor, mut retried, max) = (None, 0, max as u64);
         loop {
-            let page = self.dead(owner, cursor.as_deref(), PAGE.min(max)).await?;
+            let page = self.dead(owner, cursor.as_deref(), PAGE).await?;
             for execution in page.items {
-                if retried as usize >= max {
+                if retried >= max {
                     return Ok(retried);
                 }
                 match self.retry(execution.id).await {

@@ -127,7 +127,7 @@ fn elsewhere(like: &ConnectionInfo, host: String, port: u16) -> ConnectionInfo {
             insecure: *insecure,
             tls_params: tls_params.clone(),
         },
-        _ => ConnectionAddr::Tcp(host, port),
+        ConnectionAddr::Tcp(..) | ConnectionAddr::Unix(_) | _ => ConnectionAddr::Tcp(host, port),
     };
     like.clone().set_addr(address)
 }

@@ -17,10 +17,11 @@ const MINUTES_STEP: usize = 120;
 const MINUTE_MS: i64 = 60_000;
 
 /// What waits, with the clock's reading.
-struct Now {
+struct Moment {
     depth: Depth,
     paused: bool,
-    now_ms: i64,
+    /// By the store's clock.
+    at_ms: i64,
 }
 
 impl RedisQueue {
@@ -29,10 +30,10 @@ impl RedisQueue {
         let mut stats = Stats {
             depth: now.depth,
             paused: now.paused,
-            workers: self.live_workers(now.now_ms).await?,
+            workers: self.live_workers(now.at_ms).await?,
             ..Stats::default()
         };
-        for key in self.stat_keys(filter, now.now_ms).chunks(MINUTES_STEP) {
+        for key in self.stat_keys(filter, now.at_ms).chunks(MINUTES_STEP) {
             let mut pipe = redis::pipe();
             for key in key {
                 pipe.hgetall(key);
@@ -54,7 +55,7 @@ impl RedisQueue {
         (first..=last).map(|minute| self.store.keys.named(&format!("m:{minute}"))).collect()
     }
 
-    async fn read_depth(&self) -> Result<Now> {
+    async fn read_depth(&self) -> Result<Moment> {
         let store = &self.store;
         let now = store.now();
         let mut call = store.scripts.depth.key(store.prefix());
@@ -64,7 +65,7 @@ impl RedisQueue {
         let (waiting, live): (i64, i64) = (read(row.next())?, read(row.next())?);
         let (scheduled, dead): (i64, u64) = (read(row.next())?, read(row.next())?);
         let (oldest_ms, paused): (i64, bool) = (read(row.next())?, read(row.next())?);
-        let now_ms = read(row.next())?;
+        let at_ms = read(row.next())?;
         let count = |n: i64| u64::try_from(n).unwrap_or_default();
         let depth = Depth {
             queued: count(waiting - scheduled),
@@ -73,7 +74,7 @@ impl RedisQueue {
             dead,
             oldest_age: u64::try_from(oldest_ms).ok().map(Duration::from_millis),
         };
-        Ok(Now { depth, paused, now_ms })
+        Ok(Moment { depth, paused, at_ms })
     }
 
     /// The workers whose lease has not ended.
@@ -115,7 +116,7 @@ impl RedisQueue {
         if now.paused {
             return Ok(Why::Paused);
         }
-        let workers = self.live_workers(now.now_ms).await?;
+        let workers = self.live_workers(now.at_ms).await?;
         if workers.is_empty() {
             return Ok(Why::NoWorker);
         }

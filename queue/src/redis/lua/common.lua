@@ -98,8 +98,11 @@ local function push(lane, ...)
 end
 
 -- Wakes a worker that waits: one that takes all classes for bulk, any for the others.
+local rung = {}
 local function ring(lane)
   local bell = P .. (lane:sub(1, 1) == 'b' and 'bell:b' or 'bell')
+  if rung[bell] then return end
+  rung[bell] = true
   if call('LLEN', bell) < 64 then call('RPUSH', bell, 1) end
 end
 
