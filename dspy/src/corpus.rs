@@ -1,5 +1,7 @@
 //! The corpora recorded from the real package, against the parts that they were recorded from.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on is to stop")]
+
 use serde_json::{Map, Value};
 
 use crate::{

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::{Definitions, Field, Fields, InputError};
+use crate::{Definitions, Field, Fields, InputError, python::text::clean_doc};
 
 /// The fields and the task of one call.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -22,15 +22,17 @@ pub struct Signature {
 }
 
 impl Signature {
-    /// A signature without types of its own; no instructions means DSPy's default ones.
+    /// A signature without types of its own. The instructions are cleaned as Python cleans a
+    /// docstring; none means DSPy's default ones.
     pub fn new(
         name: impl Into<String>,
         instructions: impl Into<String>,
         inputs: Vec<Field>,
         outputs: Vec<Field>,
     ) -> Self {
-        let (name, mut instructions) = (name.into(), instructions.into());
-        if instructions.trim().is_empty() {
+        let name = name.into();
+        let mut instructions = clean_doc(&instructions.into());
+        if instructions.is_empty() {
             instructions = Self::default_instructions(&inputs, &outputs);
         }
         Self { name, instructions, inputs, outputs, types: Definitions::default() }

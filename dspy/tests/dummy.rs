@@ -1,5 +1,7 @@
 //! The offline model answers what it is asked, in every format and type.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on is to stop")]
+
 use dspy::{
     Adapter, DummyLm, Error, Field, Fields, LmError, LmSettings, ModuleKind, Predictor, Signature,
     Trace, Type,

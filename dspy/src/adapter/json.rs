@@ -1,5 +1,10 @@
 //! DSPy's `JSONAdapter`: the answer is one JSON object.
 
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a value of any other of Python's types goes one and the same way"
+)]
+
 use serde_json::{Map, Value};
 
 use super::{Format, Found, chat::INTRODUCTION, describe, render::sections, value};
@@ -48,8 +53,11 @@ pub(super) fn answer<'a>(values: impl Iterator<Item = (&'a Field, &'a Value)>) -
     dumps_indented(&Value::Object(values))
 }
 
-/// The values of the object that a reply is or holds.
-pub(super) fn parse(signature: &Signature, reply: &str) -> Result<Found, ParseError> {
+/// The values of the object that a reply is or holds, and the part of the reply that it is.
+pub(super) fn parse<'a>(
+    signature: &Signature,
+    reply: &'a str,
+) -> Result<(Found, &'a str), ParseError> {
     let (dict, reply) = object(signature, reply)?;
     let known = |name: &str| signature.outputs.iter().find(|it| it.name == name);
     let named = dict.into_iter().filter_map(|(key, value)| match key {
@@ -67,7 +75,7 @@ pub(super) fn parse(signature: &Signature, reply: &str) -> Result<Found, ParseEr
         })?;
         found.push((field.name.clone(), value));
     }
-    Ok(found)
+    Ok((found, reply))
 }
 
 /// The object, and the part of the reply that it was found in.

@@ -91,11 +91,11 @@ impl Format {
     }
 
     pub(crate) fn parse(self, signature: &Signature, text: &str) -> Result<Fields, ParseError> {
-        let found = match self {
-            Self::Chat => chat::parse(signature, text),
-            Self::Json => json::parse(signature, text),
+        let (found, text) = match self {
+            Self::Chat => (chat::parse(signature, text)?, text),
+            Self::Json => json::parse(signature, text)?,
         };
-        complete(signature, found?).map_err(|parsed| ParseError {
+        complete(signature, found).map_err(|parsed| ParseError {
             parsed: Some(parsed),
             ..self.error(signature, text, None)
         })

@@ -66,7 +66,7 @@ fn system(format: Format, signature: &Signature) -> String {
 }
 
 fn task(signature: &Signature) -> String {
-    let instructions = text::dedent(&text::clean_doc(&signature.instructions));
+    let instructions = text::dedent(&signature.instructions);
     let mut task = "In adhering to this structure, your objective is: ".to_owned();
     for line in text::split_lines(&instructions) {
         task.push_str("\n        ");

@@ -14,6 +14,11 @@
 //!
 //! It reads the fields from the prompt, so it serves programs rendered elsewhere as well.
 
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a value of any other of JSON's types goes one and the same way"
+)]
+
 mod prompt;
 mod values;
 

@@ -1,5 +1,10 @@
 //! Arrays, and what stands in parentheses.
 
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a value of any other of Python's types goes one and the same way"
+)]
+
 use super::parser::{Context, Parser, Repaired, is_delimiter, one_of};
 use crate::python::object::Object;
 

@@ -1,5 +1,10 @@
 //! Objects.
 
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a value of any other of Python's types goes one and the same way"
+)]
+
 use super::{
     RepairError,
     parser::{Context, Parser, Repaired, empty, is_delimiter, one_of},

@@ -1,5 +1,10 @@
 //! The top level: one value, or several one after another.
 
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a value of any other of Python's types goes one and the same way"
+)]
+
 use super::{
     RepairError,
     parser::{Parser, Repaired},

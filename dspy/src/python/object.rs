@@ -2,6 +2,11 @@
 //!
 //! JSON alone cannot hold what a reply may say: `inf`, `nan`, integers of any length, tuples, sets.
 
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a value of any other of Python's types goes one and the same way"
+)]
+
 use std::collections::HashMap;
 
 use serde_json::{Number, Value};

@@ -1,5 +1,10 @@
 //! Python's `repr` and `str`.
 
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a value of any other of Python's types goes one and the same way"
+)]
+
 use super::object::{Dict, Object};
 
 /// `repr` of a list of strings.

@@ -1,5 +1,10 @@
 //! Python annotations: `list[str]`, `Literal['a', 'b']`, `Optional[int]`, `str | None`.
 
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a value of any other of Python's types goes one and the same way"
+)]
+
 use serde_json::Value;
 
 use super::{Type, TypeError};

@@ -1,5 +1,10 @@
 //! The bounds of a model's fields, which pydantic enforces.
 
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a value of any other of Python's types goes one and the same way"
+)]
+
 use serde_json::{Map, Value};
 
 use super::issue::Issue;

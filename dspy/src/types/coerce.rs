@@ -2,31 +2,26 @@
 //!
 //! Knows nothing of text that is yet to be parsed: see `adapter::value`.
 
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a value of any other of Python's types goes one and the same way"
+)]
+
 use std::borrow::Cow;
 
 use serde_json::Value;
 
 use super::{
     Definition, Definitions, Extra, Model, ModelField, Type, ValidationError,
+    fit::Fit,
     issue::Issue,
-    numeric::{bool_of, float_of_text, int_of_text},
+    numeric::{bool_of, float_of_text, int_of_text, text_bool},
     union,
 };
 use crate::python::{
     object::{Dict, Int, Object},
     repr,
 };
-
-/// How well a value fits: what a union prefers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Fit {
-    /// It had to be converted.
-    Lax,
-    /// It is one by Python's own rules: an `int` for a `float`.
-    Strict,
-    /// It is of the type.
-    Exact,
-}
 
 pub(super) type Coerced<T = Object> = Result<(T, Fit), Vec<Issue>>;
 
@@ -58,10 +53,10 @@ impl Coercer<'_> {
             Type::Float => float(value),
             Type::Bool => boolean(value),
             Type::None => match value {
-                Object::None => Ok((Object::None, Fit::Exact)),
+                Object::None => Ok((Object::None, Fit::EXACT)),
                 other => refuse("none_required", "Input should be None", &other),
             },
-            Type::Any => Ok((value, Fit::Lax)),
+            Type::Any => Ok((value, Fit::STRICT)),
             Type::List(item) => self.list(value, item),
             Type::BareList => self.list(value, &Type::Any),
             Type::Dict(key, item) => self.dict(value, key, item),
@@ -76,11 +71,14 @@ impl Coercer<'_> {
     }
 
     fn items(&self, values: Vec<Object>, item: &Type, fit: Fit) -> Coerced<Vec<Object>> {
+        if *item == Type::Any {
+            return Ok((values, fit));
+        }
         let (mut out, mut issues, mut fit) = (Vec::with_capacity(values.len()), Vec::new(), fit);
         for (i, value) in values.into_iter().enumerate() {
             match self.coerce(item, value) {
                 Ok((value, its)) => {
-                    fit = fit.min(its);
+                    fit = fit.and(its);
                     out.push(value);
                 }
                 Err(more) => issues.extend(more.into_iter().map(|it| it.at(i.to_string()))),
@@ -91,8 +89,8 @@ impl Coercer<'_> {
 
     fn list(&self, value: Object, item: &Type) -> Coerced {
         let (values, fit) = match value {
-            Object::List(values) => (values, Fit::Exact),
-            Object::Tuple(values) | Object::Set(values) => (values, Fit::Lax),
+            Object::List(values) => (values, Fit::EXACT),
+            Object::Tuple(values) | Object::Set(values) => (values, Fit::LAX),
             other => return refuse("list_type", "Input should be a valid list", &other),
         };
         self.items(values, item, fit).map(|(items, fit)| (Object::List(items), fit))
@@ -123,7 +121,7 @@ impl Coercer<'_> {
             };
             match item {
                 Ok((value, its)) => {
-                    fit = fit.min(its);
+                    fit = fit.and(its);
                     out.push(value);
                 }
                 Err(more) => issues.extend(more.into_iter().map(|it| it.at(i.to_string()))),
@@ -134,8 +132,8 @@ impl Coercer<'_> {
 
     fn set(&self, value: Object, item: &Type) -> Coerced {
         let (values, fit) = match value {
-            Object::Set(values) => (values, Fit::Exact),
-            Object::List(values) | Object::Tuple(values) => (values, Fit::Lax),
+            Object::Set(values) => (values, Fit::EXACT),
+            Object::List(values) | Object::Tuple(values) => (values, Fit::LAX),
             other => return refuse("set_type", "Input should be a valid set", &other),
         };
         let (items, fit) = self.items(values, item, fit)?;
@@ -158,14 +156,14 @@ impl Coercer<'_> {
         let Object::Dict(entries) = value else {
             return refuse("dict_type", "Input should be a valid dictionary", &value);
         };
-        let (mut out, mut issues, mut fit) = (Dict::default(), Vec::new(), Fit::Exact);
+        let (mut out, mut issues, mut fit) = (Dict::default(), Vec::new(), Fit::EXACT);
         for (key, value) in entries {
             let place = repr::str(&key);
             let key = self.coerce(key_type, key).map_err(|it| (it, true));
             let value = self.coerce(value_type, value).map_err(|it| (it, false));
             match (key, value) {
                 (Ok((key, a)), Ok((value, b))) => {
-                    fit = fit.min(a).min(b);
+                    fit = fit.and(a).and(b);
                     out.insert(key, value);
                 }
                 (key, value) => {
@@ -199,10 +197,13 @@ impl Coercer<'_> {
             let message = format!("Input should be a valid dictionary or instance of {name}");
             return refuse("model_type", &message, &value);
         };
-        let (mut out, mut issues) = (Dict::default(), Vec::new());
+        let (mut out, mut issues, mut fit) = (Dict::default(), Vec::new(), Fit::STRICT);
         for field in &model.fields {
             match self.model_field(&given, field, model.populate_by_name) {
-                Ok(value) => out.insert(Object::Str(field.name.clone()), value),
+                Ok((value, its)) => {
+                    fit = fit.and(its);
+                    out.insert(Object::Str(field.name.clone()), value);
+                }
                 Err(more) => issues.extend(more),
             }
         }
@@ -219,15 +220,10 @@ impl Coercer<'_> {
                 }
             }
         }
-        if issues.is_empty() { Ok((Object::Dict(out), Fit::Lax)) } else { Err(issues) }
+        if issues.is_empty() { Ok((Object::Dict(out), fit)) } else { Err(issues) }
     }
 
-    fn model_field(
-        &self,
-        given: &Dict,
-        field: &ModelField,
-        by_name: bool,
-    ) -> Result<Object, Vec<Issue>> {
+    fn model_field(&self, given: &Dict, field: &ModelField, by_name: bool) -> Coerced {
         let place = field.alias.as_ref().unwrap_or(&field.name);
         let named = || by_name.then(|| given.get(&field.name)).flatten();
         let at_place = |it: Vec<Issue>| -> Vec<Issue> {
@@ -235,11 +231,11 @@ impl Coercer<'_> {
         };
         match (given.get(place).or_else(named), &field.default) {
             (Some(value), _) => {
-                let (value, _) = self.coerce(&field.ty, value.clone()).map_err(at_place)?;
+                let (value, fit) = self.coerce(&field.ty, value.clone()).map_err(at_place)?;
                 super::bounds::check(&value, &field.bounds).map_err(|it| at_place(vec![it]))?;
-                Ok(value)
+                Ok((value, fit.and(Fit::FIELD)))
             }
-            (None, Some(default)) => Ok(default.into()),
+            (None, Some(default)) => Ok((default.into(), Fit::EXACT)),
             (None, None) => {
                 let whole = Object::Dict(given.clone());
                 Err(vec![Issue::new("missing", "Field required", &whole).at(place.clone())])
@@ -259,17 +255,17 @@ impl ModelField {
 
 fn tuple_items(value: Object) -> Coerced<Vec<Object>> {
     match value {
-        Object::Tuple(values) => Ok((values, Fit::Exact)),
-        Object::List(values) | Object::Set(values) => Ok((values, Fit::Lax)),
+        Object::Tuple(values) => Ok((values, Fit::EXACT)),
+        Object::List(values) | Object::Set(values) => Ok((values, Fit::LAX)),
         other => refuse("tuple_type", "Input should be a valid tuple", &other),
     }
 }
 
 fn text(value: Object) -> Coerced {
     match value {
-        Object::Str(_) => Ok((value, Fit::Exact)),
+        Object::Str(_) => Ok((value, Fit::EXACT)),
         Object::Bytes(bytes) => match String::from_utf8(bytes) {
-            Ok(text) => Ok((Object::Str(text), Fit::Lax)),
+            Ok(text) => Ok((Object::Str(text), Fit::LAX)),
             Err(error) => {
                 let message = "Input should be a valid string, unable to parse raw data as a \
                                unicode string";
@@ -282,13 +278,13 @@ fn text(value: Object) -> Coerced {
 
 fn int(value: Object) -> Coerced {
     match value {
-        Object::Int(_) => Ok((value, Fit::Exact)),
-        Object::Bool(flag) => Ok((Object::int(i64::from(flag)), Fit::Lax)),
+        Object::Int(_) => Ok((value, Fit::EXACT)),
+        Object::Bool(flag) => Ok((Object::int(i64::from(flag)), Fit::LAX)),
         Object::Float(float) if !float.is_finite() => {
             refuse("finite_number", "Input should be a finite number", &value)
         }
         Object::Float(float) if float.fract() == 0.0 => {
-            Ok((Object::Int(Int::from_whole(float)), Fit::Lax))
+            Ok((Object::Int(Int::from_whole(float)), Fit::LAX))
         }
         Object::Float(_) => {
             let message = "Input should be a valid integer, got a number with a fractional part";
@@ -296,7 +292,7 @@ fn int(value: Object) -> Coerced {
         }
         Object::Str(_) | Object::Bytes(_) => {
             match as_text(&value).and_then(|it| int_of_text(&it)) {
-                Some(int) => Ok((Object::Int(int), Fit::Lax)),
+                Some(int) => Ok((Object::Int(int), Fit::LAX)),
                 None => {
                     let message =
                         "Input should be a valid integer, unable to parse string as an integer";
@@ -310,12 +306,12 @@ fn int(value: Object) -> Coerced {
 
 fn float(value: Object) -> Coerced {
     match value {
-        Object::Float(_) => Ok((value, Fit::Exact)),
-        Object::Int(ref int) => Ok((Object::Float(int.to_f64()), Fit::Strict)),
-        Object::Bool(flag) => Ok((Object::Float(f64::from(u8::from(flag))), Fit::Lax)),
+        Object::Float(_) => Ok((value, Fit::EXACT)),
+        Object::Int(ref int) => Ok((Object::Float(int.to_f64()), Fit::STRICT)),
+        Object::Bool(flag) => Ok((Object::Float(f64::from(u8::from(flag))), Fit::LAX)),
         Object::Str(_) | Object::Bytes(_) => {
             match as_text(&value).and_then(|it| float_of_text(&it)) {
-                Some(float) => Ok((Object::Float(float), Fit::Lax)),
+                Some(float) => Ok((Object::Float(float), Fit::LAX)),
                 None => {
                     let message =
                         "Input should be a valid number, unable to parse string as a number";
@@ -329,13 +325,15 @@ fn float(value: Object) -> Coerced {
 
 fn boolean(value: Object) -> Coerced {
     if let Object::Bool(_) = value {
-        return Ok((value, Fit::Exact));
+        return Ok((value, Fit::EXACT));
     }
-    if let Some(flag) = bool_of(&value) {
-        return Ok((Object::Bool(flag), Fit::Lax));
+    if let Some(flag) = bool_of(&value).or_else(|| text_bool(&as_text(&value)?)) {
+        return Ok((Object::Bool(flag), Fit::LAX));
     }
     match value {
-        Object::Str(_) | Object::Int(Int::Small(_)) | Object::Float(_) if is_whole(&value) => {
+        Object::Str(_) | Object::Bytes(_) | Object::Int(Int::Small(_)) | Object::Float(_)
+            if is_whole(&value) =>
+        {
             let message = "Input should be a valid boolean, unable to interpret input";
             refuse("bool_parsing", message, &value)
         }
@@ -361,24 +359,29 @@ fn is_whole(value: &Object) -> bool {
 
 fn literal(value: Object, values: &[Value]) -> Coerced {
     let same = values.iter().find(|it| value.is_same(&(*it).into()));
-    let equal = || values.iter().find(|it| value.equals(&(*it).into()));
+    // A dictionary of them keeps the last of equals, and so does pydantic.
+    let equal = || values.iter().rfind(|it| value.equals(&(*it).into()));
     if let Some(found) = same.or_else(equal) {
-        return Ok((found.into(), Fit::Exact));
+        return Ok((found.into(), Fit::EXACT));
     }
-    if let (Object::Int(Int::Big(_)), true) = (&value, values.iter().any(Value::is_i64)) {
-        let message = "Unable to parse input string as an integer, exceeded maximum size";
-        return refuse("int_parsing_size", message, &value);
-    }
-    let names: Vec<_> = values.iter().map(|it| repr::repr(&it.into())).collect();
-    refuse("literal_error", &format!("Input should be {}", listed(&names)), &value)
+    none_of("literal_error", &value, values)
 }
 
 fn enumerated(value: Object, values: &[Value]) -> Coerced {
     if let Some(found) = values.iter().find(|it| value.equals(&(*it).into())) {
-        return Ok((found.into(), Fit::Lax));
+        return Ok((found.into(), Fit::LAX));
+    }
+    none_of("enum", &value, values)
+}
+
+/// Refuses what is none of these values; pydantic looks for integers of 64 bits only.
+fn none_of(kind: &'static str, value: &Object, values: &[Value]) -> Coerced {
+    if let (Object::Int(Int::Big(_)), true) = (value, values.iter().any(Value::is_i64)) {
+        let message = "Unable to parse input string as an integer, exceeded maximum size";
+        return refuse("int_parsing_size", message, value);
     }
     let names: Vec<_> = values.iter().map(|it| repr::repr(&it.into())).collect();
-    refuse("enum", &format!("Input should be {}", listed(&names)), &value)
+    refuse(kind, &format!("Input should be {}", listed(&names)), value)
 }
 
 fn listed(names: &[String]) -> String {

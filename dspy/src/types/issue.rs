@@ -23,7 +23,7 @@ pub(crate) struct Issue {
     pub(crate) input: Object,
 }
 
-/// The longest input shown.
+/// The longest input shown, in bytes.
 const INPUT_MAX: usize = 50;
 
 impl Issue {
@@ -47,7 +47,8 @@ impl fmt::Display for ValidationError {
         write!(f, "{count} validation error{plural} for {}", self.title)?;
         for issue in &self.issues {
             if !issue.path.is_empty() {
-                write!(f, "\n{}", issue.path.join("."))?;
+                let path: Vec<_> = issue.path.iter().map(place).collect();
+                write!(f, "\n{}", path.join("."))?;
             }
             let input = shortened(&repr::repr(&issue.input));
             let Issue { message, kind, .. } = issue;
@@ -58,12 +59,17 @@ impl fmt::Display for ValidationError {
     }
 }
 
+/// Cut in the middle, by bytes as pydantic counts them.
 fn shortened(text: &str) -> String {
-    let count = text.chars().count();
-    if count <= INPUT_MAX {
+    if text.len() <= INPUT_MAX {
         return text.to_owned();
     }
-    let head: String = text.chars().take(INPUT_MAX / 2).collect();
-    let tail: String = text.chars().skip(count - INPUT_MAX / 2 + 1).collect();
-    format!("{head}...{tail}")
+    let head = text.floor_char_boundary(INPUT_MAX / 2);
+    let tail = text.ceil_char_boundary(text.len() - (INPUT_MAX / 2 - 1));
+    format!("{}...{}", &text[..head], &text[tail..])
+}
+
+/// A place in a path; one that holds a dot stands in backticks.
+fn place(name: &String) -> String {
+    if name.contains('.') { format!("`{name}`") } else { name.clone() }
 }

@@ -5,6 +5,7 @@ mod bounds;
 mod check;
 mod coerce;
 mod definition;
+mod fit;
 mod issue;
 mod name;
 mod numeric;

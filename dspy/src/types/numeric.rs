@@ -1,5 +1,10 @@
 //! Text and numbers as pydantic turns one into the other.
 
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a value of any other of Python's types goes one and the same way"
+)]
+
 use crate::python::object::{Int, Object};
 
 /// The most characters of an integer in text.
@@ -44,15 +49,19 @@ pub(super) fn float_of_text(text: &str) -> Option<f64> {
     is_grouped.then(|| text.replace('_', "").parse().ok()).flatten()
 }
 
-/// The truth that a text or number stands for.
+/// The truth that a word stands for.
+pub(super) fn text_bool(text: &str) -> Option<bool> {
+    match text.to_lowercase().as_str() {
+        "0" | "off" | "f" | "false" | "n" | "no" => Some(false),
+        "1" | "on" | "t" | "true" | "y" | "yes" => Some(true),
+        _ => None,
+    }
+}
+
+/// The truth that a number stands for.
 pub(super) fn bool_of(value: &Object) -> Option<bool> {
     match value {
         Object::Bool(flag) => Some(*flag),
-        Object::Str(text) => match text.to_lowercase().as_str() {
-            "0" | "off" | "f" | "false" | "n" | "no" => Some(false),
-            "1" | "on" | "t" | "true" | "y" | "yes" => Some(true),
-            _ => None,
-        },
         Object::Int(Int::Small(0)) => Some(false),
         Object::Int(Int::Small(1)) => Some(true),
         Object::Float(float) if *float == 0.0 => Some(false),

@@ -26,8 +26,9 @@ impl Type {
             }
             Self::Literal(values) => literal(values),
             Self::Union(args) => {
-                let schemas: Vec<_> = args.iter().map(Self::json_schema).collect();
-                json!({"anyOf": schemas})
+                let (none, others): (Vec<_>, Vec<_>) =
+                    args.iter().partition(|it| **it == Self::None);
+                any_of(others.iter().chain(&none).map(|it| it.json_schema()))
             }
             Self::Named(name) => json!({"$ref": format!("#/$defs/{name}")}),
         }
@@ -92,6 +93,20 @@ impl Definition {
                 json!({"properties": properties, "required": required, "title": title, "type": "object"})
             }
         }
+    }
+}
+
+/// Any of the schemas, each named once.
+fn any_of(schemas: impl Iterator<Item = Value>) -> Value {
+    let mut distinct: Vec<Value> = Vec::new();
+    for schema in schemas {
+        if !distinct.contains(&schema) {
+            distinct.push(schema);
+        }
+    }
+    match distinct.len() {
+        1 => distinct.remove(0),
+        _ => json!({"anyOf": distinct}),
     }
 }
 

@@ -2,7 +2,8 @@
 
 use super::{
     Type,
-    coerce::{Coerced, Coercer, Fit},
+    coerce::{Coerced, Coercer},
+    fit::Fit,
 };
 use crate::python::object::Object;
 
@@ -10,7 +11,7 @@ use crate::python::object::Object;
 pub(super) fn coerce(coercer: &Coercer<'_>, value: Object, args: &[Type]) -> Coerced {
     let others: Vec<&Type> = args.iter().filter(|it| **it != Type::None).collect();
     if value == Object::None && others.len() < args.len() {
-        return Ok((Object::None, Fit::Exact));
+        return Ok((Object::None, Fit::EXACT));
     }
     if let [only] = others.as_slice() {
         return coercer.coerce(only, value);
@@ -19,8 +20,8 @@ pub(super) fn coerce(coercer: &Coercer<'_>, value: Object, args: &[Type]) -> Coe
     let mut issues = Vec::new();
     for ty in others {
         match coercer.coerce(ty, value.clone()) {
-            Ok((value, Fit::Exact)) => return Ok((value, Fit::Exact)),
-            Ok((value, fit)) if best.as_ref().is_none_or(|(_, its)| fit > *its) => {
+            Ok((value, Fit::EXACT)) => return Ok((value, Fit::EXACT)),
+            Ok((value, fit)) if best.as_ref().is_none_or(|(_, its)| fit.is_better_than(*its)) => {
                 best = Some((value, fit));
             }
             Ok(_) => {}

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::plain::plain;
 
 /// The signature, or why it is out of scope.
-pub fn signature(neutral: &Value) -> Result<Signature, String> {
+pub(crate) fn signature(neutral: &Value) -> Result<Signature, String> {
     let mut signature =
         Signature::new(text(neutral, "name"), text(neutral, "instructions"), vec![], vec![]);
     signature.types = definitions(&neutral["types"])?;
@@ -42,7 +42,7 @@ fn field(neutral: &Value) -> Result<Field, String> {
 }
 
 /// The definitions of a signature's types.
-pub fn definitions(neutral: &Value) -> Result<Definitions, String> {
+pub(crate) fn definitions(neutral: &Value) -> Result<Definitions, String> {
     let mut definitions = Definitions::default();
     for (name, neutral) in neutral.as_object().unwrap_or(&Map::new()) {
         definitions.0.insert(name.clone(), definition(neutral)?);
@@ -96,7 +96,7 @@ fn bounds(neutral: &Value) -> Result<Map<String, Value>, String> {
 }
 
 /// The type, or why it is out of scope.
-pub fn ty(neutral: &Value) -> Result<Type, String> {
+pub(crate) fn ty(neutral: &Value) -> Result<Type, String> {
     let inner = |name: &str| neutral.get(name).map(ty).transpose().map(|it| it.map(Box::new));
     let args = || neutral["args"].as_array().unwrap().iter().map(ty).collect::<Result<Vec<_>, _>>();
     Ok(match neutral["kind"].as_str().unwrap_or_default() {

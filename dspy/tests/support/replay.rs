@@ -7,14 +7,14 @@ use dspy::{Capabilities, Lm, LmError, LmReply, LmRequest, Usage};
 use serde_json::Value;
 
 /// The recorded replies of a case, in order.
-pub struct Replay {
+pub(crate) struct Replay {
     replies: Vec<Value>,
     /// What was asked.
-    pub requests: Mutex<Vec<LmRequest>>,
+    pub(crate) requests: Mutex<Vec<LmRequest>>,
 }
 
 impl Replay {
-    pub fn new(replies: &Value) -> Self {
+    pub(crate) fn new(replies: &Value) -> Self {
         let replies = replies.as_array().unwrap().iter().map(|it| it["body"].clone()).collect();
         Self { replies, requests: Mutex::new(Vec::new()) }
     }
