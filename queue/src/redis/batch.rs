@@ -2,7 +2,6 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use chrono::Utc;
 use redis::Value;
 
 use super::{
@@ -29,7 +28,7 @@ impl RedisQueue {
         self.write_chunks(&new).await?;
         let shared = Shared {
             cache_ttl_ms: new.cache_ttl.map(millis),
-            created_ms: Utc::now().timestamp_millis(),
+            created_ms: store.clock_ms(),
             spec: new.spec,
         };
         let (now, ttl, limits) = (store.now(), store.ttl(), &store.limits);
@@ -42,8 +41,15 @@ impl RedisQueue {
         call.arg(&id).arg(shared.spec.class.letter().to_string()).arg(&shared.spec.owner);
         call.arg(&shared.spec.program).arg(spec.as_slice()).arg(&age);
         call.arg(new.items.len()).arg(&key).arg(&digest);
+        let deadline = shared.spec.deadline.map(|at| at.timestamp_millis().to_string());
+        call.arg(deadline.unwrap_or_default()).arg(invalid.len());
         for (index, tail) in &invalid {
-            call.arg(index).arg(State::Failed.as_str()).arg("").arg(tail.as_slice());
+            call.arg(index).arg(tail.as_slice());
+        }
+        for (index, item) in new.items.iter().enumerate() {
+            if let (Some(_), Some(fingerprint)) = (shared.cache_ttl_ms, &item.fingerprint) {
+                call.arg(index).arg(fingerprint);
+            }
         }
         let (word, id): (String, String) = store.home.call(&call).await?;
         match word.as_str() {

@@ -18,7 +18,6 @@ pub(super) struct Server {
     pub(super) eviction: Option<String>,
     append_only: bool,
     snapshots: bool,
-    memory_max: u64,
 }
 
 impl RedisQueue {
@@ -39,7 +38,6 @@ impl RedisQueue {
             eviction: info.get("maxmemory_policy"),
             append_only: append_only == 1,
             snapshots: self.setting("save").await.is_some_and(|save| !save.is_empty()),
-            memory_max: info.get("maxmemory").unwrap_or_default(),
         })
     }
 
@@ -163,13 +161,6 @@ impl Control for RedisQueue {
                 "this server keeps no append-only file: if it stops, what was accepted {kept} is \
                  lost; run `CONFIG SET appendonly yes`"
             ));
-        }
-        if server.memory_max == 0 {
-            warnings.push(
-                "this server has no `maxmemory`: a long queue can take all memory of its machine; \
-                 set one with `maxmemory-policy noeviction`"
-                    .to_owned(),
-            );
         }
         let policy = server.eviction.unwrap_or_default();
         if !policy.is_empty() && policy != "noeviction" {

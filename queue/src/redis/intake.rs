@@ -16,7 +16,7 @@ const PAGE: usize = 100;
 #[async_trait]
 impl Intake for RedisQueue {
     async fn submit(&self, new: NewExecution) -> Result<Submitted> {
-        self.submitter.call(Submission::new(new)?).await
+        self.submitter.call(Submission::new(new, self.store.clock_ms())?).await
     }
 
     async fn submit_batch(&self, new: NewBatch) -> Result<Submitted<BatchId>> {

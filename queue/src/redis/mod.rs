@@ -78,6 +78,11 @@ impl Store {
         self.clock.manual().map(|millis| millis.to_string()).unwrap_or_default()
     }
 
+    /// About the same as a number, for what is only told.
+    fn clock_ms(&self) -> i64 {
+        self.clock.manual().unwrap_or_else(|| chrono::Utc::now().timestamp_millis())
+    }
+
     fn ttl(&self) -> u64 {
         millis(self.limits.result_ttl)
     }

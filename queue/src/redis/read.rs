@@ -182,7 +182,8 @@ fn open(
     Ok(execution)
 }
 
-/// An item of a batch: spec, created, inputs, document, earlier document, holder, idle, record.
+/// An item of a batch: spec, created, inputs, document, earlier document, holder, idle, record,
+/// called off.
 fn item(id: ExecutionId, row: &mut impl Iterator<Item = Value>, now: i64) -> Result<Execution> {
     let shared: Shared = unpack(&read::<Vec<u8>>(row.next())?)?;
     let created: i64 = read(row.next())?;
@@ -207,7 +208,11 @@ fn item(id: ExecutionId, row: &mut impl Iterator<Item = Value>, now: i64) -> Res
     execution.custom_id = item.custom_id;
     match document {
         Some(document) => execution.end(&document, earlier.as_deref())?,
-        None => execution.hold(holder, idle, now),
+        None => {
+            execution.hold(holder, idle, now);
+            execution.cancel_requested = read(row.next())?;
+            execution.follow(earlier.as_deref())?;
+        }
     }
     Ok(execution)
 }
@@ -253,6 +258,15 @@ impl Execution {
             self.worker = Some(WorkerId::from(holder));
             self.started_at = Some(time(now_ms - idle_ms));
         }
+    }
+
+    /// Notes that it is a new generation of what ended earlier.
+    fn follow(&mut self, earlier: Option<&[u8]>) -> Result<()> {
+        let Some(earlier) = earlier else { return Ok(()) };
+        let (head, _, tail) = Head::split(earlier)?;
+        self.generation = head.generation + 1;
+        self.attempts = Tail::read(tail)?.attempts;
+        Ok(())
     }
 
     /// Notes how it ended. The attempts of an earlier generation come before its own.

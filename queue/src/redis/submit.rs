@@ -2,11 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use chrono::Utc;
-
 use super::{
     Store,
-    document::{Envelope, Tail},
+    document::{Envelope, Tail, time},
     gather::Commit,
     home::Line,
     millis,
@@ -52,9 +50,10 @@ pub(super) struct Submission {
 }
 
 impl Submission {
-    pub(super) fn new(new: NewExecution) -> Result<Self> {
-        let ms = |at: chrono::DateTime<Utc>| at.timestamp_millis().to_string();
-        let envelope = Envelope::write(&new.spec, &new.inputs, new.cache.as_ref(), Utc::now())?;
+    pub(super) fn new(new: NewExecution, created_ms: i64) -> Result<Self> {
+        let ms = |at: chrono::DateTime<chrono::Utc>| at.timestamp_millis().to_string();
+        let envelope =
+            Envelope::write(&new.spec, &new.inputs, new.cache.as_ref(), time(created_ms))?;
         let (ended, tail) = match new.ended {
             Some(end) => ended(end)?,
             None => ("", Vec::new()),

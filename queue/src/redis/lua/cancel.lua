@@ -4,11 +4,6 @@
 local now, ttl = clock(ARGV[1]), ARGV[2]
 local answers = {}
 
-local function order(consumer, id)
-  call('RPUSH', P .. 'o:' .. consumer, id)
-  call('PEXPIRE', P .. 'o:' .. consumer, 60000)
-end
-
 local function program_of(envelope, batch)
   if batch then return call('HGET', P .. 'b:' .. batch, 'program') end
   return envelope:match('^(.-)\n') or ''
@@ -39,7 +34,7 @@ local function cancel_record(id, batch)
   return 'running'
 end
 
--- Of an item in its chunk: it ends at once, and a worker that runs it is told to stop.
+-- Of an item in its chunk.
 local function cancel_item(id, batch, index)
   local key = P .. 'b:' .. batch
   local total = call('HGET', key, 'total')
@@ -51,9 +46,14 @@ local function cancel_item(id, batch, index)
   end
   local lane, entry = place(batch, index)
   local consumer = lane and holder(lane, entry)
+  if consumer then
+    call('SADD', P .. 'cx', id)
+    order(consumer, id)
+    return 'running'
+  end
   settle_item(batch, index, 'cancelled', 0, '', bare_tail(), now)
   bump(call('HGET', key, 'program'), 'cx', 1)
-  if consumer then order(consumer, id) else waiting = waiting - 1 end
+  waiting = waiting - 1
   if lane then leave(batch, lane, entry) end
   return 'cancelled'
 end

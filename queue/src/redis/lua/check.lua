@@ -36,7 +36,7 @@ local function check_chunk(lane, entry, fields, consumer)
     local total = tonumber(call('HGET', key, 'total') or 0)
     for index = fields.k * CHUNK, math.min(total, (fields.k + 1) * CHUNK) - 1 do look(index) end
   end
-  local noted = tonumber(call('HGET', key .. ':o', entry) or 0)
+  local noted = tonumber(call('HGET', key .. ':o', lane .. '\n' .. entry) or 0)
   if noted ~= rest then say('chunk %s of batch %s notes %d items left, and has %d', fields.k, fields.b, noted, rest) end
   if consumer then runs = runs + rest else waits = waits + rest end
 end
@@ -94,7 +94,9 @@ if left > 0 then
 end
 
 for _, id in ipairs(call('SMEMBERS', P .. 'cx')) do
-  if call('EXISTS', P .. 'e:' .. id) == 0 then say('%s was called off and is not there', id) end
+  local batch, index = item_of(id)
+  local open = batch and call('GETBIT', P .. 'b:' .. batch .. ':done', index) == 0
+  if not open and call('EXISTS', P .. 'e:' .. id) == 0 then say('%s was called off and is not there', id) end
 end
 
 local batches = call('XRANGE', P .. 'bx', '-', '+', 'COUNT', 1000)

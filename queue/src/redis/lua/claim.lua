@@ -20,7 +20,7 @@ local function take_in(lane, row)
     entry[6] = call('GETRANGE', key .. ':done', k * CHUNK / 8, k * CHUNK / 8 + CHUNK / 8 - 1)
     entry[7] = call('GETRANGE', key .. ':out', k * CHUNK / 8, k * CHUNK / 8 + CHUNK / 8 - 1)
     chunk = true
-    cost = tonumber(call('HGET', key .. ':o', row[1]) or 1)
+    cost = tonumber(call('HGET', key .. ':o', lane .. '\n' .. row[1]) or 1)
   end
   got[#got + 1] = entry
   names[#names + 1] = lane .. '\n' .. row[1]

@@ -6,9 +6,15 @@ local UUID = 36 -- characters of an id; an item of a batch has '-' and its index
 local CHUNK = 64 -- items of a chunk; CHUNK_ITEMS in batch.rs
 local FIRST = -9007199254740991 -- the turn of what goes before all others of its class
 
+-- The name of the next entry of a stream, which begins with its time.
+local stamp = '*'
+
 -- The time in ms: the server's own, or the one that a test has set.
 local function clock(manual)
-  if manual ~= '' then return tonumber(manual) end
+  if manual ~= '' then
+    stamp = manual .. '-*'
+    return tonumber(manual)
+  end
   local time = call('TIME')
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
@@ -94,7 +100,7 @@ local function push(lane, ...)
       call('ZADD', P .. 'turn:' .. class, 'NX', call('HGET', P .. 'pass', 'v' .. class) or 0, lane)
     end
   end
-  return call('XADD', key, '*', ...)
+  return call('XADD', key, stamp, ...)
 end
 
 -- Wakes a worker that waits: one that takes all classes for bulk, any for the others.
@@ -127,6 +133,12 @@ local function holder(lane, entry)
   local rows = redis.pcall('XPENDING', P .. 'l:' .. lane, GROUP, entry, entry, 1)
   if rows.err or not rows[1] then return nil end
   return rows[1][2], rows[1][3]
+end
+
+-- Tells a worker to stop an execution.
+local function order(consumer, id)
+  call('RPUSH', P .. 'o:' .. consumer, id)
+  call('PEXPIRE', P .. 'o:' .. consumer, 60000)
 end
 
 -- The fields of an entry by name; nothing if it is not there.
@@ -176,12 +188,29 @@ local function bare_tail(history, kind, message)
   return '{"a":' .. (history or '[]') .. report .. '}'
 end
 
+-- The tail of an equal execution that succeeded not too long ago.
+local function cached(fingerprint, max_age, now)
+  local id = call('GET', P .. 'c:' .. fingerprint)
+  if not id then return nil end
+  local batch, index = item_of(id)
+  local doc
+  if batch then
+    doc = call('HGET', P .. 'b:' .. batch .. ':r:' .. math.floor(index / CHUNK), index)
+  else
+    doc = call('GET', P .. 'r:' .. id)
+  end
+  if not doc then return nil end
+  local state, at, length, from = doc:match('^(%a+)|%d+|(%d+)|%a*|(%d+)\n()')
+  if state ~= 'succeeded' or now - tonumber(at) > max_age then return nil end
+  return doc:sub(from + tonumber(length))
+end
+
 local COUNT = { succeeded = 'ok', failed = 'bad', cancelled = 'cx', expired = 'ex' }
 
 -- Notes which entry a batch's items wait in: a whole chunk's, or the one of some of its items.
 local function place_at(batch, items, count, lane, entry)
   local key, at = P .. 'b:' .. batch, lane .. '\n' .. entry
-  call('HSET', key .. ':o', entry, count)
+  call('HSET', key .. ':o', at, count)
   if type(items) == 'table' then
     for _, index in ipairs(items) do call('HSET', key .. ':s', 'i' .. index, at) end
   else
@@ -198,9 +227,41 @@ end
 
 -- One item less in an entry; the entry goes with the last.
 local function leave(batch, lane, entry)
-  local key = P .. 'b:' .. batch .. ':o'
-  if call('HINCRBY', key, entry, -1) <= 0 then
-    call('HDEL', key, entry)
+  local key, at = P .. 'b:' .. batch .. ':o', lane .. '\n' .. entry
+  if call('HINCRBY', key, at, -1) <= 0 then
+    call('HDEL', key, at)
     drop(lane, entry)
   end
+end
+
+-- Ends what has not ended of one chunk. Workers that run some of it are told to stop; what is only
+-- called off ends when they do.
+local function end_chunk(batch, k, state, now)
+  local key = P .. 'b:' .. batch
+  local v = call('HMGET', key, 'total', 'program')
+  for index = k * CHUNK, math.min(tonumber(v[1]), (k + 1) * CHUNK) - 1 do
+    local id = batch .. '-' .. index
+    if call('GETBIT', key .. ':done', index) == 0 then
+      local own = call('HMGET', P .. 'e:' .. id, 'l', 's')
+      local lane, entry = own[1], own[2]
+      if not lane then lane, entry = place(batch, index) end
+      local consumer = entry and entry ~= 'z' and holder(lane, entry)
+      if consumer then order(consumer, id) else waiting = waiting - 1 end
+      if consumer and state == 'cancelled' then
+        call('SADD', P .. 'cx', id)
+      else
+        settle_item(batch, index, state, 0, '', bare_tail(), now)
+        bump(v[2], COUNT[state], 1)
+        call('SREM', P .. 'cx', id)
+        if own[1] then
+          call('DEL', P .. 'e:' .. id)
+          call('SETBIT', key .. ':out', index, 0)
+          if entry == 'z' then call('ZREM', P .. 'z', id) else drop(lane, entry) end
+        elseif lane then
+          leave(batch, lane, entry)
+        end
+      end
+    end
+  end
+  return (k + 1) * CHUNK < tonumber(v[1])
 end

@@ -1,9 +1,9 @@
 -- Ends attempts that their workers hold: results, counters, cache, batch progress and leases in one.
 -- KEYS[1] prefix
--- ARGV: clock, ttl, whether late results count, dead_max, then per ending 14:
+-- ARGV: clock, ttl, whether late results count, dead_max, then per ending 15:
 --   kind (s single, c item of a chunk), lane, entry, id, end (ok bad retry throttle return cancel
 --   expire, or empty for a chunk with nothing left to run), generation, envelope, tail (history for what goes on), delay ms, run µs, bucket, program,
---   fingerprint|ttl or '', home lane
+--   fingerprint|ttl or '', home lane, tokens of prompts and of completions as p|c or ''
 -- Returns per ending {word, state}: word is kept, late or refused.
 local now, ttl, late_counts, dead_max = clock(ARGV[1]), ARGV[2], ARGV[3] == '1', ARGV[4]
 local STATE = { ok = 'succeeded', bad = 'failed', cancel = 'cancelled', expire = 'expired' }
@@ -36,7 +36,7 @@ local function release(e)
 end
 
 local function remember(e)
-  local fingerprint, age = e.cache:match('^(%x+)|(%d+)$')
+  local fingerprint, age = e.cache:match('^(.+)|(%d+)$')
   if not fingerprint then return end
   call('SET', P .. 'c:' .. fingerprint, e.id, 'PX', age)
   call('ZADD', P .. 'ci:' .. e.program, now + age, fingerprint)
@@ -61,6 +61,11 @@ local function conclude(e)
     end
   end
   ended[#ended + 1] = e.id
+  local prompt, completion = e.tokens:match('^(%d+)|(%d+)$')
+  if prompt then
+    in_batch(e.batch, 'prompt_tokens', tonumber(prompt))
+    in_batch(e.batch, 'completion_tokens', tonumber(completion))
+  end
   bump(e.program, COUNT[state], 1)
   if e.fate == 'ok' or e.fate == 'bad' then bump_time(e.program, tonumber(e.micros), e.bucket) end
   if e.fate == 'ok' then remember(e) end
@@ -122,13 +127,14 @@ local function late(e)
   if not late_counts or e.fate ~= 'ok' then return nil end
   if e.kind == 'c' then
     local key = P .. 'b:' .. e.batch
-    if call('SISMEMBER', key .. ':lost', e.entry) == 0 then return nil end
+    if call('SISMEMBER', key .. ':lost', e.lane .. '\n' .. e.entry) == 0 then return nil end
     if call('GETBIT', key .. ':out', e.index) == 1 then return nil end
     local state = conclude(e)
+    call('SREM', P .. 'cx', e.id)
     local lane, entry = place(e.batch, e.index)
     if state and lane then
       local consumer = holder(lane, entry)
-      if consumer then call('RPUSH', P .. 'o:' .. consumer, e.id) else waiting = waiting - 1 end
+      if consumer then order(consumer, e.id) else waiting = waiting - 1 end
       leave_chunk(lane, entry, e.batch)
     end
     return state
@@ -141,17 +147,17 @@ local function late(e)
     waiting = waiting - 1
   else
     local consumer = holder(v[1], v[2])
-    if consumer then call('RPUSH', P .. 'o:' .. consumer, e.id) else waiting = waiting - 1 end
+    if consumer then order(consumer, e.id) else waiting = waiting - 1 end
     drop(v[1], v[2])
   end
   call('SREM', P .. 'cx', e.id)
   return conclude(e)
 end
 
-for i = 5, #ARGV, 14 do
+for i = 5, #ARGV, 15 do
   local e = {}
   e.kind, e.lane, e.entry, e.id, e.fate, e.generation, e.envelope, e.tail, e.delay, e.micros, e.bucket,
-    e.program, e.cache, e.home = unpack(ARGV, i, i + 13)
+    e.program, e.cache, e.home, e.tokens = unpack(ARGV, i, i + 14)
   e.batch, e.index = item_of(e.id)
   local holds
   if e.kind == 's' then
@@ -164,7 +170,7 @@ for i = 5, #ARGV, 14 do
     local state = e.fate ~= 'empty' and go_on(e)
     if e.kind == 's' or state then release(e) end
     if e.fate == 'empty' then
-      call('HDEL', P .. 'b:' .. e.batch .. ':o', e.entry)
+      call('HDEL', P .. 'b:' .. e.batch .. ':o', e.lane .. '\n' .. e.entry)
       drop(e.lane, e.entry)
     end
     answers[#answers + 1] = { state and 'kept' or 'refused', state or '' }
@@ -186,8 +192,9 @@ for _, list in pairs(returned) do
   ring(lane)
 end
 for _, rest in pairs(left) do
-  if call('HINCRBY', rest.key, rest.entry, -rest.n) <= 0 then
-    call('HDEL', rest.key, rest.entry)
+  local at = rest.lane .. '\n' .. rest.entry
+  if call('HINCRBY', rest.key, at, -rest.n) <= 0 then
+    call('HDEL', rest.key, at)
     drop(rest.lane, rest.entry)
   end
 end

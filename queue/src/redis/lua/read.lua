@@ -2,7 +2,7 @@
 -- KEYS[1] prefix   ARGV: clock, ids
 -- Returns per id: {'r', document} ended · {'e', record, entry fields or false, consumer, idle ms} with a
 -- record · {'b', batch's spec, created, chunk's inputs, document, earlier document, consumer, idle ms,
--- record or false, entry or false} for an item · {} if there is none.
+-- record or false, called off} for an item · {} if there is none.
 local now = clock(ARGV[1])
 local answers = {}
 
@@ -33,7 +33,8 @@ local function item(id, batch, index)
     local lane, entry = place(batch, index)
     if not record and lane then consumer, idle = holder(lane, entry) end
   end
-  return { 'b', v[1], v[2], call('GET', key .. ':in:' .. k), docs[1], docs[2], consumer or false, idle or 0, record }
+  return { 'b', v[1], v[2], call('GET', key .. ':in:' .. k), docs[1], docs[2], consumer or false, idle or 0, record,
+    call('SISMEMBER', P .. 'cx', id) }
 end
 
 for i = 2, #ARGV do

@@ -27,23 +27,6 @@ local function owner_waits(lane)
   return length - (pending.err and 0 or pending[1]) >= owner_most
 end
 
--- The tail of an equal execution that succeeded not too long ago.
-local function cached(fingerprint, max_age)
-  local id = call('GET', P .. 'c:' .. fingerprint)
-  if not id then return nil end
-  local batch, index = item_of(id)
-  local doc
-  if batch then
-    doc = call('HGET', P .. 'b:' .. batch .. ':r:' .. math.floor(index / CHUNK), index)
-  else
-    doc = call('GET', P .. 'r:' .. id)
-  end
-  if not doc then return nil end
-  local state, at, length, from = doc:match('^(%a+)|%d+|(%d+)|%a*|(%d+)\n()')
-  if state ~= 'succeeded' or now - tonumber(at) > max_age then return nil end
-  return doc:sub(from + tonumber(length))
-end
-
 for i = 6, #ARGV, 13 do
   local id, lane, program, owner, envelope, due, deadline, fingerprint, max_age, key, digest, ended, tail =
     unpack(ARGV, i, i + 12)
@@ -71,7 +54,7 @@ for i = 6, #ARGV, 13 do
       settle(id, state, 0, envelope, bare_tail(), now, ttl)
       bump(program, 'ex', 1)
     else
-      local hit = fingerprint ~= '' and cached(fingerprint, tonumber(max_age))
+      local hit = fingerprint ~= '' and cached(fingerprint, tonumber(max_age), now)
       if hit then
         state = 'succeeded'
         call('SET', P .. 'r:' .. id, document(state, 0, now, 'c', envelope, hit), 'PX', ttl)
@@ -100,7 +83,7 @@ for i = 6, #ARGV, 13 do
       end
     end
     if state and word == 'new' then
-      call('XADD', P .. 'x', '*', 'j', id, 'o', owner, 'p', program)
+      call('XADD', P .. 'x', stamp, 'j', id, 'o', owner, 'p', program)
       if key_at then call('SET', key_at, id .. ' ' .. digest, 'PX', key_ttl) end
     end
   end

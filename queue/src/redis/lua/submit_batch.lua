@@ -1,11 +1,13 @@
 -- Accepts a batch whose chunks of inputs were stored before, or nothing of it.
 -- KEYS[1] prefix
 -- ARGV: clock, ttl, waiting_max, idempotency ttl, id, class, owner, program, spec, cache ttl or '',
---   total, key or '', digest, then ended items by 4: index, state, flags, tail
+--   total, key or '', digest, deadline ms or '', how many items are invalid, these by 2 (index, tail),
+--   then the items that could be cached by 2 (index, fingerprint)
 -- Returns {word, id}: word is new, known, replayed, conflict or full.
 local now, ttl, most, key_ttl = clock(ARGV[1]), ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local id, class, owner, program, spec, max_age = unpack(ARGV, 5, 10)
-local total, name, digest = tonumber(ARGV[11]), ARGV[12], ARGV[13]
+local total, name, digest, deadline = tonumber(ARGV[11]), ARGV[12], ARGV[13], ARGV[14]
+local cacheable = 16 + 2 * tonumber(ARGV[15])
 local key = P .. 'b:' .. id
 local key_at = name ~= '' and P .. 'k:' .. #owner .. ':' .. owner .. name
 local known = key_at and call('GET', key_at)
@@ -19,10 +21,22 @@ if tonumber(call('HGET', P .. 'n', 'waiting') or 0) + total > most then return {
 call('HSET', key, 'spec', spec, 'total', total, 'created', now, 'class', class, 'owner', owner,
   'program', program, 'age', max_age)
 live = live + total
-for i = 14, #ARGV, 4 do
-  local index, state = tonumber(ARGV[i]), ARGV[i + 1]
-  settle_item(id, index, state, 0, ARGV[i + 2], ARGV[i + 3], now)
-  bump(program, COUNT[state], 1)
+for i = 16, cacheable - 1, 2 do
+  settle_item(id, tonumber(ARGV[i]), 'failed', 0, '', ARGV[i + 1], now)
+  bump(program, 'bad', 1)
+end
+for i = cacheable, #ARGV, 2 do
+  local tail = cached(ARGV[i + 1], tonumber(max_age), now)
+  if tail then
+    settle_item(id, tonumber(ARGV[i]), 'succeeded', 0, 'c', tail, now)
+    bump(program, 'ok', 1)
+  end
+  bump(program, tail and 'hit' or 'miss', 1)
+end
+if deadline ~= '' then call('ZADD', P .. 'd', deadline, 'b:' .. id) end
+if total == 0 then
+  call('HSET', key, 'finished', now)
+  call('ZADD', P .. 'old', now + ttl, id)
 end
 local lane = class .. ':b:' .. id
 for k = 0, math.ceil(total / CHUNK) - 1 do
@@ -36,7 +50,7 @@ for k = 0, math.ceil(total / CHUNK) - 1 do
   end
 end
 if waiting > 0 then ring(lane) end
-call('XADD', P .. 'bx', '*', 'j', id, 'o', owner)
+call('XADD', P .. 'bx', stamp, 'j', id, 'o', owner)
 if key_at then call('SET', key_at, id .. ' ' .. digest, 'PX', key_ttl) end
 flush(now, ttl)
 return { 'new', id }

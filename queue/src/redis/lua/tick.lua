@@ -71,6 +71,20 @@ local function rest_of(fields)
   return rest
 end
 
+-- Ends the items that were called off while they ran, and gives the others.
+local function without_cancelled(batch, items)
+  local rest = {}
+  for _, index in ipairs(items) do
+    if call('SREM', P .. 'cx', batch .. '-' .. index) == 1 then
+      settle_item(batch, index, 'cancelled', 0, '', bare_tail(), now)
+      bump(call('HGET', P .. 'b:' .. batch, 'program'), 'cx', 1)
+    else
+      rest[#rest + 1] = index
+    end
+  end
+  return rest
+end
+
 local function fail_item(fields, index, losses)
   local why = 'its worker was lost ' .. losses .. ' times while it ran'
   if settle_item(fields.b, index, 'failed', fields.g or 0, '', bare_tail(nil, 'worker_lost', why), now) then
@@ -83,9 +97,10 @@ end
 local function lose_chunk(lane, entry, fields)
   local losses, rest = tonumber(fields.cr or 0) + 1, rest_of(fields)
   local key = P .. 'b:' .. fields.b
+  rest = without_cancelled(fields.b, rest)
   drop(lane, entry)
-  call('HDEL', key .. ':o', entry)
-  call('SADD', key .. ':lost', entry)
+  call('HDEL', key .. ':o', lane .. '\n' .. entry)
+  call('SADD', key .. ':lost', lane .. '\n' .. entry)
   if losses - 2 >= crashes_max then
     for _, index in ipairs(rest) do fail_item(fields, index, losses) end
     return
@@ -146,7 +161,7 @@ local function expire_one(id)
     waiting = waiting - 1
   else
     local consumer = holder(v[1], v[2])
-    if consumer then call('RPUSH', P .. 'o:' .. consumer, id) else waiting = waiting - 1 end
+    if consumer then order(consumer, id) else waiting = waiting - 1 end
     fields = entry_fields(v[1], v[2]) or { p = '' }
     drop(v[1], v[2])
   end
@@ -156,11 +171,35 @@ local function expire_one(id)
   expired = expired + 1
 end
 
+-- Ends a few chunks of a batch; the rest comes with the next rounds.
+local function expire_batch(member)
+  local batch = member:sub(3)
+  local key = P .. 'b:' .. batch
+  local v = call('HMGET', key, 'expiring', 'total', 'finished')
+  local k, further = tonumber(v[1] or 0), v[2] and not v[3] and tonumber(v[2]) > 0
+  for _ = 1, 4 do
+    if not further then break end
+    further = end_chunk(batch, k, 'expired', now)
+    k = k + 1
+    expired = expired + 1
+  end
+  if further then
+    call('HSET', key, 'expiring', k)
+    more = true
+  else
+    call('ZREM', P .. 'd', member)
+  end
+end
+
 local function expire()
   local late = call('ZRANGEBYSCORE', P .. 'd', '-inf', now, 'LIMIT', 0, most)
   for _, id in ipairs(late) do
-    call('ZREM', P .. 'd', id)
-    expire_one(id)
+    if id:sub(1, 2) == 'b:' then
+      expire_batch(id)
+    else
+      call('ZREM', P .. 'd', id)
+      expire_one(id)
+    end
   end
   more = more or #late == most
 end
