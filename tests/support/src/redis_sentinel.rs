@@ -53,6 +53,18 @@ impl RedisSentinel {
         answer.lines().nth(1).and_then(|port| port.parse().ok()).expect("a master")
     }
 
+    /// Waits until the replica has what the master has.
+    pub fn wait_for_replica(&self) {
+        until_blocking("the replica follows", READY_MAX, || {
+            let offset = |server: &RedisServer| {
+                let info = server.cli(&["INFO", "replication"]);
+                let line = info.lines().find_map(|it| it.strip_prefix("master_repl_offset:"));
+                line.map(|it| it.trim().to_owned())
+            };
+            offset(&self.servers[0]) == offset(&self.servers[1])
+        });
+    }
+
     /// Kills the first master, and waits until the replica is put in its place.
     pub fn fail_over(&mut self) {
         self.servers[0].kill();
