@@ -3,19 +3,57 @@
 //! One file a resource; each has its types, its handlers and their tests. Handlers check and
 //! translate, and decide nothing else. This crate never runs a program; it knows no store but the
 //! [`queue::Queue`] that it is given, and reads no environment.
+//!
+//! ```text
+//!  request ─▶ observe ─▶ caller ─▶ body ─▶ accept ─▶ queue
+//!  (serve)    id, log,   token,    bounds,  program's
+//!             panics     scope,    JSON     rules
+//!                        rate
+//! ```
 
+mod accept;
+mod answer;
+mod batch;
+mod body;
+mod bounds;
+mod caller;
+mod catalogue;
 mod config;
+mod dead;
+mod docs;
+mod error;
+mod events;
+mod execute;
+mod execution;
+mod health;
+mod metrics;
+mod observe;
+mod page;
+mod prefer;
+mod problem;
+mod program;
+mod rate;
+mod record;
+mod request;
+mod results;
+mod revoked;
+mod routes;
+mod schema;
 mod serve;
+mod stats;
+mod steer;
+mod time;
 pub mod token;
 
 use std::sync::Arc;
 
-use axum::{Router, routing::get};
+use bytes::Bytes;
 use programs::Registry;
 use queue::Queue;
 use tokio_util::sync::CancellationToken;
 
 pub use config::{Config, KeyTooShort, SecretKey};
+pub use routes::{openapi, router};
 pub use serve::serve;
 
 /// The path that all routes of this version of the contract begin with.
@@ -32,22 +70,33 @@ pub struct App {
     pub config: Arc<Config>,
     /// Cancelled when the server stops: who waits for something stops waiting.
     pub(crate) stop: CancellationToken,
+    pub(crate) local: Arc<Local>,
+}
+
+/// What one process keeps for itself: nothing that an answer depends on for long.
+pub(crate) struct Local {
+    tokens: token::Verifier,
+    revoked: revoked::Revoked,
+    rate: Option<rate::Rate>,
+    numbers: metrics::Numbers,
+    epoch: catalogue::Epoch,
+    health: health::LastHealth,
+    openapi: Bytes,
 }
 
 impl App {
     /// A front end to a queue and the programs that may be put on it.
     pub fn new(queue: Arc<dyn Queue>, registry: Registry, config: Arc<Config>) -> Self {
-        Self { queue, registry, config, stop: CancellationToken::new() }
+        let local = Local {
+            tokens: token::Verifier::new(&config.secret_key),
+            revoked: revoked::Revoked::default(),
+            rate: config.requests_per_owner_per_second.map(rate::Rate::new),
+            numbers: metrics::Numbers::default(),
+            epoch: catalogue::Epoch::default(),
+            health: health::LastHealth::default(),
+            openapi: openapi().to_string().into(),
+        };
+        let stop = CancellationToken::new();
+        Self { queue, registry, config, stop, local: Arc::new(local) }
     }
-}
-
-/// All routes.
-pub fn router(app: App) -> Router {
-    let routes = Router::new().route("/health/live", get(|| async { "" }));
-    Router::new().nest(PREFIX, routes).with_state(app)
-}
-
-/// The contract as an OpenAPI 3.1 document.
-pub fn openapi() -> serde_json::Value {
-    serde_json::json!({})
 }

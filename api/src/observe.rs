@@ -35,7 +35,7 @@ pub(crate) async fn observe(State(app): State<App>, request: Request, next: Next
     }
     let route = route.as_ref().map_or("unmatched", MatchedPath::as_str);
     let (status, took) = (response.status().as_u16(), started.elapsed());
-    app.numbers.count(method, route, status, took);
+    app.local.numbers.count(method, route, status, took);
     debug!(parent: &span, method, route, status, ?took, "answered");
     response
 }

@@ -27,6 +27,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub async fn serve(listener: TcpListener, app: App, stop: CancellationToken) -> io::Result<()> {
     let app = App { stop: stop.child_token(), ..app };
     let config = app.config.clone();
+    let mut following = JoinSet::new();
+    following.spawn(app.stop.clone().run_until_cancelled_owned(app.clone().follow()));
     let server = Server {
         router: crate::router(app),
         places: Arc::new(Semaphore::new(config.connections_max)),
@@ -38,6 +40,7 @@ pub async fn serve(listener: TcpListener, app: App, stop: CancellationToken) -> 
     stop.run_until_cancelled(accepting).await;
     drop(listener);
     server.finish(connections, &config).await;
+    following.shutdown().await;
     Ok(())
 }
 

@@ -1,0 +1,197 @@
+//! How much a request may ask for. Each bound is checked here, and told with its place.
+
+use std::time::Duration;
+
+use axum::http::Uri;
+use chrono::{DateTime, TimeDelta, Utc};
+use queue::Mode;
+use serde_json::Value;
+
+use crate::{
+    Config,
+    error::{Error, Result},
+    problem::Fault,
+    record,
+    request::Options,
+};
+
+/// The most attempts after the first.
+pub(crate) const RETRIES_MAX: u32 = 100;
+
+/// How far away a start may be.
+const DELAY_SECONDS_MAX: f64 = 366.0 * 24.0 * 3600.0;
+
+const METADATA_MAX: usize = 64;
+const METADATA_NAME_CHARS_MAX: usize = 64;
+const METADATA_VALUE_CHARS_MAX: usize = 1024;
+const LM_BYTES_MAX: usize = 16 * 1024;
+const WEBHOOK_CHARS_MAX: usize = 2048;
+
+/// A refusal of one part of a request.
+pub(crate) fn invalid(pointer: &str, message: impl Into<String>) -> Error {
+    let message = message.into();
+    let name = pointer.trim_start_matches('/');
+    let detail = format!("`{name}` {message}");
+    Error::Invalid(detail, vec![Fault { pointer: pointer.to_owned(), message }])
+}
+
+/// Checks what stands in a request whatever the program.
+pub(crate) fn check(options: &Options, config: &Config) -> Result<()> {
+    if options.max_retries.is_some_and(|it| it > RETRIES_MAX) {
+        return Err(invalid("/max_retries", format!("is at most {RETRIES_MAX}")));
+    }
+    lm(options, config)?;
+    metadata(options)?;
+    webhook(options.webhook.as_deref())
+}
+
+/// The time that one attempt may take.
+pub(crate) fn timeout(seconds: f64, config: &Config) -> Result<Duration> {
+    let most = config.timeout_seconds_max;
+    let fits = seconds >= 0.001 && seconds <= most as f64;
+    let duration = Duration::try_from_secs_f64(seconds).ok().filter(|_| fits);
+    duration.ok_or_else(|| invalid("/timeout", format!("is from 0.001 to {most} seconds")))
+}
+
+/// When to start, by whichever of the two ways it is said.
+pub(crate) fn not_before(
+    run_at: Option<DateTime<Utc>>,
+    delay: Option<f64>,
+    now: DateTime<Utc>,
+) -> Result<Option<DateTime<Utc>>> {
+    let seconds = match (run_at, delay) {
+        (None, None) => return Ok(None),
+        (Some(_), Some(_)) => return Err(invalid("/delay", "and `run_at` say the same: send one")),
+        (Some(at), None) => (at - now).as_seconds_f64(),
+        (None, Some(seconds)) if seconds >= 0.0 => seconds,
+        (None, Some(_)) => return Err(invalid("/delay", "is 0 or more seconds")),
+    };
+    if seconds > DELAY_SECONDS_MAX {
+        let pointer = if run_at.is_some() { "/run_at" } else { "/delay" };
+        return Err(invalid(pointer, "is at most 366 days away"));
+    }
+    let delayed =
+        || Duration::try_from_secs_f64(seconds).ok().and_then(|it| TimeDelta::from_std(it).ok());
+    Ok(run_at.or_else(|| delayed().map(|delay| now + delay)))
+}
+
+/// Checks what a batch is apart from its items.
+pub(crate) fn batch(items: usize, mode: Mode, config: &Config) -> Result<()> {
+    let most = config.batch_items_max;
+    if items == 0 || items > most {
+        let message = format!("has 1 to {most} items, and {items} were sent");
+        return Err(invalid("/inputs_list", message));
+    }
+    match mode {
+        Mode::DryRun => Err(invalid("/mode", "of a batch is `normal` or `debug`")),
+        Mode::Normal | Mode::Debug => Ok(()),
+    }
+}
+
+/// Whether a value is nested deeper than so many levels. The parser has bounded it already, so
+/// the recursion is bounded too.
+pub(crate) fn deeper(value: &Value, levels: usize) -> bool {
+    let Some(inner) = levels.checked_sub(1) else {
+        return matches!(value, Value::Array(_) | Value::Object(_));
+    };
+    match value {
+        Value::Array(items) => items.iter().any(|it| deeper(it, inner)),
+        Value::Object(fields) => fields.values().any(|it| deeper(it, inner)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+    }
+}
+
+/// A name as a part of a JSON pointer.
+pub(crate) fn token(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
+}
+
+fn lm(options: &Options, config: &Config) -> Result<()> {
+    if options.lm.is_empty() {
+        return Ok(());
+    }
+    if options.lm.values().any(|it| deeper(it, config.inputs_depth_max)) {
+        return Err(invalid("/lm", "is nested too deep"));
+    }
+    let size = serde_json::to_vec(&options.lm).map_or(usize::MAX, |it| it.len());
+    let fits = size <= LM_BYTES_MAX;
+    fits.then_some(()).ok_or_else(|| invalid("/lm", format!("has at most {LM_BYTES_MAX} bytes")))
+}
+
+fn metadata(options: &Options) -> Result<()> {
+    if options.metadata.len() > METADATA_MAX {
+        return Err(invalid("/metadata", format!("has at most {METADATA_MAX} entries")));
+    }
+    for (name, value) in &options.metadata {
+        let refuse = |message: String| Err(invalid(&format!("/metadata/{}", token(name)), message));
+        if name.is_empty() || name.chars().count() > METADATA_NAME_CHARS_MAX {
+            return refuse(format!("has a name of 1 to {METADATA_NAME_CHARS_MAX} characters"));
+        }
+        if value.chars().count() > METADATA_VALUE_CHARS_MAX {
+            return refuse(format!("has at most {METADATA_VALUE_CHARS_MAX} characters"));
+        }
+        if record::RESERVED.contains(&name.as_str()) {
+            return refuse("is a name that the record uses itself".to_owned());
+        }
+    }
+    Ok(())
+}
+
+fn webhook(url: Option<&str>) -> Result<()> {
+    let Some(url) = url else { return Ok(()) };
+    let uri: Option<Uri> = url.parse().ok();
+    let web = |it: &Uri| {
+        matches!(it.scheme_str(), Some("http" | "https"))
+            && it.host().is_some_and(|host| !host.is_empty())
+    };
+    let fits = url.len() <= WEBHOOK_CHARS_MAX && uri.as_ref().is_some_and(web);
+    let message = format!("is an http or https URL of at most {WEBHOOK_CHARS_MAX} characters");
+    fits.then_some(()).ok_or_else(|| invalid("/webhook", message))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn attempts_take_a_millisecond_to_a_day() {
+        let config = Config::default();
+        assert_eq!(timeout(0.5, &config).unwrap(), Duration::from_millis(500));
+        for seconds in [0.0, -1.0, 86_401.0, f64::NAN, f64::INFINITY, 1e300] {
+            assert!(timeout(seconds, &config).is_err(), "{seconds}");
+        }
+    }
+
+    #[test]
+    fn starts_are_at_most_a_year_away() {
+        let now = Utc::now();
+        let at = not_before(None, Some(1.5), now).unwrap().unwrap();
+        assert_eq!((at - now).num_milliseconds(), 1500);
+        for delay in [-0.1, 1e9, f64::INFINITY, f64::NAN] {
+            assert!(not_before(None, Some(delay), now).is_err(), "{delay}");
+        }
+        assert!(not_before(Some(now), Some(0.0), now).is_err());
+        assert!(not_before(Some(now + TimeDelta::days(400)), None, now).is_err());
+        assert_eq!(
+            not_before(Some(now - TimeDelta::days(9)), None, now).unwrap().unwrap(),
+            now - TimeDelta::days(9)
+        );
+    }
+
+    #[test]
+    fn depth_counts_arrays_and_objects() {
+        assert!(!deeper(&json!(1), 0));
+        assert!(!deeper(&json!([[1]]), 2));
+        assert!(deeper(&json!([[{}]]), 2));
+    }
+
+    #[test]
+    fn webhooks_are_web_addresses() {
+        assert!(webhook(Some("https://example.com/hook?x=1")).is_ok());
+        for url in ["", "example.com", "file:///etc/passwd", "ftp://x/", "http://", "https:///x"] {
+            assert!(webhook(Some(url)).is_err(), "{url}");
+        }
+    }
+}

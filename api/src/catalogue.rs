@@ -1,0 +1,80 @@
+//! Keeping this process's programs like those of the fleet and of the folder.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use programs::{Program, Registry};
+use tracing::{info, warn};
+
+use crate::{App, error::Result};
+
+/// How often to ask whether others have registered programs, and to look into the folder.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// The epoch of the store's programs that the registry shows.
+pub(crate) struct Epoch(AtomicU64);
+
+impl Default for Epoch {
+    /// No store's: the first look loads.
+    fn default() -> Self {
+        Self(AtomicU64::new(u64::MAX))
+    }
+}
+
+impl App {
+    /// The program of a request. One that is not known may just have been registered elsewhere.
+    pub(crate) async fn program(&self, id: &str) -> Result<Arc<Program>> {
+        if let Ok(program) = self.registry.get(id) {
+            return Ok(program);
+        }
+        self.catch_up().await?;
+        Ok(self.registry.get(id)?)
+    }
+
+    /// Loads the fleet's programs if they have changed since the last time.
+    pub(crate) async fn catch_up(&self) -> queue::Result<()> {
+        let seen = &self.local.epoch.0;
+        if self.queue.epoch().await? == seen.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let (kept, epoch) = self.queue.programs().await?;
+        let changed = blocking(&self.registry, move |registry| registry.keep(&kept)).await;
+        seen.store(epoch, Ordering::Release);
+        if changed.as_ref().is_some_and(programs::Reload::is_change) {
+            info!("the registered programs have changed");
+        }
+        Ok(())
+    }
+
+    /// Follows the fleet and the folder until the server stops.
+    pub(crate) async fn follow(self) {
+        let mut reachable = true;
+        loop {
+            let found = self.catch_up().await;
+            if let (true, Err(error)) = (reachable, &found) {
+                warn!(%error, "cannot read the registered programs; trying again");
+            }
+            reachable = found.is_ok();
+            if let Some(reload) = blocking(&self.registry, Registry::reload).await
+                && reload.is_change()
+            {
+                info!("the folder of programs has changed");
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+}
+
+/// Runs what reads files or parses much where it keeps nobody waiting.
+pub(crate) async fn blocking<T: Send + 'static>(
+    registry: &Registry,
+    work: impl FnOnce(&Registry) -> T + Send + 'static,
+) -> Option<T> {
+    let registry = registry.clone();
+    tokio::task::spawn_blocking(move || work(&registry)).await.ok()
+}

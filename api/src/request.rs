@@ -1,0 +1,165 @@
+//! What a client may ask for. Unknown fields are errors, so that a misspelt one is not ignored.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use queue::{Class, Durability, Fields, Mode};
+use serde::Deserialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use crate::schema;
+
+/// One execution.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "program_id": "email-assistant",
+    "inputs": {"recipient": "john@example.com", "subject": "Meeting Follow-up"},
+    "mode": "normal"
+}))]
+pub(crate) struct ExecuteRequest {
+    /// The program: `name`, whose newest version is meant, or `name@version`.
+    #[schema(max_length = 256)]
+    pub(crate) program_id: String,
+    /// The program's inputs, by name.
+    #[schema(schema_with = schema::fields)]
+    pub(crate) inputs: Fields,
+    /// Run it (`normal`), only check the inputs (`dry_run`), or run it and keep a trace (`debug`).
+    #[serde(default)]
+    #[schema(schema_with = schema::mode)]
+    pub(crate) mode: Mode,
+    /// How many seconds one attempt may take.
+    #[schema(exclusive_minimum = 0, maximum = 86400)]
+    pub(crate) timeout: Option<f64>,
+    /// How many more attempts there may be after the first.
+    #[schema(maximum = 100)]
+    pub(crate) max_retries: Option<u32>,
+    /// How urgent it is; `interactive` if absent.
+    #[schema(schema_with = schema::class)]
+    pub(crate) priority: Option<Class>,
+    /// Whether an equal execution's result will do, and this one's will do for others.
+    pub(crate) cache: Option<bool>,
+    /// Overrides of the program's LM settings: `model`, `temperature`, `max_tokens` and more.
+    #[serde(default)]
+    #[schema(schema_with = schema::fields)]
+    pub(crate) lm: Fields,
+    /// When to start at the earliest.
+    pub(crate) run_at: Option<DateTime<Utc>>,
+    /// The same, as seconds from now.
+    #[schema(minimum = 0)]
+    pub(crate) delay: Option<f64>,
+    /// When it is worthless: it ends as `expired` then, whatever its state.
+    pub(crate) deadline: Option<DateTime<Utc>>,
+    /// What is promised when it is accepted.
+    #[serde(default)]
+    #[schema(schema_with = schema::durability)]
+    pub(crate) durability: Durability,
+    /// What you want to find again in the record's `metadata`.
+    #[serde(default)]
+    pub(crate) metadata: BTreeMap<String, String>,
+    /// A URL that is told when it has ended.
+    pub(crate) webhook: Option<String>,
+}
+
+/// Many executions of one program.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "program_id": "email-assistant",
+    "inputs_list": [
+        {"recipient": "john@example.com", "subject": "Meeting"},
+        {"recipient": "jane@example.com", "subject": "Update"}
+    ]
+}))]
+pub(crate) struct BatchRequest {
+    /// The program: `name`, whose newest version is meant, or `name@version`.
+    #[schema(max_length = 256)]
+    pub(crate) program_id: String,
+    /// The inputs of each item, in order. One that does not fit fails alone.
+    #[schema(value_type = Vec<Object>, min_items = 1)]
+    pub(crate) inputs_list: Vec<Value>,
+    /// Run them (`normal`), or run them and keep traces (`debug`).
+    #[serde(default)]
+    #[schema(schema_with = schema::mode)]
+    pub(crate) mode: Mode,
+    /// How many seconds one attempt at one item may take.
+    #[schema(exclusive_minimum = 0, maximum = 86400)]
+    pub(crate) timeout: Option<f64>,
+    /// How many more attempts at one item there may be after the first.
+    #[schema(maximum = 100)]
+    pub(crate) max_retries: Option<u32>,
+    /// How urgent it is; `bulk` if absent.
+    #[schema(schema_with = schema::class)]
+    pub(crate) priority: Option<Class>,
+    /// Whether equal executions' results will do.
+    pub(crate) cache: Option<bool>,
+    /// Overrides of the program's LM settings.
+    #[serde(default)]
+    #[schema(schema_with = schema::fields)]
+    pub(crate) lm: Fields,
+    /// When it is worthless: items that have not ended then are `expired`.
+    pub(crate) deadline: Option<DateTime<Utc>>,
+    /// What you want to find again in the records' `metadata`.
+    #[serde(default)]
+    pub(crate) metadata: BTreeMap<String, String>,
+    /// A URL that is told when the batch has ended.
+    pub(crate) webhook: Option<String>,
+}
+
+/// What single executions and batches have in common: how to run.
+pub(crate) struct Options {
+    pub(crate) mode: Mode,
+    pub(crate) timeout: Option<f64>,
+    pub(crate) max_retries: Option<u32>,
+    pub(crate) class: Class,
+    pub(crate) cache: Option<bool>,
+    pub(crate) lm: Fields,
+    pub(crate) deadline: Option<DateTime<Utc>>,
+    pub(crate) metadata: BTreeMap<String, String>,
+    pub(crate) webhook: Option<String>,
+}
+
+/// When, and with which promise.
+pub(crate) struct Start {
+    pub(crate) run_at: Option<DateTime<Utc>>,
+    pub(crate) delay: Option<f64>,
+    pub(crate) durability: Durability,
+}
+
+impl ExecuteRequest {
+    /// What to run, when, and how.
+    pub(crate) fn split(self) -> (Fields, Start, Options) {
+        let start = Start { run_at: self.run_at, delay: self.delay, durability: self.durability };
+        let options = Options {
+            mode: self.mode,
+            timeout: self.timeout,
+            max_retries: self.max_retries,
+            class: self.priority.unwrap_or(Class::Interactive),
+            cache: self.cache,
+            lm: self.lm,
+            deadline: self.deadline,
+            metadata: self.metadata,
+            webhook: self.webhook,
+        };
+        (self.inputs, start, options)
+    }
+}
+
+impl BatchRequest {
+    /// What to run, and how.
+    pub(crate) fn split(self) -> (Vec<Value>, Options) {
+        let options = Options {
+            mode: self.mode,
+            timeout: self.timeout,
+            max_retries: self.max_retries,
+            class: self.priority.unwrap_or(Class::Bulk),
+            cache: self.cache,
+            lm: self.lm,
+            deadline: self.deadline,
+            metadata: self.metadata,
+            webhook: self.webhook,
+        };
+        (self.inputs_list, options)
+    }
+}
