@@ -227,3 +227,52 @@ pub(crate) async fn item_cancelled_while_it_runs_is_ordered(store: Store) -> Rig
     assert_eq!((done.ended.succeeded, done.ended.cancelled), (2, 1));
     rig
 }
+
+pub(crate) async fn item_retried_while_its_chunk_waits_comes_once(store: Store) -> Rig {
+    let rig = store.open().await;
+    let id = rig.queue.submit_batch(batch_of(3)).await.unwrap().id;
+    rig.queue.cancel(id.item(0)).await.unwrap();
+    rig.queue.retry(id.item(0)).await.unwrap();
+    rig.check().await;
+
+    let worker = rig.worker().await;
+    let mut got = ids(&rig.claim_all(&worker, 9).await);
+    got.sort_unstable();
+
+    assert_eq!(got, [id.item(0), id.item(1), id.item(2)]);
+    rig
+}
+
+pub(crate) async fn item_given_back_from_a_chunk_that_is_lost_comes_once(store: Store) -> Rig {
+    let rig = store.open().await;
+    let id = rig.queue.submit_batch(batch_of(3)).await.unwrap().id;
+    let dead = rig.worker().await;
+    let mut leases = rig.claim(&dead, 4).await;
+    let at = leases.iter().position(|it| it.task.id == id.item(0)).unwrap();
+    let verdict = rig.finish(leases.remove(at), End::Returned).await;
+    assert_eq!(verdict, Verdict::Recorded(State::Queued));
+    rig.check().await;
+    rig.lose(&dead).await;
+
+    let heir = rig.worker().await;
+    let mut got = ids(&rig.claim_all(&heir, 9).await);
+    got.sort_unstable();
+
+    assert_eq!(got, [id.item(0), id.item(1), id.item(2)]);
+    rig
+}
+
+pub(crate) async fn batch_called_off_keeps_what_was_tried(store: Store) -> Rig {
+    let rig = store.open().await;
+    let id = rig.queue.submit_batch(batch_of(2)).await.unwrap().id;
+    let worker = rig.worker().await;
+    for lease in rig.claim(&worker, 4).await {
+        rig.finish(lease, End::Retry(failure("503"), Duration::from_secs(9))).await;
+    }
+
+    rig.queue.cancel_batch(id).await.unwrap();
+
+    let item = rig.execution(id.item(0)).await;
+    assert_eq!((item.state, item.attempts.len()), (State::Cancelled, 1));
+    rig
+}

@@ -60,8 +60,8 @@ pub(crate) async fn loss_uses_no_attempt(store: Store) -> Rig {
 pub(crate) async fn second_loss_makes_a_suspect(store: Store) -> Rig {
     let rig = store.open().await;
     rig.submit(ask("?")).await;
-    take_and_lose(&rig).await;
-    take_and_lose(&rig).await;
+    drop(take_and_lose(&rig).await);
+    drop(take_and_lose(&rig).await);
 
     let heir = rig.worker().await;
 
@@ -72,8 +72,8 @@ pub(crate) async fn second_loss_makes_a_suspect(store: Store) -> Rig {
 pub(crate) async fn suspect_waits_for_a_worker_that_takes_it(store: Store) -> Rig {
     let rig = store.open().await;
     let suspect = rig.submit(ask("?")).await;
-    take_and_lose(&rig).await;
-    take_and_lose(&rig).await;
+    drop(take_and_lose(&rig).await);
+    drop(take_and_lose(&rig).await);
     let other = rig.submit(ask("!")).await;
     let heir = rig.worker().await;
     let claim = async |takes| {
@@ -94,7 +94,7 @@ pub(crate) async fn suspect_that_kills_its_workers_fails(store: Store) -> Rig {
     // Twice freely, then twice charged.
     for _ in 0..4 {
         assert_eq!(rig.state(id).await, State::Queued);
-        take_and_lose(&rig).await;
+        drop(take_and_lose(&rig).await);
     }
 
     let execution = rig.execution(id).await;

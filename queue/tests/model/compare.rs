@@ -41,7 +41,8 @@ impl Drive {
             && kept.generation == job.generation
             && kept.attempts.len() == job.attempts
             && kept.cancel_requested == job.cancel_requested
-            && kept.report.is_some() == matches!(job.state, State::Succeeded | State::Failed)
+            && (kept.report.is_none() || job.state.is_terminal())
+            && (kept.report.is_some() || !matches!(job.state, State::Succeeded | State::Failed))
             && kept.finished_at.is_some() == job.state.is_terminal()
             && (holder.is_none() || kept.worker.as_ref() == holder);
         check(right, || format!("the model has {job:?}\nthe store has {kept:?}"))
