@@ -1,0 +1,57 @@
+//! The program as users meet it: real processes, a real Redis, a network that fails, and a stub in
+//! the place of the language model. After each story every invariant must hold.
+
+#![expect(clippy::unwrap_used, reason = "a failed test may panic")]
+
+#[path = "e2e/access.rs"]
+mod access;
+#[path = "e2e/bad_input.rs"]
+mod bad_input;
+#[path = "e2e/batch.rs"]
+mod batch;
+#[path = "e2e/crash.rs"]
+mod crash;
+#[path = "e2e/execute.rs"]
+mod execute;
+#[path = "e2e/fleet.rs"]
+mod fleet;
+#[path = "e2e/model_faults.rs"]
+mod model_faults;
+#[path = "e2e/network.rs"]
+mod network;
+#[path = "e2e/site.rs"]
+mod site;
+
+macro_rules! on_both_stores {
+    ($($area:ident: $($case:ident),+;)+) => {
+        mod on_sqlite { $(mod $area { $(
+            #[tokio::test]
+            async fn $case() {
+                crate::$area::$case(crate::site::Store::Sqlite).await;
+            }
+        )+ })+ }
+        mod on_redis { $(mod $area { $(
+            #[tokio::test]
+            async fn $case() {
+                crate::$area::$case(crate::site::Store::Redis).await;
+            }
+        )+ })+ }
+    };
+}
+
+on_both_stores! {
+    execute: execution_gives_outputs, one_that_waits_gets_the_record, dry_run_runs_nothing,
+        debug_run_keeps_a_trace, repeated_request_runs_once, waiting_execution_is_called_off,
+        running_execution_is_called_off, failed_execution_is_run_again,
+        equal_execution_is_answered_from_the_cache, later_execution_waits_for_its_time,
+        hanging_execution_times_out, events_are_streamed_to_the_end, programs_come_and_go;
+    batch: batch_is_done_in_order, bad_items_fail_alone, batch_is_called_off,
+        failed_items_are_run_again;
+    access: nobody_comes_in_without_a_good_token, scopes_are_kept_to, owners_are_kept_apart;
+    bad_input: bad_requests_are_refused_in_words;
+    model_faults: throttled_execution_comes_back_when_asked, failing_model_is_asked_again,
+        failing_model_fails_at_last, refusing_model_fails_at_once, nonsense_fails_in_words;
+    crash: execution_of_a_killed_runner_runs_again, batch_outlives_killed_runners,
+        accepted_outlives_a_killed_api, stopped_runner_finishes_or_gives_back,
+        stopped_twice_gives_back_at_once;
+}
