@@ -6,19 +6,14 @@ use std::{
     time::Duration,
 };
 
+use chrono::Utc;
 use redis::Value;
 use tokio::time::{Instant, timeout};
 
-use super::{
-    RedisQueue, Store,
-    document::{Envelope, Shared, corrupt, unpack},
-    home::Line,
-};
-use crate::{
-    Attempt, BatchId, BatchItem, CHUNK_ITEMS, CacheKey, Error, ExecutionId, Lease, Result, Want,
-    WorkerId,
-    lease::{Task, Token},
-};
+use tracing::error;
+
+use super::{RedisQueue, Store, document::corrupt, entry::Brought, home::Line};
+use crate::{End, Ending, Error, Lease, Result, Want, WorkerId};
 
 /// The most that one claim asks for; Lua can return no more than a few thousand values.
 const CLAIM_MAX: usize = 1024;
@@ -99,20 +94,30 @@ impl RedisQueue {
         if word != "ok" {
             return Ok(Claimed::Paused);
         }
-        let mut leases = Vec::with_capacity(reply.len());
-        let mut empty = Vec::new();
+        claimer.number += 1;
+        let mut brought = Brought::default();
         for entry in reply {
-            let before = leases.len();
-            let unfit = take_apart(worker, entry, &mut leases)?;
-            if leases.len() == before {
-                empty.extend(unfit);
+            // One that cannot be read must not keep the others from this worker.
+            if let Err(error) = brought.take_in(worker, entry) {
+                error!(%error, "cannot read an entry of the queue, and leave it aside: {error}");
             }
         }
-        claimer.number += 1;
-        for chunk in empty {
+        self.settle_aside(&mut brought).await?;
+        Ok(Claimed::Leases(brought.leases))
+    }
+
+    /// Ends what a worker need not see: items of batches that were called off, and chunks whose
+    /// items have all ended otherwise.
+    async fn settle_aside(&self, brought: &mut Brought) -> Result<()> {
+        for lease in brought.called_off.drain(..) {
+            let (end, started_at) = (End::Cancelled, Utc::now());
+            let ending = Ending { lease, end, started_at, run_time: Duration::ZERO };
+            self.finish_work(ending).await?;
+        }
+        for chunk in brought.empty.drain(..) {
             self.drop_empty_chunk(chunk).await?;
         }
-        Ok(Claimed::Leases(leases))
+        Ok(())
     }
 
     /// Sleeps until something is put in; false when the time has passed.
@@ -132,121 +137,6 @@ impl RedisQueue {
             }
         }
     }
-}
-
-/// The parts of an entry as the script gives them.
-struct Entry {
-    lane: Arc<str>,
-    name: Arc<str>,
-    fields: HashMap<String, Vec<u8>>,
-}
-
-/// Adds the leases of one entry; gives the token and a first item of a chunk, in case it had none.
-fn take_apart(
-    worker: &WorkerId,
-    entry: Value,
-    leases: &mut Vec<Lease>,
-) -> Result<Option<(Token, ExecutionId)>> {
-    let Value::Array(parts) = entry else { return Err(corrupt("a claimed entry")) };
-    let mut parts = parts.into_iter();
-    let (lane, name): (String, String) = (read(parts.next())?, read(parts.next())?);
-    let entry = Entry { lane: lane.into(), name: name.into(), fields: read(parts.next())? };
-    let token = Token {
-        worker: worker.clone(),
-        lane: Arc::clone(&entry.lane),
-        entry: Arc::clone(&entry.name),
-        delivery: 1,
-        chunk: None,
-    };
-    if entry.fields.contains_key("b") {
-        return chunk(&entry, token, &mut parts, leases).map(Some);
-    }
-    leases.push(single(&entry, token)?);
-    Ok(None)
-}
-
-impl Entry {
-    fn text(&self, name: &str) -> Result<&str> {
-        let bytes = self.fields.get(name).ok_or_else(|| corrupt("an entry without a field"))?;
-        std::str::from_utf8(bytes).map_err(|_| corrupt("an entry's text"))
-    }
-
-    fn number(&self, name: &str) -> Result<u32> {
-        if !self.fields.contains_key(name) {
-            return Ok(0);
-        }
-        self.text(name)?.parse().map_err(|_| corrupt("an entry's number"))
-    }
-
-    /// Whether it ran when workers were lost; the policy is `lane_after` in tick.lua.
-    fn is_suspect(&self) -> Result<bool> {
-        Ok(self.number("cr")? >= 2)
-    }
-}
-
-fn single(entry: &Entry, token: Token) -> Result<Lease> {
-    let payload = entry.fields.get("p").ok_or_else(|| corrupt("an entry without payload"))?;
-    let envelope = Envelope::read(payload)?;
-    let attempts: Vec<Attempt> = match entry.fields.get("h") {
-        Some(history) => serde_json::from_slice(history)?,
-        None => Vec::new(),
-    };
-    let task = Task {
-        id: entry.text("j")?.parse()?,
-        spec: envelope.spec,
-        inputs: envelope.inputs,
-        cache: envelope.cache,
-        attempts,
-        generation: entry.number("g")?,
-        created_at: envelope.created_at,
-        suspect: entry.is_suspect()?,
-    };
-    Ok(Lease { task, token })
-}
-
-fn chunk(
-    entry: &Entry,
-    token: Token,
-    parts: &mut impl Iterator<Item = Value>,
-    leases: &mut Vec<Lease>,
-) -> Result<(Token, ExecutionId)> {
-    let batch: BatchId = entry.text("b")?.parse()?;
-    let number = entry.number("k")?;
-    let token = Token { chunk: Some(number), ..token };
-    let first = u32::try_from(CHUNK_ITEMS).unwrap_or(u32::MAX).saturating_mul(number);
-    let shared: Shared = unpack(&read::<Vec<u8>>(parts.next())?)?;
-    let items: Vec<BatchItem> = unpack(&read::<Vec<u8>>(parts.next())?)?;
-    let (done, out): (Vec<u8>, Vec<u8>) = (read(parts.next())?, read(parts.next())?);
-    let listed = entry.fields.contains_key("i").then(|| entry.text("i")).transpose()?;
-    let only: Option<Vec<u32>> =
-        listed.map(|list| list.split(',').filter_map(|it| it.parse().ok()).collect());
-    let spec = Arc::new(shared.spec);
-    for (index, item) in (first..).zip(items) {
-        let at = (index - first) as usize;
-        let wanted = only.as_ref().is_none_or(|only| only.contains(&index));
-        if !wanted || bit(&done, at) || bit(&out, at) {
-            continue;
-        }
-        let ttl = shared.cache_ttl_ms.map(Duration::from_millis);
-        let cache = item.fingerprint.zip(ttl);
-        let task = Task {
-            id: batch.item(index),
-            spec: Arc::clone(&spec),
-            inputs: item.inputs,
-            cache: cache.map(|(fingerprint, ttl)| CacheKey { fingerprint, ttl }),
-            attempts: Vec::new(),
-            generation: entry.number("g")?,
-            created_at: super::document::time(shared.created_ms),
-            suspect: entry.is_suspect()?,
-        };
-        leases.push(Lease { task, token: token.clone() });
-    }
-    Ok((token, batch.item(first)))
-}
-
-/// A bit as Redis numbers them: the first is the highest of the first byte.
-fn bit(bytes: &[u8], at: usize) -> bool {
-    bytes.get(at / 8).is_some_and(|byte| byte & (0x80 >> (at % 8)) != 0)
 }
 
 /// A part of a script's answer.

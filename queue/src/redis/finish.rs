@@ -32,6 +32,7 @@ pub(super) struct Written {
     cache: String,
     home: String,
     tokens: String,
+    before: Vec<u8>,
 }
 
 impl Written {
@@ -69,6 +70,7 @@ impl Written {
             written.tokens = tokens(&fate.report.usage);
         }
         let mut attempts = task.attempts;
+        written.before = serde_json::to_vec(&attempts)?;
         if fate.counts {
             attempts.push(attempt(fate.report.failure.clone()));
         }
@@ -147,7 +149,7 @@ impl Commit for Finisher {
             call.arg(it.kind).arg(lane).arg(entry).arg(&it.id).arg(it.fate).arg(it.generation);
             call.arg(it.envelope.as_slice()).arg(it.tail.as_slice()).arg(it.delay);
             call.arg(it.micros).arg(it.bucket).arg(&it.program).arg(&it.cache).arg(&it.home);
-            call.arg(&it.tokens);
+            call.arg(&it.tokens).arg(it.before.as_slice());
         }
         let rows: Vec<(String, String)> = self.line.call(&call).await?;
         Ok(rows.iter().map(verdict).collect())

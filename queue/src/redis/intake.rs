@@ -52,6 +52,8 @@ impl Intake for RedisQueue {
         let (name, generation) = (id.to_string(), execution.generation);
         let mut call = store.scripts.retry.key(store.prefix());
         call.arg(&now).arg(ttl).arg(&name).arg(&lane).arg(generation).arg(&history);
+        let deadline = execution.spec.deadline.map(|at| at.timestamp_millis().to_string());
+        call.arg(deadline.unwrap_or_default());
         let done: bool = store.home.call(&call).await?;
         if done {
             return Ok(State::Queued);

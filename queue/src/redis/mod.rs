@@ -10,6 +10,7 @@ mod check;
 mod claim;
 mod control;
 mod document;
+mod entry;
 mod events;
 mod finish;
 mod gather;

@@ -206,13 +206,12 @@ fn item(id: ExecutionId, row: &mut impl Iterator<Item = Value>, now: i64) -> Res
     };
     let mut execution = waiting(id, envelope);
     execution.custom_id = item.custom_id;
-    match document {
-        Some(document) => execution.end(&document, earlier.as_deref())?,
-        None => {
-            execution.hold(holder, idle, now);
-            execution.cancel_requested = read(row.next())?;
-            execution.follow(earlier.as_deref())?;
-        }
+    if let Some(document) = document {
+        execution.end(&document, earlier.as_deref())?;
+    } else {
+        execution.hold(holder, idle, now);
+        execution.cancel_requested = read(row.next())?;
+        execution.follow(earlier.as_deref())?;
     }
     Ok(execution)
 }
@@ -273,7 +272,9 @@ impl Execution {
     fn end(&mut self, document: &[u8], earlier: Option<&[u8]>) -> Result<()> {
         let (head, _, tail) = Head::split(document)?;
         let mut tail = Tail::read(tail)?;
-        if let Some(earlier) = earlier {
+        // Those of one that ended in its lane were not carried over.
+        let bare = tail.attempts.iter().all(|it| it.generation == head.generation);
+        if let Some(earlier) = earlier.filter(|_| bare) {
             let (_, _, before) = Head::split(earlier)?;
             let mut attempts = Tail::read(before)?.attempts;
             attempts.append(&mut tail.attempts);

@@ -51,7 +51,7 @@ local function cancel_item(id, batch, index)
     order(consumer, id)
     return 'running'
   end
-  settle_item(batch, index, 'cancelled', 0, '', bare_tail(), now)
+  settle_item(batch, index, 'cancelled', generation_of(batch, index), '', bare_tail(), now)
   bump(call('HGET', key, 'program'), 'cx', 1)
   waiting = waiting - 1
   if lane then leave(batch, lane, entry) end

@@ -20,21 +20,12 @@ end
 
 local function check_chunk(lane, entry, fields, consumer)
   local key = P .. 'b:' .. fields.b
-  local rest = 0
-  local function look(index)
-    local open = call('GETBIT', key .. ':done', index) == 0 and call('GETBIT', key .. ':out', index) == 0
-    if open then
-      rest = rest + 1
-      local id = fields.b .. '-' .. index
-      if seen[id] then say('%s is in two places: %s and %s', id, seen[id], lane) end
-      seen[id] = lane
-    end
-  end
-  if fields.i then
-    for index in fields.i:gmatch('%d+') do look(tonumber(index)) end
-  else
-    local total = tonumber(call('HGET', key, 'total') or 0)
-    for index = fields.k * CHUNK, math.min(total, (fields.k + 1) * CHUNK) - 1 do look(index) end
+  local items = items_of(fields, lane, entry)
+  local rest = #items
+  for _, index in ipairs(items) do
+    local id = fields.b .. '-' .. index
+    if seen[id] then say('%s is in two places: %s and %s', id, seen[id], lane) end
+    seen[id] = lane
   end
   local noted = tonumber(call('HGET', key .. ':o', lane .. '\n' .. entry) or 0)
   if noted ~= rest then say('chunk %s of batch %s notes %d items left, and has %d', fields.k, fields.b, noted, rest) end

@@ -1,8 +1,7 @@
 -- Hands entries to a worker: suspects first, then classes by stride (16:4:1), lanes by virtual time.
 -- KEYS[1] prefix   ARGV: worker, number of this claim, slots, bulk, whether a suspect may come
 -- Returns {word, entry…}: word is ok, paused or unknown; an entry is {lane, entry id, fields} and for
--- a chunk also the batch's spec, the chunk's inputs, its done bits, its bits of items outside, and
--- whether the batch was called off.
+-- a chunk also the batch's spec, the chunk's inputs, the items to run as index:generation, whether it was called off, and the earlier documents of items that ran before.
 -- Repeating a claim by its number gives the same entries again, so a lost answer loses nothing.
 local worker, number, slots, bulk = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local me = P .. 'w:' .. worker
@@ -15,10 +14,19 @@ local function take_in(lane, row)
     local batch, k = fields[2], tonumber(fields[4])
     local key = P .. 'b:' .. batch
     entry[4] = call('HGET', key, 'spec')
-    entry[8] = call('HEXISTS', key, 'stop')
+    entry[7] = call('HEXISTS', key, 'stop')
     entry[5] = call('GET', key .. ':in:' .. k)
-    entry[6] = call('GETRANGE', key .. ':done', k * CHUNK / 8, k * CHUNK / 8 + CHUNK / 8 - 1)
-    entry[7] = call('GETRANGE', key .. ':out', k * CHUNK / 8, k * CHUNK / 8 + CHUNK / 8 - 1)
+    local items = items_of({ b = batch, k = k, i = fields[5] == 'i' and fields[6] }, lane, row[1])
+    local each = {}
+    entry[8] = {}
+    for n, generation in ipairs(generations(batch, k, items)) do
+      each[n] = items[n] .. ':' .. generation
+      if generation > 0 then
+        entry[8][#entry[8] + 1] = items[n]
+        entry[8][#entry[8] + 1] = call('HGET', key .. ':r:' .. k, 'h' .. items[n])
+      end
+    end
+    entry[6] = table.concat(each, ',')
     chunk = true
     cost = tonumber(call('HGET', key .. ':o', lane .. '\n' .. row[1]) or 1)
   end

@@ -218,11 +218,53 @@ local function place_at(batch, items, count, lane, entry)
   end
 end
 
+-- The generations of a chunk's items: one more than what they ended with before, if they did.
+local function generations(batch, k, indexes)
+  if #indexes == 0 then return {} end
+  local names, found = {}, {}
+  for n, index in ipairs(indexes) do names[n] = 'h' .. index end
+  for n, doc in ipairs(call('HMGET', P .. 'b:' .. batch .. ':r:' .. k, unpack(names))) do
+    found[n] = doc and tonumber(doc:match('^%a+|(%d+)')) + 1 or 0
+  end
+  return found
+end
+
+local function generation_of(batch, index)
+  return generations(batch, math.floor(index / CHUNK), { index })[1]
+end
+
 -- The lane and entry that an item of a batch waits in or is run from.
 local function place(batch, index)
   local v = call('HMGET', P .. 'b:' .. batch .. ':s', 'i' .. index, math.floor(index / CHUNK))
   local at = v[1] or v[2]
   if at then return at:match('^(.*)\n(.*)$') end
+end
+
+local function bit_at(bytes, at)
+  local byte = bytes:byte(math.floor(at / 8) + 1) or 0
+  return math.floor(byte / 2 ^ (7 - at % 8)) % 2 == 1
+end
+
+-- The items that an entry stands for: not ended, without a record of their own, in no later entry.
+local function items_of(fields, lane, entry)
+  local key, k, asked, names = P .. 'b:' .. fields.b, tonumber(fields.k), {}, {}
+  if fields.i then
+    for index in fields.i:gmatch('%d+') do asked[#asked + 1] = tonumber(index) end
+  else
+    local total = tonumber(call('HGET', key, 'total') or 0)
+    for index = k * CHUNK, math.min(total, (k + 1) * CHUNK) - 1 do asked[#asked + 1] = index end
+  end
+  if #asked == 0 then return {} end
+  for n, index in ipairs(asked) do names[n] = 'i' .. index end
+  local at, whole = call('HMGET', key .. ':s', unpack(names)), call('HGET', key .. ':s', k)
+  local from, to = k * CHUNK / 8, (k + 1) * CHUNK / 8 - 1
+  local done, out = call('GETRANGE', key .. ':done', from, to), call('GETRANGE', key .. ':out', from, to)
+  local items, here = {}, lane .. '\n' .. entry
+  for n, index in ipairs(asked) do
+    local open = not bit_at(done, index % CHUNK) and not bit_at(out, index % CHUNK)
+    if open and (at[n] or whole) == here then items[#items + 1] = index end
+  end
+  return items
 end
 
 -- One item less in an entry; the entry goes with the last.
@@ -242,15 +284,20 @@ local function end_chunk(batch, k, state, now)
   for index = k * CHUNK, math.min(tonumber(v[1]), (k + 1) * CHUNK) - 1 do
     local id = batch .. '-' .. index
     if call('GETBIT', key .. ':done', index) == 0 then
-      local own = call('HMGET', P .. 'e:' .. id, 'l', 's')
+      local own = call('HMGET', P .. 'e:' .. id, 'l', 's', 'h', 'g')
       local lane, entry = own[1], own[2]
       if not lane then lane, entry = place(batch, index) end
+      local tail, generation = bare_tail(), generation_of(batch, index)
+      if own[1] then
+        local source = entry ~= 'z' and entry_fields(lane, entry) or { h = own[3], g = own[4] }
+        tail, generation = bare_tail(source.h or nil), source.g or generation
+      end
       local consumer = entry and entry ~= 'z' and holder(lane, entry)
       if consumer then order(consumer, id) else waiting = waiting - 1 end
       if consumer and state == 'cancelled' then
         call('SADD', P .. 'cx', id)
       else
-        settle_item(batch, index, state, 0, '', bare_tail(), now)
+        settle_item(batch, index, state, generation, '', tail, now)
         bump(v[2], COUNT[state], 1)
         call('SREM', P .. 'cx', id)
         if own[1] then

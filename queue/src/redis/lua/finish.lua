@@ -1,9 +1,10 @@
 -- Ends attempts that their workers hold: results, counters, cache, batch progress and leases in one.
 -- KEYS[1] prefix
--- ARGV: clock, ttl, whether late results count, dead_max, then per ending 15:
+-- ARGV: clock, ttl, whether late results count, dead_max, then per ending 16:
 --   kind (s single, c item of a chunk), lane, entry, id, end (ok bad retry throttle return cancel
 --   expire, or empty for a chunk with nothing left to run), generation, envelope, tail (history for what goes on), delay ms, run µs, bucket, program,
---   fingerprint|ttl or '', home lane, tokens of prompts and of completions as p|c or ''
+--   fingerprint|ttl or '', home lane, tokens of prompts and of completions as p|c or '',
+--   the history before this attempt
 -- Returns per ending {word, state}: word is kept, late or refused.
 local now, ttl, late_counts, dead_max = clock(ARGV[1]), ARGV[2], ARGV[3] == '1', ARGV[4]
 local STATE = { ok = 'succeeded', bad = 'failed', cancel = 'cancelled', expire = 'expired' }
@@ -101,7 +102,7 @@ local function give_back(e)
   waiting = waiting + 1
   if e.kind == 'c' then
     local at = e.lane .. ' ' .. e.entry
-    local list = returned[at] or { batch = e.batch, chunk = math.floor(e.index / CHUNK), generation = e.generation }
+    local list = returned[at] or { batch = e.batch, chunk = math.floor(e.index / CHUNK) }
     returned[at] = list
     list[#list + 1] = e.index
   else
@@ -115,7 +116,7 @@ end
 
 local function go_on(e)
   if cancels and call('SREM', P .. 'cx', e.id) == 1 and e.fate ~= 'cancel' then
-    e.fate, e.tail = 'cancel', bare_tail(e.tail:sub(1, 1) == '[' and e.tail or nil)
+    e.fate, e.tail = 'cancel', bare_tail(e.before)
   end
   if STATE[e.fate] then return conclude(e) end
   if e.fate == 'return' then return give_back(e) end
@@ -154,10 +155,10 @@ local function late(e)
   return conclude(e)
 end
 
-for i = 5, #ARGV, 15 do
+for i = 5, #ARGV, 16 do
   local e = {}
   e.kind, e.lane, e.entry, e.id, e.fate, e.generation, e.envelope, e.tail, e.delay, e.micros, e.bucket,
-    e.program, e.cache, e.home, e.tokens = unpack(ARGV, i, i + 14)
+    e.program, e.cache, e.home, e.tokens, e.before = unpack(ARGV, i, i + 15)
   e.batch, e.index = item_of(e.id)
   local holds
   if e.kind == 's' then
@@ -187,7 +188,7 @@ end
 for _, list in pairs(returned) do
   local class = call('HGET', P .. 'b:' .. list.batch, 'class')
   local lane = class .. ':!'
-  local entry = push(lane, 'b', list.batch, 'k', list.chunk, 'g', list.generation, 'i', table.concat(list, ','))
+  local entry = push(lane, 'b', list.batch, 'k', list.chunk, 'i', table.concat(list, ','))
   place_at(list.batch, list, #list, lane, entry)
   ring(lane)
 end

@@ -9,14 +9,13 @@ if #ARGV > 4 then
   wanted = {}
   for i = 5, #ARGV do wanted[ARGV[i]] = true end
 end
-local rows, picked, generation = call('HGETALL', results), {}, 0
+local rows, picked = call('HGETALL', results), {}
 local program = call('HGET', key, 'program')
 for i = 1, #rows, 2 do
   local index, doc = rows[i], rows[i + 1]
-  local state, was = doc:match('^(%a+)|(%d+)')
+  local state = doc:match('^%a+')
   if index:match('^%d+$') and state ~= 'succeeded' and (not wanted or wanted[index]) then
     picked[#picked + 1] = index
-    generation = math.max(generation, tonumber(was) + 1)
     call('HDEL', results, index)
     call('HSET', results, 'h' .. index, doc)
     call('SETBIT', key .. ':done', index, 0)
@@ -26,10 +25,12 @@ for i = 1, #rows, 2 do
   end
 end
 if #picked == 0 then return 0 end
-call('HDEL', key, 'finished', 'stop')
+call('HDEL', key, 'finished', 'stop', 'expiring')
+local deadline = call('HGET', key, 'deadline')
+if deadline then call('ZADD', P .. 'd', deadline, 'b:' .. batch) end
 call('ZREM', P .. 'old', batch)
 local lane = call('HGET', key, 'class') .. ':b:' .. batch
-local entry = push(lane, 'b', batch, 'k', k, 'g', generation, 'i', table.concat(picked, ','))
+local entry = push(lane, 'b', batch, 'k', k, 'i', table.concat(picked, ','))
 place_at(batch, picked, #picked, lane, entry)
 waiting, live = waiting + #picked, live + #picked
 ring(lane)

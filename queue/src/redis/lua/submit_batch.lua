@@ -33,7 +33,10 @@ for i = cacheable, #ARGV, 2 do
   end
   bump(program, tail and 'hit' or 'miss', 1)
 end
-if deadline ~= '' then call('ZADD', P .. 'd', deadline, 'b:' .. id) end
+if deadline ~= '' then
+  call('HSET', key, 'deadline', deadline)
+  call('ZADD', P .. 'd', deadline, 'b:' .. id)
+end
 if total == 0 then
   call('HSET', key, 'finished', now)
   call('ZADD', P .. 'old', now + ttl, id)
@@ -44,7 +47,7 @@ for k = 0, math.ceil(total / CHUNK) - 1 do
   call('PERSIST', key .. ':in:' .. k)
   local done = call('BITCOUNT', key .. ':done', k * CHUNK / 8, k * CHUNK / 8 + CHUNK / 8 - 1)
   if done < size then
-    local entry = push(lane, 'b', id, 'k', k, 'g', 0)
+    local entry = push(lane, 'b', id, 'k', k)
     place_at(id, k, size - done, lane, entry)
     waiting = waiting + size - done
   end

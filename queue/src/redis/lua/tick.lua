@@ -54,29 +54,12 @@ local function lose_single(lane, entry, fields)
   call('ZREM', P .. 'd', id)
 end
 
--- The items of an entry that have not ended and are nowhere else.
-local function rest_of(fields)
-  local key, rest = P .. 'b:' .. fields.b, {}
-  local function look(index)
-    if call('GETBIT', key .. ':done', index) == 0 and call('GETBIT', key .. ':out', index) == 0 then
-      rest[#rest + 1] = index
-    end
-  end
-  if fields.i then
-    for index in fields.i:gmatch('%d+') do look(tonumber(index)) end
-  else
-    local total = tonumber(call('HGET', key, 'total') or 0)
-    for index = fields.k * CHUNK, math.min(total, (fields.k + 1) * CHUNK) - 1 do look(index) end
-  end
-  return rest
-end
-
 -- Ends the items that were called off while they ran, and gives the others.
 local function without_cancelled(batch, items)
   local rest = {}
   for _, index in ipairs(items) do
     if call('SREM', P .. 'cx', batch .. '-' .. index) == 1 then
-      settle_item(batch, index, 'cancelled', 0, '', bare_tail(), now)
+      settle_item(batch, index, 'cancelled', generation_of(batch, index), '', bare_tail(), now)
       bump(call('HGET', P .. 'b:' .. batch, 'program'), 'cx', 1)
     else
       rest[#rest + 1] = index
@@ -87,7 +70,8 @@ end
 
 local function fail_item(fields, index, losses)
   local why = 'its worker was lost ' .. losses .. ' times while it ran'
-  if settle_item(fields.b, index, 'failed', fields.g or 0, '', bare_tail(nil, 'worker_lost', why), now) then
+  local generation = generation_of(fields.b, index)
+  if settle_item(fields.b, index, 'failed', generation, '', bare_tail(nil, 'worker_lost', why), now) then
     bump(call('HGET', P .. 'b:' .. fields.b, 'program'), 'bad', 1)
     call('ZADD', P .. 'dead', now, fields.b .. '-' .. index)
   end
@@ -95,7 +79,7 @@ end
 
 -- A chunk lost twice falls apart, so that one item cannot take the others with it.
 local function lose_chunk(lane, entry, fields)
-  local losses, rest = tonumber(fields.cr or 0) + 1, rest_of(fields)
+  local losses, rest = tonumber(fields.cr or 0) + 1, items_of(fields, lane, entry)
   local key = P .. 'b:' .. fields.b
   rest = without_cancelled(fields.b, rest)
   drop(lane, entry)
@@ -107,7 +91,7 @@ local function lose_chunk(lane, entry, fields)
   end
   local to = lane_after(lane:sub(1, 1), losses)
   local function again(items)
-    local name = push(to, 'b', fields.b, 'k', fields.k, 'g', fields.g or 0, 'cr', losses, 'i', table.concat(items, ','))
+    local name = push(to, 'b', fields.b, 'k', fields.k, 'i', table.concat(items, ','), 'cr', losses)
     place_at(fields.b, items, #items, to, name)
   end
   if losses >= 2 then
