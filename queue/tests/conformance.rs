@@ -66,6 +66,7 @@ conform! {
         one_execution_goes_to_one_worker, paused_queue_gives_nothing,
         unregistered_worker_gets_nothing, claim_wakes_when_work_comes,
         claim_of_nothing_ends_in_time, dropped_claim_loses_nothing,
+        dropped_claim_does_not_delay_the_next,
         bulk_takes_no_more_than_it_may;
     fairness: many_of_one_owner_do_not_delay_another, batches_take_turns_with_executions,
         batches_of_one_owner_take_turns, classes_share_16_4_1_one_by_one,

@@ -174,3 +174,22 @@ pub(crate) async fn bulk_takes_no_more_than_it_may(store: Store) -> Rig {
     assert_eq!(urgent[0].task.spec.class, Class::Interactive);
     rig
 }
+
+pub(crate) async fn dropped_claim_does_not_delay_the_next(store: Store) -> Rig {
+    let rig = store.open().await;
+    rig.queue.submit_batch(batch_of(3)).await.unwrap();
+    let worker = rig.worker().await;
+    let reserved = Want { slots: 1, bulk: 0, suspect: true };
+    let minute = Duration::from_secs(60);
+    for patience in [1, 20, 200] {
+        let claim = rig.queue.claim(&worker, reserved, minute);
+        let dropped = tokio::time::timeout(Duration::from_millis(patience), claim).await;
+        assert!(dropped.is_err(), "there was nothing but bulk work: {dropped:?}");
+    }
+
+    let claim = rig.queue.claim(&worker, want(4), minute);
+    let leases = tokio::time::timeout(Duration::from_secs(3), claim).await.unwrap().unwrap();
+
+    assert_eq!(leases.len(), 3);
+    rig
+}
