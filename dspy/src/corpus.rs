@@ -1,11 +1,9 @@
 //! The corpora recorded from the real package, against the parts that they were recorded from.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on is to stop")]
-
 use serde_json::{Map, Value};
 
 use crate::{
-    Adapter, Field, Signature, Type,
+    Adapter, Demo, Field, Fields, Signature, Type,
     adapter::value,
     json_repair,
     python::{object::Object, repr},
@@ -61,7 +59,8 @@ fn report(name: &str, checked: usize, wrong: &[String]) {
 
 #[test]
 fn broken_json_is_repaired_as_the_package_repairs_it() {
-    let rows = rows("json_repair");
+    let mut rows = rows("json_repair");
+    rows.extend(self::rows("json_repair_random"));
     let mut wrong = Vec::new();
     for row in &rows {
         let text = row["text"].as_str().unwrap();
@@ -72,7 +71,7 @@ fn broken_json_is_repaired_as_the_package_repairs_it() {
         }
     }
 
-    assert!(rows.len() > 100);
+    assert!(rows.len() > 3000);
     report("json_repair", rows.len(), &wrong);
 }
 
@@ -142,7 +141,7 @@ fn annotations_are_described_as_the_package_describes_them() {
             }],
         );
         signature.types = definitions.clone();
-        let messages = Adapter::default().render(&signature, &[], &crate::Fields::new());
+        let messages = Adapter::default().render(&signature, &[], &Fields::new());
         let system = messages[0].content.as_str().unwrap();
         let note = row["note"].as_str().unwrap();
         let is_right = name == row["name"]
@@ -180,4 +179,42 @@ fn values_are_shown_as_the_package_shows_them() {
 
     assert!(checked > 10);
     report("format_value", checked, &wrong);
+}
+
+#[test]
+fn random_programs_are_rendered_and_read_as_the_package_does() {
+    let rows = rows("random");
+    let mut wrong = Vec::new();
+    for row in &rows {
+        let signature = neutral::signature(&row["signature"]).unwrap();
+        let adapter = match row["adapter"].as_str().unwrap() {
+            "JSONAdapter" => Adapter::Json,
+            _ => Adapter::Chat { json_fallback: false },
+        };
+        let demos = row["demos"].as_array().unwrap().iter();
+        let demos: Vec<_> = demos.map(|it| Demo(fields(it))).collect();
+        let messages = adapter.render(&signature, &demos, &fields(&row["inputs"]));
+        let messages = serde_json::to_value(messages).unwrap();
+        if messages != row["messages"] {
+            wrong.push(format!("got {messages}\nwant {}", row["messages"]));
+            continue;
+        }
+        let reply = row["reply"].as_str().unwrap();
+        let got = adapter.parse(&signature, reply).map(Value::Object);
+        let got = got.map_err(|it| it.to_string());
+        let want = match row.get("ok") {
+            Some(ok) => Ok(plain(ok)),
+            None => Err(without_links(row["error"].as_str().unwrap())),
+        };
+        if got != want {
+            wrong.push(format!("{reply:?}\n got {got:?}\nwant {want:?}"));
+        }
+    }
+
+    assert!(rows.len() > 300);
+    report("random", rows.len(), &wrong);
+}
+
+fn fields(value: &Value) -> Fields {
+    plain(value).as_object().cloned().unwrap_or_default()
 }

@@ -75,7 +75,9 @@ impl Signature {
 
     fn schema(&self, fields: &[Field]) -> Value {
         let mut names = Vec::new();
-        fields.iter().for_each(|it| it.ty.names(&mut names));
+        for field in fields {
+            field.ty.names(&mut names);
+        }
         let properties: Map<_, _> =
             fields.iter().map(|it| (it.name.clone(), it.described_schema())).collect();
         let is_required = |it: &&Field| it.default.is_none() && !it.ty.allows_none();

@@ -88,8 +88,8 @@ pub(super) fn whole_schema(field: &Field, definitions: &Definitions) -> Value {
 
 /// How the reminder in the last message says which type a field has.
 pub(super) fn type_reminder(field: &Field) -> String {
-    match field.ty {
-        Type::Str => String::new(),
-        ref ty => format!(" (must be formatted as a valid Python {ty})"),
+    if field.ty == Type::Str {
+        return String::new();
     }
+    format!(" (must be formatted as a valid Python {})", field.ty)
 }

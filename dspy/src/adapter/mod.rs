@@ -103,13 +103,11 @@ impl Format {
 
     /// The outputs of a reply; one without text holds none.
     pub(crate) fn read(self, signature: &Signature, reply: &LmReply) -> Result<Fields, ParseError> {
-        match reply.text.as_deref().filter(|it| !it.is_empty()) {
-            Some(text) => self.parse(signature, text),
-            None => {
-                let message = "The LM returned an empty or null response.";
-                Err(self.error(signature, "", Some(message.to_owned())))
-            }
+        if let Some(text) = reply.text.as_deref().filter(|it| !it.is_empty()) {
+            return self.parse(signature, text);
         }
+        let message = "The LM returned an empty or null response.";
+        Err(self.error(signature, "", Some(message.to_owned())))
     }
 
     fn error(self, signature: &Signature, reply: &str, message: Option<String>) -> ParseError {

@@ -65,9 +65,10 @@ fn title(name: &str) -> String {
     let mut title = String::with_capacity(name.len());
     let mut after_letter = false;
     for c in name.chars() {
-        match after_letter {
-            true => title.extend(c.to_lowercase()),
-            false => title.extend(c.to_uppercase()),
+        if after_letter {
+            title.extend(c.to_lowercase());
+        } else {
+            title.extend(c.to_uppercase());
         }
         after_letter = c.is_alphabetic();
     }
@@ -115,7 +116,9 @@ fn strict(schema: &mut Value, root: &Value, depth: usize) {
         strict(items, root, depth + 1);
     }
     if let Some(Value::Array(choices)) = map.get_mut("anyOf") {
-        choices.iter_mut().for_each(|it| strict(it, root, depth + 1));
+        for choice in choices {
+            strict(choice, root, depth + 1);
+        }
     }
     if map.get("default") == Some(&Value::Null) {
         map.remove("default");

@@ -73,7 +73,7 @@ pub(crate) fn parse(
     let value = match (ty, definition(ty, definitions)) {
         (Type::Str, _) => return Ok(Object::Str(repr::str(&value))),
         (Type::Named(name), Some(Definition::Enum(members))) => {
-            return member(name, members, value);
+            return member(name, members, &value);
         }
         (Type::Literal(values), _) => match choice(values, value) {
             Ok(value) => return Ok(value),
@@ -82,19 +82,16 @@ pub(crate) fn parse(
         (_, _) => value,
     };
     let Object::Str(text) = value else { return Ok(validate(ty, value, definitions)?) };
-    let is_optional_text = match ty {
-        Type::Union(args) => args.contains(&Type::None) && args.contains(&Type::Str),
-        _ => false,
-    };
+    let is_optional_text = matches!(
+        ty, Type::Union(args) if args.contains(&Type::None) && args.contains(&Type::Str)
+    );
     let candidate = if is_optional_text { Object::Str(text) } else { candidate(text)? };
     Ok(validate(ty, candidate, definitions)?)
 }
 
 fn definition<'a>(ty: &Type, definitions: &'a Definitions) -> Option<&'a Definition> {
-    match ty {
-        Type::Named(name) => definitions.get(name),
-        _ => None,
-    }
+    let Type::Named(name) = ty else { return None };
+    definitions.get(name)
 }
 
 /// The JSON that a text holds, else the Python literal, else the text.
@@ -108,15 +105,15 @@ fn candidate(text: String) -> Result<Object, json_repair::RepairError> {
 }
 
 /// The member of an enum by its value, else by its name.
-fn member(name: &str, members: &[EnumMember], value: Object) -> Result<Object, ValueError> {
-    let by_value = members.iter().find(|it| Object::from(&it.value).equals(&value));
-    let by_name = || members.iter().find(|it| matches!(&value, Object::Str(v) if *v == it.name));
+fn member(name: &str, members: &[EnumMember], value: &Object) -> Result<Object, ValueError> {
+    let by_value = members.iter().find(|it| Object::from(&it.value).equals(value));
+    let by_name = || members.iter().find(|it| matches!(value, Object::Str(v) if *v == it.name));
     match by_value.or_else(by_name) {
         Some(member) => Ok((&member.value).into()),
         None if matches!(value, Object::List(_) | Object::Dict(_) | Object::Set(_)) => {
             Err(ValueError::Unhashable(value.type_name()))
         }
-        None => Err(ValueError::NoMember(repr::str(&value), name.to_owned())),
+        None => Err(ValueError::NoMember(repr::str(value), name.to_owned())),
     }
 }
 

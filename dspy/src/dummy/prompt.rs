@@ -62,8 +62,8 @@ fn fields(system: &str, question: &str) -> Vec<Asked> {
 
 /// The type before a `):` that reads as one.
 fn leading_type(rest: &str) -> Option<Type> {
-    let ends = rest.match_indices("):").map(|(at, _)| &rest[..at]);
-    ends.filter_map(|it| Type::try_from(it.to_owned()).ok()).next()
+    let mut ends = rest.match_indices("):").map(|(at, _)| &rest[..at]);
+    ends.find_map(|it| Type::try_from(it.to_owned()).ok())
 }
 
 /// What the structure says of a field's value.

@@ -35,12 +35,11 @@ impl Values {
     /// A value of the type; of a type of the program's own, one that the note describes.
     pub(super) fn of(&mut self, ty: &Type, note: &str, name: &str) -> Value {
         match ty {
-            Type::Str => self.text(name).into(),
+            Type::Str | Type::Any => self.text(name).into(),
             Type::Int => self.below(11).into(),
             Type::Float => (self.below(101) as f64 / 100.0).into(),
             Type::Bool => (self.below(2) == 1).into(),
             Type::None => Value::Null,
-            Type::Any => self.text(name).into(),
             Type::List(item) | Type::TupleOf(item) | Type::Set(item) => {
                 (0..ITEMS).map(|_| self.of(item, "", name)).collect()
             }
@@ -65,13 +64,11 @@ impl Values {
 
     /// A text that says where it comes from.
     pub(super) fn text(&mut self, name: &str) -> String {
-        match self.echo.clone() {
-            Some(echo) => format!("(offline dummy model) {echo}"),
-            None => {
-                let (first, second) = (self.word(), self.word());
-                format!("(offline dummy model) {name}: {first} {second}")
-            }
+        if let Some(echo) = &self.echo {
+            return format!("(offline dummy model) {echo}");
         }
+        let (first, second) = (self.word(), self.word());
+        format!("(offline dummy model) {name}: {first} {second}")
     }
 
     fn word(&mut self) -> &'static str {

@@ -31,14 +31,14 @@ impl Parser {
         let mut search = fence + 3;
         let next = self.scroll_comments(search);
         let mut keeps_container = false;
-        if is_opener(self.char_at(next)) {
-            if let Some(end) = self.skip_inline_container(next) {
-                if self.post_fence_container_starts_member(end) {
-                    return false;
-                }
-                keeps_container = true;
-                search = end;
+        if is_opener(self.char_at(next))
+            && let Some(end) = self.skip_inline_container(next)
+        {
+            if self.post_fence_container_starts_member(end) {
+                return false;
             }
+            keeps_container = true;
+            search = end;
         }
         let mut quote = self.skip_to(&[state.close], search);
         while self.char_at(quote) == Some(state.close) {

@@ -47,8 +47,8 @@ fn value(text: String) -> Object {
     let is_int = !digits.is_empty()
         && digits.len() <= DIGITS_MAX
         && digits.bytes().all(|b| b.is_ascii_digit());
-    match is_int {
-        true => Object::Int(Int::from_digits(text.starts_with('-'), digits)),
-        false => Object::Str(text),
+    if is_int {
+        return Object::Int(Int::from_digits(text.starts_with('-'), digits));
     }
+    Object::Str(text)
 }

@@ -148,10 +148,10 @@ impl Parser {
         if self.here() == Some(',') {
             self.index += 1;
             self.skip_whitespaces();
-            if is_delimiter(self.here()) {
-                if let Object::Dict(more) = self.deeper(Self::parse_object)? {
-                    more.into_iter().for_each(|(key, value)| dict.insert(key, value));
-                }
+            if is_delimiter(self.here())
+                && let Object::Dict(more) = self.deeper(Self::parse_object)?
+            {
+                more.into_iter().for_each(|(key, value)| dict.insert(key, value));
             }
         }
         Ok(dict)
@@ -175,7 +175,7 @@ fn continue_rows(rows: &mut Vec<Object>, mut new: Vec<Object>) {
     };
     let kept = rows.iter().rposition(|it| row_len(it).is_some()).map_or(0, |at| at + 1);
     let tail = rows.split_off(kept);
-    if tail.len() % len == 0 {
+    if tail.len().is_multiple_of(len) {
         rows.extend(tail.chunks(len).map(|row| Object::List(row.to_vec())));
     } else {
         rows.extend(tail);

@@ -96,10 +96,9 @@ fn has_separator(text: &[char]) -> bool {
         backslashes = 0;
         match quote {
             Some(open) if c == open && is_plain => quote = None,
-            Some(_) => {}
             None if STRING_DELIMITERS.contains(&c) && is_plain => quote = Some(c),
             None if c == ':' && is_plain => return true,
-            None => {}
+            Some(_) | None => {}
         }
     }
     false

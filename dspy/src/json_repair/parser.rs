@@ -142,10 +142,11 @@ impl Parser {
         let mut may_miss_brace = self.index == 0 && self.context.is_empty();
         loop {
             let Some(c) = self.here() else { return Ok(empty()) };
-            if matches!(c, '{' | '[') && self.initial_container_has_trailing_content() {
-                if let Some(value) = self.try_valid_suffix()? {
-                    return Ok(value);
-                }
+            if matches!(c, '{' | '[')
+                && self.initial_container_has_trailing_content()
+                && let Some(value) = self.try_valid_suffix()?
+            {
+                return Ok(value);
             }
             match c {
                 '{' => {

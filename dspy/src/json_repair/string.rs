@@ -9,6 +9,7 @@ use super::{
 use crate::python::{object::Object, text::is_space};
 
 /// A text as it grows.
+#[expect(clippy::struct_excessive_bools, reason = "each is a finding of the package's own")]
 pub(super) struct Text {
     pub(super) acc: Vec<char>,
     pub(super) open: char,
@@ -77,7 +78,9 @@ impl Text {
 
     pub(super) fn replace_backslash(&mut self, content: &[char]) {
         self.acc.pop();
-        content.iter().for_each(|c| self.push(*c));
+        for c in content {
+            self.push(*c);
+        }
     }
 
     fn trim_end(&mut self) {
@@ -145,7 +148,8 @@ impl Parser {
         for rule in rules {
             match rule(self, state, c) {
                 Flow::Fall => {}
-                flow => return flow,
+                Flow::Next => return Flow::Next,
+                Flow::Stop => return Flow::Stop,
             }
         }
         self.keep(state);
@@ -289,10 +293,9 @@ impl Parser {
             return Flow::Next;
         }
         let current = self.current();
-        if c == ':' && !state.missing_quotes && current == Some(Context::ObjectKey) {
-            if self.colon_ends_key(state) {
-                return Flow::Stop;
-            }
+        let may_end_key = c == ':' && !state.missing_quotes;
+        if may_end_key && current == Some(Context::ObjectKey) && self.colon_ends_key(state) {
+            return Flow::Stop;
         }
         if state.low_spans > 0 && c == '"' {
             state.low_spans -= 1;

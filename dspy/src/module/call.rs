@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{Prediction, Predictor, warning};
 use crate::{
     Error, Fields, Lm, LmError, LmReply, LmRequest, LmSettings, Signature, Step, Trace,
-    adapter::Format,
+    adapter::{Format, response_format},
 };
 
 /// The most completions of one call.
@@ -34,12 +34,12 @@ impl Call<'_> {
     pub(super) async fn ask(
         &mut self,
         format: Format,
-        response_format: Option<Value>,
         prediction: &mut Prediction,
     ) -> Result<Vec<Fields>, Error> {
         let started = Instant::now();
         let demos = &self.predictor.demos;
         let messages = format.render(self.signature, demos, self.inputs);
+        let response_format = self.response_format(format);
         let render_ms = ms_since(started);
         let requests = (0..self.completions()).map(|i| LmRequest {
             messages: messages.clone(),
@@ -53,6 +53,14 @@ impl Call<'_> {
             outputs.push(self.read(format, asked, render_ms, prediction));
         }
         outputs.into_iter().collect()
+    }
+
+    fn response_format(&self, format: Format) -> Option<Value> {
+        let model = self.settings.model.as_deref().unwrap_or_default();
+        match format {
+            Format::Chat => None,
+            Format::Json => response_format(self.signature, self.lm.capabilities(model)),
+        }
     }
 
     fn completions(&self) -> u32 {

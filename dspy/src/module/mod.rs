@@ -2,6 +2,7 @@
 
 mod call;
 mod chain_of_thought;
+mod instance;
 mod predict;
 mod warning;
 

@@ -3,10 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Prediction, Predictor, call::Call, warning};
-use crate::{
-    Error, Fields, Lm, LmSettings, Signature, Trace,
-    adapter::{Format, response_format},
-};
+use crate::{Error, Fields, Lm, LmSettings, Signature, Trace};
 
 /// Below this, several completions would be one and the same.
 const TEMPERATURE_OF_ONE: f64 = 0.15;
@@ -38,43 +35,16 @@ pub(super) async fn run(
         ..Prediction::default()
     };
     let mut call = Call { predictor, signature, inputs: &inputs, settings: &settings, lm, trace };
-    let format = predictor.adapter.format();
-    let completions = match call
-        .ask(format, json_format(format, signature, &settings, lm), &mut prediction)
-        .await
-    {
-        Err(Error::Parse(error)) => match predictor.adapter.fallback() {
-            Some(fallback) => {
-                let response = json_format(fallback, signature, &settings, lm);
-                call.ask(fallback, response, &mut prediction).await
-            }
-            None => Err(Error::Parse(error)),
-        },
-        asked => asked,
-    }?;
-    finish(prediction, completions)
-}
-
-fn finish(mut prediction: Prediction, completions: Vec<Fields>) -> Result<Prediction, Error> {
+    let asked = call.ask(predictor.adapter.format(), &mut prediction).await;
+    let completions = match (asked, predictor.adapter.fallback()) {
+        (Err(Error::Parse(_)), Some(fallback)) => call.ask(fallback, &mut prediction).await?,
+        (asked, _) => asked?,
+    };
     prediction.outputs = completions.first().cloned().unwrap_or_default();
     if completions.len() > 1 {
         prediction.completions = completions;
     }
     Ok(prediction)
-}
-
-/// The `response_format` of a call in this format.
-pub(super) fn json_format(
-    format: Format,
-    signature: &Signature,
-    settings: &LmSettings,
-    lm: &dyn Lm,
-) -> Option<serde_json::Value> {
-    let model = settings.model.as_deref().unwrap_or_default();
-    match format {
-        Format::Chat => None,
-        Format::Json => response_format(signature, lm.capabilities(model)),
-    }
 }
 
 fn settings(own: &LmSettings, overrides: &LmSettings) -> LmSettings {

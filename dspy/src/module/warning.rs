@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::instance;
 use crate::{
     Field, Fields, LmReply, Signature,
     python::{object::Object, repr},
@@ -41,16 +42,16 @@ pub(super) fn of_inputs(signature: &Signature, inputs: &Fields) -> Vec<String> {
 }
 
 fn mistyped(signature: &Signature, field: &Field, value: &Value) -> Option<String> {
-    let mut wrong = Vec::new();
-    field.ty.check(value, "", &signature.types, &mut wrong);
+    if instance::is_compatible(field, value, &signature.types) {
+        return None;
+    }
     let Field { name, ty, .. } = field;
+    let ty = ty.annotation().replace(", Ellipsis]", ", ...]");
     let value = repr::str(&Object::from(value));
-    (!wrong.is_empty()).then(|| {
-        format!(
-            "Type mismatch for field '{name}': expected {ty} based on given Signature, but the \
-             provided value is incompatible: {value}."
-        )
-    })
+    Some(format!(
+        "Type mismatch for field '{name}': expected {ty} based on given Signature, but the provided \
+         value is incompatible: {value}."
+    ))
 }
 
 /// A reply that was cut.

@@ -7,7 +7,7 @@
     reason = "a value of any other of Python's types goes one and the same way"
 )]
 
-use std::collections::HashMap;
+use std::{cmp::Ordering, collections::HashMap};
 
 use serde_json::{Number, Value};
 
@@ -80,15 +80,14 @@ impl std::fmt::Display for Int {
 
 impl Dict {
     pub(crate) fn insert(&mut self, key: Object, value: Object) {
-        match self.position(&key) {
-            Some(at) => self.entries[at].1 = value,
-            None => {
-                if let Object::Str(name) = &key {
-                    self.by_name.insert(name.clone(), self.entries.len());
-                }
-                self.entries.push((key, value));
-            }
+        if let Some(at) = self.position(&key) {
+            self.entries[at].1 = value;
+            return;
         }
+        if let Object::Str(name) = &key {
+            self.by_name.insert(name.clone(), self.entries.len());
+        }
+        self.entries.push((key, value));
     }
 
     fn position(&self, key: &Object) -> Option<usize> {
@@ -159,7 +158,7 @@ impl Object {
             _ => {}
         }
         match (self, other) {
-            (Self::Float(a), Self::Float(b)) => a == b,
+            (Self::Float(a), Self::Float(b)) => a.partial_cmp(b) == Some(Ordering::Equal),
             (Self::List(a), Self::List(b)) | (Self::Tuple(a), Self::Tuple(b)) => {
                 a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.equals(b))
             }

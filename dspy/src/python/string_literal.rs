@@ -21,10 +21,11 @@ pub(crate) fn read(text: &[char], at: &mut usize) -> Option<Option<Object>> {
     let mut body = Body { text, at: *at, out: String::new(), is_raw, is_bytes };
     body.read(quote, is_triple)?;
     *at = body.at;
-    Some(Some(match is_bytes {
-        true => Object::Bytes(body.out.chars().filter_map(|c| u8::try_from(c).ok()).collect()),
-        false => Object::Str(body.out),
-    }))
+    if is_bytes {
+        let bytes = body.out.chars().filter_map(|c| u8::try_from(c).ok());
+        return Some(Some(Object::Bytes(bytes.collect())));
+    }
+    Some(Some(Object::Str(body.out)))
 }
 
 struct Body<'a> {

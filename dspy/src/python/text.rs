@@ -68,9 +68,9 @@ pub(crate) fn dedent(text: &str) -> String {
         margin = Some(margin.map_or(own, |margin| common_prefix(margin, own)));
     }
     let margin = margin.unwrap_or("");
-    let dedented = lines.iter().map(|line| match is_blank(line) {
-        true => "",
-        false => line.strip_prefix(margin).unwrap_or(line),
+    let dedented = lines.iter().map(|line| {
+        let content = line.strip_prefix(margin).unwrap_or(line);
+        if is_blank(line) { "" } else { content }
     });
     dedented.collect::<Vec<_>>().join("\n")
 }

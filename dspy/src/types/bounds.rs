@@ -14,28 +14,50 @@ use crate::python::{
 };
 
 /// What a value breaks of its bounds.
-pub(super) fn check(value: &Object, bounds: &Map<String, Value>) -> Result<(), Issue> {
+pub(super) fn check(value: &Object, bounds: &Map<String, Value>) -> Result<(), Box<Issue>> {
     bounds.iter().try_for_each(|(name, bound)| one(value, name, bound))
 }
 
-fn one(value: &Object, name: &str, bound: &Value) -> Result<(), Issue> {
+fn one(value: &Object, name: &str, bound: &Value) -> Result<(), Box<Issue>> {
     let Some(limit) = bound.as_f64() else { return Ok(()) };
-    let shown = repr::str(&bound.into());
     let (kind, is_kept, what) = match (name, number(value), length(value)) {
         ("gt", Some(it), _) => ("greater_than", it > limit, "greater than"),
         ("ge", Some(it), _) => ("greater_than_equal", it >= limit, "greater than or equal to"),
         ("lt", Some(it), _) => ("less_than", it < limit, "less than"),
         ("le", Some(it), _) => ("less_than_equal", it <= limit, "less than or equal to"),
         ("multiple_of", Some(it), _) => ("multiple_of", it % limit == 0.0, "a multiple of"),
-        ("min_length", _, Some(it)) => ("too_short", it as f64 >= limit, "at least as long as"),
-        ("max_length", _, Some(it)) => ("too_long", it as f64 <= limit, "at most as long as"),
+        ("min_length" | "max_length", _, Some(it)) => return sized(value, name, it, bound),
         _ => return Ok(()),
     };
     if is_kept {
-        Ok(())
-    } else {
-        Err(Issue::new(kind, format!("Input should be {what} {shown}"), value))
+        return Ok(());
     }
+    let shown = repr::str(&bound.into());
+    Err(Box::new(Issue::new(kind, format!("Input should be {what} {shown}"), value)))
+}
+
+fn sized(value: &Object, name: &str, length: usize, bound: &Value) -> Result<(), Box<Issue>> {
+    let limit = bound.as_f64().unwrap_or_default();
+    let is_min = name == "min_length";
+    let is_kept = if is_min { length as f64 >= limit } else { length as f64 <= limit };
+    if is_kept {
+        return Ok(());
+    }
+    let least = if is_min { "at least" } else { "at most" };
+    let plural = if bound.as_u64() == Some(1) { "" } else { "s" };
+    let (kind, message) = match (value, is_min) {
+        (Object::Str(_), true) => ("string_too_short", "String should have"),
+        (Object::Str(_), false) => ("string_too_long", "String should have"),
+        (Object::List(_), true) => ("too_short", "List should have"),
+        (Object::List(_), false) => ("too_long", "List should have"),
+        (_, true) => ("too_short", "Value should have"),
+        (_, false) => ("too_long", "Value should have"),
+    };
+    let message = match value {
+        Object::Str(_) => format!("{message} {least} {limit} character{plural}"),
+        _ => format!("{message} {least} {limit} item{plural} after validation, not {length}"),
+    };
+    Err(Box::new(Issue::new(kind, message, value)))
 }
 
 fn number(value: &Object) -> Option<f64> {

@@ -42,13 +42,13 @@ impl Type {
         }
     }
 
-    fn accepts(&self, value: &Value, definitions: &Definitions) -> bool {
+    pub(crate) fn accepts(&self, value: &Value, definitions: &Definitions) -> bool {
         match self {
             // DSPy numbers the items of a list of text that is given for text.
-            Self::Str => match value {
-                Value::Array(items) => items.iter().all(Value::is_string),
-                value => value.is_string(),
-            },
+            Self::Str => {
+                let is_list = |items: &Vec<Value>| items.iter().all(Value::is_string);
+                value.is_string() || value.as_array().is_some_and(is_list)
+            }
             Self::Int => value.is_i64() || value.is_u64(),
             Self::Float => value.is_number(),
             Self::Bool => value.is_boolean(),

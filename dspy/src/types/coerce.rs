@@ -64,7 +64,7 @@ impl Coercer<'_> {
             Type::Tuple(items) => self.tuple(value, items),
             Type::TupleOf(item) => self.tuple_of(value, item),
             Type::Set(item) => self.set(value, item),
-            Type::Literal(values) => literal(value, values),
+            Type::Literal(values) => literal(&value, values),
             Type::Union(args) => union::coerce(self, value, args),
             Type::Named(name) => self.named(value, name),
         }
@@ -169,11 +169,10 @@ impl Coercer<'_> {
                 (key, value) => {
                     let wrong = [key.err(), value.err()].into_iter().flatten();
                     for (found, is_key) in wrong {
-                        let named = found.into_iter().map(|it| match is_key {
-                            true => it.at("[key]").at(place.clone()),
-                            false => it.at(place.clone()),
-                        });
-                        issues.extend(named);
+                        for issue in found {
+                            let issue = if is_key { issue.at("[key]") } else { issue };
+                            issues.push(issue.at(place.clone()));
+                        }
                     }
                 }
             }
@@ -185,7 +184,7 @@ impl Coercer<'_> {
         match self.definitions.get(name) {
             Some(Definition::Enum(members)) => {
                 let values: Vec<_> = members.iter().map(|it| it.value.clone()).collect();
-                enumerated(value, &values)
+                enumerated(&value, &values)
             }
             Some(Definition::Model(model)) => self.model(value, name, model),
             None => refuse("class_type", &format!("{name} is not defined"), &value),
@@ -232,7 +231,7 @@ impl Coercer<'_> {
         match (given.get(place).or_else(named), &field.default) {
             (Some(value), _) => {
                 let (value, fit) = self.coerce(&field.ty, value.clone()).map_err(at_place)?;
-                super::bounds::check(&value, &field.bounds).map_err(|it| at_place(vec![it]))?;
+                super::bounds::check(&value, &field.bounds).map_err(|it| at_place(vec![*it]))?;
                 Ok((value, fit.and(Fit::FIELD)))
             }
             (None, Some(default)) => Ok((default.into(), Fit::EXACT)),
@@ -291,14 +290,11 @@ fn int(value: Object) -> Coerced {
             refuse("int_from_float", message, &value)
         }
         Object::Str(_) | Object::Bytes(_) => {
-            match as_text(&value).and_then(|it| int_of_text(&it)) {
-                Some(int) => Ok((Object::Int(int), Fit::LAX)),
-                None => {
-                    let message =
-                        "Input should be a valid integer, unable to parse string as an integer";
-                    refuse("int_parsing", message, &value)
-                }
+            if let Some(int) = as_text(&value).and_then(|it| int_of_text(&it)) {
+                return Ok((Object::Int(int), Fit::LAX));
             }
+            let message = "Input should be a valid integer, unable to parse string as an integer";
+            refuse("int_parsing", message, &value)
         }
         other => refuse("int_type", "Input should be a valid integer", &other),
     }
@@ -310,14 +306,11 @@ fn float(value: Object) -> Coerced {
         Object::Int(ref int) => Ok((Object::Float(int.to_f64()), Fit::STRICT)),
         Object::Bool(flag) => Ok((Object::Float(f64::from(u8::from(flag))), Fit::LAX)),
         Object::Str(_) | Object::Bytes(_) => {
-            match as_text(&value).and_then(|it| float_of_text(&it)) {
-                Some(float) => Ok((Object::Float(float), Fit::LAX)),
-                None => {
-                    let message =
-                        "Input should be a valid number, unable to parse string as a number";
-                    refuse("float_parsing", message, &value)
-                }
+            if let Some(float) = as_text(&value).and_then(|it| float_of_text(&it)) {
+                return Ok((Object::Float(float), Fit::LAX));
             }
+            let message = "Input should be a valid number, unable to parse string as a number";
+            refuse("float_parsing", message, &value)
         }
         other => refuse("float_type", "Input should be a valid number", &other),
     }
@@ -357,21 +350,21 @@ fn is_whole(value: &Object) -> bool {
     }
 }
 
-fn literal(value: Object, values: &[Value]) -> Coerced {
+fn literal(value: &Object, values: &[Value]) -> Coerced {
     let same = values.iter().find(|it| value.is_same(&(*it).into()));
     // A dictionary of them keeps the last of equals, and so does pydantic.
     let equal = || values.iter().rfind(|it| value.equals(&(*it).into()));
     if let Some(found) = same.or_else(equal) {
         return Ok((found.into(), Fit::EXACT));
     }
-    none_of("literal_error", &value, values)
+    none_of("literal_error", value, values)
 }
 
-fn enumerated(value: Object, values: &[Value]) -> Coerced {
+fn enumerated(value: &Object, values: &[Value]) -> Coerced {
     if let Some(found) = values.iter().find(|it| value.equals(&(*it).into())) {
         return Ok((found.into(), Fit::LAX));
     }
-    none_of("enum", &value, values)
+    none_of("enum", value, values)
 }
 
 /// Refuses what is none of these values; pydantic looks for integers of 64 bits only.

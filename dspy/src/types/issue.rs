@@ -64,8 +64,10 @@ fn shortened(text: &str) -> String {
     if text.len() <= INPUT_MAX {
         return text.to_owned();
     }
-    let head = text.floor_char_boundary(INPUT_MAX / 2);
-    let tail = text.ceil_char_boundary(text.len() - (INPUT_MAX / 2 - 1));
+    let is_boundary = |at: &usize| text.is_char_boundary(*at);
+    let head = (0..=INPUT_MAX / 2).rev().find(is_boundary).unwrap_or_default();
+    let tail = text.len() - (INPUT_MAX / 2 - 1);
+    let tail = (tail..text.len()).find(is_boundary).unwrap_or(text.len());
     format!("{}...{}", &text[..head], &text[tail..])
 }
 

@@ -15,12 +15,13 @@ impl Type {
             Self::Bool => json!({"type": "boolean"}),
             Self::None => json!({"type": "null"}),
             Self::Any => json!({}),
-            Self::List(item) => json!({"items": item.json_schema(), "type": "array"}),
+            Self::List(item) | Self::TupleOf(item) => {
+                json!({"items": item.json_schema(), "type": "array"})
+            }
             Self::BareList => json!({"items": {}, "type": "array"}),
             Self::Dict(key, value) => dict(key, value),
             Self::BareDict => json!({"additionalProperties": true, "type": "object"}),
             Self::Tuple(items) => tuple(items),
-            Self::TupleOf(item) => json!({"items": item.json_schema(), "type": "array"}),
             Self::Set(item) => {
                 json!({"items": item.json_schema(), "type": "array", "uniqueItems": true})
             }
@@ -111,16 +112,13 @@ fn any_of(schemas: impl Iterator<Item = Value>) -> Value {
 }
 
 fn dict(key: &Type, value: &Type) -> Value {
-    let values = match value {
-        Type::Any => Value::Bool(true),
-        value => value.json_schema(),
-    };
-    match key {
-        Type::Literal(keys) => {
-            json!({"additionalProperties": values, "propertyNames": literal(keys), "type": "object"})
-        }
-        _ => json!({"additionalProperties": values, "type": "object"}),
+    let any = *value == Type::Any;
+    let values = if any { Value::Bool(true) } else { value.json_schema() };
+    let mut schema = json!({"additionalProperties": values, "type": "object"});
+    if let Type::Literal(keys) = key {
+        schema["propertyNames"] = literal(keys);
     }
+    schema
 }
 
 fn tuple(items: &[Type]) -> Value {
@@ -158,7 +156,7 @@ pub(crate) fn type_first(schema: &Value) -> Value {
             Value::Object(entries.collect())
         }
         Value::Array(items) => items.iter().map(type_first).collect(),
-        scalar => scalar.clone(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => schema.clone(),
     }
 }
 

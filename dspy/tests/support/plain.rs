@@ -22,8 +22,7 @@ fn tagged(map: &Map<String, Value>) -> Option<Value> {
     let (tag, inner) = map.iter().find(|(name, _)| name.starts_with('$'))?;
     Some(match tag.as_str() {
         "$model" | "$enum" => plain(map.get("value")?),
-        "$example" | "$prediction" => plain(inner),
-        "$tuple" | "$set" => plain(inner),
+        "$example" | "$prediction" | "$tuple" | "$set" => plain(inner),
         "$dict" => {
             let pairs = inner.as_array()?.iter();
             let pair = |it: &Value| Some((key(&plain(it.get(0)?)), plain(it.get(1)?)));

@@ -1,0 +1,45 @@
+//! Whether an input is an instance of its field's type, as DSPy asks before it warns.
+
+use serde_json::Value;
+
+use crate::{Definitions, Field, Type, python::object::Object};
+
+/// Whether DSPy takes the value without a warning: a list of text may stand for text.
+pub(super) fn is_compatible(field: &Field, value: &Value, definitions: &Definitions) -> bool {
+    let is_texts = |items: &Vec<Value>| items.iter().all(Value::is_string);
+    (field.ty == Type::Str && value.as_array().is_some_and(is_texts))
+        || is_instance(&field.ty, value, definitions)
+}
+
+/// Python's `isinstance`, given that JSON has no tuples, no sets, no members and no models.
+fn is_instance(ty: &Type, value: &Value, definitions: &Definitions) -> bool {
+    let all = |ty: &Type, items: &[Value]| items.iter().all(|it| is_instance(ty, it, definitions));
+    match (ty, value) {
+        (Type::Any, _) => true,
+        (Type::Str, value) => value.is_string(),
+        (Type::Int, value) => value.is_i64() || value.is_u64() || value.is_boolean(),
+        (Type::Float, value) => value.is_f64(),
+        (Type::Bool, value) => value.is_boolean(),
+        (Type::None, value) => value.is_null(),
+        (Type::BareList, value) => value.is_array(),
+        (Type::BareDict, value) => value.is_object(),
+        (Type::List(item) | Type::TupleOf(item) | Type::Set(item), Value::Array(items)) => {
+            all(item, items)
+        }
+        (Type::Tuple(types), Value::Array(items)) => {
+            let mut pairs = types.iter().zip(items);
+            types.len() == items.len() && pairs.all(|(ty, it)| is_instance(ty, it, definitions))
+        }
+        (Type::Dict(_, item), Value::Object(map)) => {
+            map.values().all(|it| is_instance(item, it, definitions))
+        }
+        (Type::Literal(values), value) => {
+            values.iter().any(|it| Object::from(it).equals(&value.into()))
+        }
+        (Type::Union(args), value) => args.iter().any(|it| is_instance(it, value, definitions)),
+        (Type::Named(_), value) => ty.accepts(value, definitions),
+        (Type::List(_) | Type::TupleOf(_) | Type::Set(_) | Type::Tuple(_) | Type::Dict(..), _) => {
+            false
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! No text that a model may send makes the parser panic, hang or overflow its stack.
+
+use dspy::{Adapter, Field, Signature, Type};
+use proptest::prelude::*;
+
+const TYPES: [&str; 12] = [
+    "str",
+    "int",
+    "float",
+    "bool",
+    "list[str]",
+    "list[list[int]]",
+    "Literal['a', 'b']",
+    "Literal[1, True]",
+    "Optional[str]",
+    "Union[int, list[float]]",
+    "dict[str, Any]",
+    "tuple[int, ...]",
+];
+
+fn signature() -> Signature {
+    let field = |(i, ty): (usize, &&str)| Field::new(format!("f{i}"), Type::parse(ty).unwrap());
+    let outputs = TYPES.iter().enumerate().map(field).collect();
+    Signature::new("Any", "", vec![Field::new("question", Type::Str)], outputs)
+}
+
+/// Reads a text in both formats and as the value of every type.
+fn read(text: &str) {
+    let signature = signature();
+    for adapter in [Adapter::Chat { json_fallback: false }, Adapter::Json] {
+        let _read = adapter.parse(&signature, text);
+        for output in &signature.outputs {
+            let one = Signature::new("One", "", Vec::new(), vec![output.clone()]);
+            let section = format!("[[ ## {} ## ]]\n{text}\n\n[[ ## completed ## ]]", output.name);
+            let _read = adapter.parse(&one, &section);
+        }
+    }
+}
+
+/// Pieces that broken replies are made of.
+fn pieces() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        "[\\[\\]{}()\"':,\\\\/*#`“”„ \n0-9.eE+_-]{1,4}",
+        Just("```json\n".to_owned()),
+        Just("\\u00e9\\ud83c".to_owned()),
+        Just("[[ ## f3 ## ]]".to_owned()),
+        Just("true".to_owned()),
+        Just("None".to_owned()),
+        "[a-zé日\u{2028}]{1,5}",
+        "\"f[0-9]\": ",
+    ];
+    prop::collection::vec(piece, 0..24).prop_map(|it| it.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_text_is_read_or_refused(text in any::<String>()) {
+        read(&text);
+    }
+
+    #[test]
+    fn broken_formats_are_read_or_refused(text in pieces()) {
+        read(&text);
+    }
+
+    #[test]
+    fn any_annotation_is_read_or_refused(text in "[a-zA-Z\\[\\],.|'\" 0-9()]{0,40}") {
+        if let Ok(ty) = Type::parse(&text) {
+            prop_assert_eq!(Type::parse(&ty.annotation()).unwrap(), ty);
+        }
+    }
+}
+
+#[test]
+fn deep_nesting_is_refused() {
+    for piece in ["[", "{\"a\":", "(", "{", "[{\"a\":[", "\"a\":{", "'''", "-", "not "] {
+        read(&piece.repeat(20_000));
+    }
+}
