@@ -32,8 +32,9 @@ pub(crate) struct Drive {
 }
 
 /// Does the steps, then lets everything end.
-pub(crate) async fn run(store: Store, steps: &[Step]) -> Outcome {
-    let limits = Limits::default();
+pub(crate) async fn run(store: Store, late_results: bool, steps: &[Step]) -> Outcome {
+    // One crash is enough, so that short runs see it.
+    let limits = Limits { crashes_max: 1, late_results, ..Limits::default() };
     let mut drive = Drive {
         rig: store.open_with(limits.clone()).await,
         limits,

@@ -81,12 +81,18 @@ impl Job {
     }
 
     /// What may become of a lease's end.
-    pub(crate) fn finish(&mut self, lease: &Held, how: How, now: i64) -> Vec<Verdict> {
+    pub(crate) fn finish(
+        &mut self,
+        lease: &Held,
+        how: How,
+        now: i64,
+        late_counts: bool,
+    ) -> Vec<Verdict> {
         if self.holder.as_ref().is_some_and(|holder| holder.0 == lease.number) {
             return vec![self.finish_in_time(how, now)];
         }
         let open = !self.state.is_terminal() && self.generation == lease.generation;
-        if how != How::Succeeded || !open {
+        if how != How::Succeeded || !open || !late_counts {
             return vec![Verdict::Refused];
         }
         if self.cancel_requested {

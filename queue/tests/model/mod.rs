@@ -14,7 +14,10 @@ mod job;
 mod step;
 mod worker;
 
-use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use proptest::{
+    prelude::prop,
+    test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
+};
 
 use crate::rig::Store;
 
@@ -40,8 +43,10 @@ fn explore(store: Store) {
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let ran = TestRunner::new_with_rng(config, rng)
-        .run(&step::steps(STEPS_MAX), |steps| runtime.block_on(drive::run(store, &steps)));
+    let runs = (prop::bool::ANY, step::steps(STEPS_MAX));
+    let ran = TestRunner::new_with_rng(config, rng).run(&runs, |(late_results, steps)| {
+        runtime.block_on(drive::run(store, late_results, &steps))
+    });
     if let Err(failure) = ran {
         panic!("MODEL_SEED={seed}: {failure}");
     }

@@ -77,7 +77,8 @@ impl Drive {
         let Some(lease) = lease.checked_rem(held.len()) else { return Ok(()) };
         let held = held.remove(lease);
         let (index, now) = (held.job, self.now());
-        let allowed = self.jobs[index].finish(&held, how, now);
+        let late_counts = self.limits.late_results;
+        let allowed = self.jobs[index].finish(&held, how, now, late_counts);
         let verdict = self.rig.finish(held.lease, end(how)).await;
         if self.expired_instead(index).await? {
             return Ok(());
