@@ -1,5 +1,7 @@
 //! No text that a model may send makes the parser panic, hang or overflow its stack.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on is to stop")]
+
 use dspy::{Adapter, Field, Signature, Type};
 use proptest::prelude::*;
 
@@ -52,8 +54,13 @@ fn pieces() -> impl Strategy<Value = String> {
     prop::collection::vec(piece, 0..24).prop_map(|it| it.concat())
 }
 
+/// Many cases, and no file of failures: a failure becomes a test of its own.
+fn config() -> ProptestConfig {
+    ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(config())]
 
     #[test]
     fn any_text_is_read_or_refused(text in any::<String>()) {

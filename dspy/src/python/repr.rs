@@ -51,7 +51,7 @@ fn entries(dict: &Dict) -> String {
     pairs.collect::<Vec<_>>().join(", ")
 }
 
-/// `repr` of a float: the shortest digits that read back, with an exponent from 1e16 and below 1e-4.
+/// `repr` of a float: the shortest digits that read back; an exponent from 1e16 and below 1e-4.
 pub(crate) fn float(value: f64) -> String {
     if value.is_nan() {
         return "nan".to_owned();

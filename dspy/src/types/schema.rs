@@ -91,7 +91,12 @@ impl Definition {
                         required.push(name);
                     }
                 }
-                json!({"properties": properties, "required": required, "title": title, "type": "object"})
+                json!({
+                    "properties": properties,
+                    "required": required,
+                    "title": title,
+                    "type": "object",
+                })
             }
         }
     }
