@@ -12,8 +12,8 @@ use crate::{
     python::text::{is_word, split_lines, strip},
 };
 
-pub(super) const INTRODUCTION: &str = "All interactions will be structured in the following way, with the \
-                                        appropriate values filled in.";
+pub(super) const INTRODUCTION: &str = "All interactions will be structured in the following way, \
+                                       with the appropriate values filled in.";
 
 /// The structure of a conversation.
 pub(super) fn structure(signature: &Signature) -> String {

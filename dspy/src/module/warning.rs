@@ -49,8 +49,8 @@ fn mistyped(signature: &Signature, field: &Field, value: &Value) -> Option<Strin
     let ty = ty.annotation().replace(", Ellipsis]", ", ...]");
     let value = repr::str(&Object::from(value));
     Some(format!(
-        "Type mismatch for field '{name}': expected {ty} based on given Signature, but the provided \
-         value is incompatible: {value}."
+        "Type mismatch for field '{name}': expected {ty} based on given Signature, but the \
+         provided value is incompatible: {value}."
     ))
 }
 
