@@ -1,0 +1,106 @@
+//! The file on disk: opened by one server at a time, and set up for durability.
+
+use std::{
+    fs::{self, TryLockError},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use rusqlite::{Connection, OpenFlags};
+
+use crate::{Error, Result};
+
+/// The version of the schema that this program writes and reads.
+const SCHEMA_VERSION: i64 = 1;
+
+/// How long a step waits for others' locks; a reader of another process holds none for long.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How many prepared statements a connection keeps: more than there are.
+const STATEMENTS_MAX: usize = 256;
+
+/// The connection that writes, with the lock that keeps other servers out.
+pub(super) struct File {
+    // dropped in this order: closed, then unlocked
+    pub(super) connection: Connection,
+    _lock: fs::File,
+}
+
+impl File {
+    /// Opens the file, and creates it and its tables where they are missing.
+    pub(super) fn open(path: &Path) -> Result<Self> {
+        let lock = lock(path)?;
+        let connection = Connection::open(path).map_err(|error| cannot_open(path, &error))?;
+        // first: the next pragma may have to wait for another process
+        connection.busy_timeout(BUSY_TIMEOUT)?;
+        connection.pragma_update(None, "journal_mode", "wal")?;
+        connection.pragma_update(None, "synchronous", "full")?;
+        connection.pragma_update(None, "cache_size", -65_536)?;
+        connection.pragma_update(None, "journal_size_limit", 64 * 1024 * 1024)?;
+        connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+        if version(&connection, path)? == 0 {
+            connection.execute_batch(&format!(
+                "BEGIN IMMEDIATE; {} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT",
+                include_str!("schema.sql")
+            ))?;
+        }
+        Ok(Self { connection, _lock: lock })
+    }
+}
+
+/// Opens the file to read, beside the server that writes.
+pub(super) fn open_to_read(path: &Path) -> Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection =
+        Connection::open_with_flags(path, flags).map_err(|error| cannot_open(path, &error))?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    if version(&connection, path)? == 0 {
+        let path = path.display();
+        return Err(Error::Setup(format!("`{path}` holds no queue: start the server on it first")));
+    }
+    Ok(connection)
+}
+
+/// The schema's version; 0 if the file is new. Newer ones are refused.
+fn version(connection: &Connection, path: &Path) -> Result<i64> {
+    let version: i64 = connection
+        .pragma_query_value(None, "user_version", |row| row.get(0))
+        .map_err(|error| cannot_open(path, &error))?;
+    if version > SCHEMA_VERSION {
+        let path = path.display();
+        return Err(Error::Setup(format!(
+            "`{path}` was written by a newer version of this program (schema {version}, known is \
+             {SCHEMA_VERSION}): start that one"
+        )));
+    }
+    Ok(version)
+}
+
+/// Keeps other servers out, for as long as this process lives or the file is open.
+fn lock(path: &Path) -> Result<fs::File> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".lock");
+    let beside = PathBuf::from(beside);
+    let file = fs::File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&beside)
+        .map_err(|error| Error::Setup(format!("cannot open `{}`: {error}", beside.display())))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(Error::Setup(format!(
+            "another server works on `{}`: stop it, give this one another file, or let both share \
+             a Redis",
+            path.display()
+        ))),
+        Err(TryLockError::Error(error)) => {
+            Err(Error::Setup(format!("cannot lock `{}`: {error}", beside.display())))
+        }
+    }
+}
+
+fn cannot_open(path: &Path, error: &rusqlite::Error) -> Error {
+    Error::Setup(format!("cannot open `{}`: {error}", path.display()))
+}
