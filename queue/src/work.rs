@@ -18,8 +18,9 @@ pub trait Work: Send + Sync {
     async fn claim(&self, worker: &WorkerId, want: Want, wait: Duration) -> Result<Vec<Lease>>;
 
     /// Records how an attempt ended: result, counters, histogram, cache entry, batch progress and
-    /// the end of the lease in one step. Calls that come together share one. Repeating it after a
-    /// lost answer is [`Verdict::Refused`], and harmless.
+    /// the end of the lease in one step. Calls that come together share one. While the store
+    /// cannot be reached it tries again until the future is dropped; an end that was recorded and
+    /// not answered is [`Verdict::Refused`] then, and harmless.
     async fn finish(&self, ending: Ending) -> Result<Verdict>;
 
     /// Shows that a worker lives, for the length of the lease, and brings its orders. The first

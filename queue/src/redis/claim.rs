@@ -120,7 +120,8 @@ impl RedisQueue {
         Ok(())
     }
 
-    /// Sleeps until something is put in; false when the time has passed.
+    /// Sleeps until something is put in; false when the time has passed. If it is dropped, its line
+    /// is closed, so that the next claim does not wait behind it.
     async fn sleep(&self, claimer: &mut Claimer, want: Want, left: Duration) -> Result<bool> {
         let mut bells = vec![self.store.keys.named("bell")];
         if want.bulk > 0 {
@@ -128,13 +129,15 @@ impl RedisQueue {
         }
         let mut wait = redis::pipe();
         wait.cmd("BLPOP").arg(&bells).arg(left.as_secs_f64().max(0.001));
-        match timeout(left + GRACE, claimer.line.once::<(Option<Value>,)>(&wait)).await {
-            Ok(Ok((rung,))) => Ok(rung.is_some()),
-            Ok(Err(error)) => Err(error.into()),
-            Err(_) => {
-                claimer.line = Line::patient(Arc::clone(&self.store.home));
-                Err(Error::Unavailable("it does not answer".to_owned()))
+        let fresh = Line::patient(Arc::clone(&self.store.home));
+        let mut line = std::mem::replace(&mut claimer.line, fresh);
+        match timeout(left + GRACE, line.once::<(Option<Value>,)>(&wait)).await {
+            Ok(Ok((rung,))) => {
+                claimer.line = line;
+                Ok(rung.is_some())
             }
+            Ok(Err(error)) => Err(error.into()),
+            Err(_) => Err(Error::Unavailable("it does not answer".to_owned())),
         }
     }
 }

@@ -138,6 +138,9 @@ impl Commit for Finisher {
     type Call = Written;
     type Answer = Verdict;
 
+    /// What a worker has paid for must not be lost because the store was away for a moment.
+    const STUBBORN: bool = true;
+
     async fn commit(&mut self, calls: &[Written]) -> Result<Vec<Result<Verdict>>> {
         let (store, limits) = (&self.store, &self.store.limits);
         let mut call = store.scripts.finish.key(store.prefix());

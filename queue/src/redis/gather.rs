@@ -2,6 +2,8 @@
 //! answer of that one, together with all others that come meanwhile. It costs no time when there
 //! is little to do, and halves the work of Redis when there is much.
 
+use std::time::Duration;
+
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{Error, Result};
@@ -10,6 +12,8 @@ use crate::{Error, Result};
 const GROUP_MAX: usize = 64;
 /// How many calls may wait; more wait outside.
 const WAITING_MAX: usize = 4096;
+/// How long a stubborn call waits before it asks again.
+const AGAIN: Duration = Duration::from_millis(250);
 
 type Asked<C> = (<C as Commit>::Call, oneshot::Sender<Result<<C as Commit>::Answer>>);
 
@@ -17,6 +21,10 @@ type Asked<C> = (<C as Commit>::Call, oneshot::Sender<Result<<C as Commit>::Answ
 pub(super) trait Commit: Send + 'static {
     type Call: Send + 'static;
     type Answer: Send + 'static;
+
+    /// Whether calls are carried out again for as long as the store cannot be reached and their
+    /// callers wait.
+    const STUBBORN: bool;
 
     /// Carries the calls out, and gives an answer to each, in order.
     fn commit(
@@ -54,7 +62,14 @@ async fn serve<C: Commit>(mut commit: C, mut asked: mpsc::Receiver<Asked<C>>) {
     let mut group = Vec::with_capacity(GROUP_MAX);
     while asked.recv_many(&mut group, GROUP_MAX).await > 0 {
         let (calls, senders): (Vec<_>, Vec<_>) = group.drain(..).unzip();
-        let answers = commit.commit(&calls).await;
+        let answers = loop {
+            match commit.commit(&calls).await {
+                Err(Error::Unavailable(_)) if C::STUBBORN && are_awaited(&senders) => {
+                    tokio::time::sleep(AGAIN).await;
+                }
+                answers => break answers,
+            }
+        };
         let answers = answers.unwrap_or_else(|error| {
             let text = error.to_string();
             senders.iter().map(|_| Err(Error::Unavailable(text.clone()))).collect()
@@ -63,6 +78,10 @@ async fn serve<C: Commit>(mut commit: C, mut asked: mpsc::Receiver<Asked<C>>) {
             let _: Result<(), _> = sender.send(answer); // its caller went away
         }
     }
+}
+
+fn are_awaited<T>(senders: &[oneshot::Sender<T>]) -> bool {
+    senders.iter().any(|sender| !sender.is_closed())
 }
 
 fn gone() -> Error {

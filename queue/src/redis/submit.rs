@@ -141,6 +141,8 @@ impl Commit for Submitter {
     type Call = Submission;
     type Answer = Submitted;
 
+    const STUBBORN: bool = false;
+
     async fn commit(&mut self, calls: &[Submission]) -> Result<Vec<Result<Submitted>>> {
         let (store, limits) = (&self.store, &self.store.limits);
         let mut call = store.scripts.submit.key(store.prefix());

@@ -1,0 +1,205 @@
+//! `dspyx batch`: one program, many inputs.
+
+use std::{
+    fs,
+    io::{self, Write},
+    path::Path,
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
+
+use super::{execute, view};
+use crate::{
+    cli::Batch,
+    client::{Client, escape},
+    config::Usage,
+    output,
+};
+
+/// How often a followed batch is looked at.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// The longest line of a stream of results that is believed to be one.
+const LINE_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// How much of a result a line for people shows.
+const SHOWN_CHARS: usize = 80;
+
+pub(super) async fn run(client: &Client, command: Batch, json: bool) -> Result<()> {
+    match command {
+        Batch::Submit { program, file, how, watch } => {
+            let mut body = execute::options(&how)?;
+            body.insert("program_id".to_owned(), json!(program));
+            body.insert("inputs_list".to_owned(), Value::Array(items(&file)?));
+            let key = how.idempotency_key.as_deref();
+            let path = "/execute/batch";
+            let accepted = client.post_named(path, &Value::Object(body), key).await?;
+            let id = view::text(&accepted, "batch_id");
+            if watch {
+                return follow(client, id, json).await;
+            }
+            view::batch(&accepted, json)?;
+            output::note(format!("follow it with: dspyx batch status {id} --watch"));
+            Ok(())
+        }
+        Batch::Status { id, watch: true } => follow(client, &id, json).await,
+        Batch::Status { id, watch: false } => view::batch(&read(client, &id).await?, json),
+        Batch::Results { id, status, output } => {
+            results(client, &id, status.as_deref(), output.as_deref(), json).await
+        }
+        Batch::Cancel { id } => {
+            view::batch(&act(client, &id, "cancel").await?, json)
+        }
+        Batch::Retry { id } => view::batch(&act(client, &id, "retry").await?, json),
+    }
+}
+
+async fn read(client: &Client, id: &str) -> Result<Value> {
+    client.get(&format!("/batch/{}", escape(id))).await
+}
+
+/// Does something to a batch, and reads how it stands then.
+async fn act(client: &Client, id: &str, what: &str) -> Result<Value> {
+    client.post(&format!("/batch/{}/{what}", escape(id)), &json!({})).await?;
+    read(client, id).await
+}
+
+/// Shows a bar until the batch has ended; fails if not all of it succeeded.
+pub(super) async fn follow(client: &Client, id: &str, json: bool) -> Result<()> {
+    let record = to_its_end(client, id).await?;
+    view::batch(&record, json)?;
+    let total = view::number(&record, "/counts/total");
+    let succeeded = view::number(&record, "/counts/succeeded");
+    if succeeded < total {
+        let not = total - succeeded;
+        bail!("{not} of {total} items did not succeed; `dspyx batch retry {id}` runs them again");
+    }
+    Ok(())
+}
+
+/// The record of a batch when it has ended, with a bar until then.
+pub(super) async fn to_its_end(client: &Client, id: &str) -> Result<Value> {
+    let mut record = read(client, id).await?;
+    let bar = output::bar(view::number(&record, "/counts/total"), "items");
+    while !view::is_ended(&record) {
+        bar.set_position(ended(&record));
+        tokio::time::sleep(LOOK).await;
+        record = read(client, id).await?;
+    }
+    bar.set_position(ended(&record));
+    bar.finish();
+    Ok(record)
+}
+
+fn ended(record: &Value) -> u64 {
+    let states = ["succeeded", "failed", "cancelled", "expired"];
+    states.iter().map(|state| view::number(record, &format!("/counts/{state}"))).sum()
+}
+
+/// The inputs of a file: a JSON object a line, or one JSON list of them.
+fn items(file: &Path) -> Result<Vec<Value>> {
+    let text = if file == Path::new("-") {
+        execute::standard_input()?
+    } else {
+        let text = fs::read_to_string(file);
+        text.with_context(|| Usage(format!("cannot read {}", file.display())))?
+    };
+    if text.trim_start().starts_with('[') {
+        let list = serde_json::from_str(&text);
+        return Ok(list.map_err(|error| Usage(format!("{}: {error}", file.display())))?);
+    }
+    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+    let item = |(at, line): (usize, &str)| match serde_json::from_str(line) {
+        Ok(value @ Value::Object(_)) => Ok(value),
+        Ok(_) => Err(wrong(file, at, "not a JSON object")),
+        Err(error) => Err(wrong(file, at, &error.to_string())),
+    };
+    lines.map(item).collect()
+}
+
+fn wrong(file: &Path, at: usize, why: &str) -> anyhow::Error {
+    Usage(format!("line {} of {}: {why}", at + 1, file.display())).into()
+}
+
+/// Writes results as they come: JSON lines for machines and files, else a line for each.
+async fn results(
+    client: &Client,
+    id: &str,
+    status: Option<&str>,
+    file: Option<&Path>,
+    json: bool,
+) -> Result<()> {
+    let filter = status.map_or_else(String::new, |it| format!("?status={it}"));
+    let mut response = client.stream(&format!("/batch/{}/results{filter}", escape(id))).await?;
+    let mut sink: Box<dyn Write + Send> = match file {
+        Some(path) => {
+            let made = fs::File::create(path);
+            Box::new(io::BufWriter::new(
+                made.with_context(|| format!("cannot write {}", path.display()))?,
+            ))
+        }
+        None => Box::new(anstream::stdout()),
+    };
+    let raw = json || file.is_some();
+    let mut pending = Vec::new();
+    while let Some(piece) = response.chunk().await.context("the results were cut off")? {
+        pending.extend_from_slice(&piece);
+        while let Some(end) = pending.iter().position(|it| *it == b'\n') {
+            let line: Vec<u8> = pending.drain(..=end).collect();
+            write(&mut sink, &line, raw)?;
+        }
+        if pending.len() > LINE_BYTES_MAX {
+            bail!("a result is longer than {LINE_BYTES_MAX} bytes; read it by its own id");
+        }
+    }
+    write(&mut sink, &pending, raw)?;
+    Ok(sink.flush()?)
+}
+
+fn write(sink: &mut dyn Write, line: &[u8], raw: bool) -> Result<()> {
+    let line = line.trim_ascii();
+    if line.is_empty() {
+        return Ok(());
+    }
+    if raw {
+        return Ok(sink.write_all(line).and_then(|()| sink.write_all(b"\n"))?);
+    }
+    let record: Value = serde_json::from_slice(line).context("a result is not JSON")?;
+    Ok(writeln!(sink, "{}", brief(&record))?)
+}
+
+/// A result in a line.
+pub(super) fn brief(record: &Value) -> String {
+    let said = match record.get("outputs").filter(|it| !it.is_null()) {
+        Some(outputs) => outputs.to_string(),
+        None => record.get("error").map(output::plain).unwrap_or_default(),
+    };
+    let id = view::text(record, "execution_id");
+    let state = output::state(view::text(record, "status"));
+    format!("{id}  {state}  {}", output::short(&said, SHOWN_CHARS))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read_items(text: &str) -> Result<Vec<Value>> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), text).unwrap();
+        items(file.path())
+    }
+
+    #[test]
+    fn items_are_lines_or_one_list() {
+        let lines = read_items("{\"a\": 1}\n\n{\"a\": 2}").unwrap();
+        assert_eq!(lines, read_items(" [{\"a\": 1}, {\"a\": 2}]").unwrap());
+    }
+
+    #[test]
+    fn a_wrong_line_is_named() {
+        let error = read_items("{\"a\": 1}\nnope").unwrap_err();
+        assert!(error.is::<Usage>() && error.to_string().starts_with("line 2 of "), "{error}");
+    }
+}

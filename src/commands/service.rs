@@ -1,0 +1,193 @@
+//! `dspyx serve`, `dspyx api`, `dspyx worker`: what runs until it is told to stop.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use ::programs::Registry;
+use anyhow::{Context, Result};
+use ::api::{
+    SecretKey,
+    token::{self, Scope},
+};
+use chrono::Utc;
+use queue::Queue;
+use tokio::{net::TcpListener, task::JoinSet};
+use tracing::{info, warn};
+
+use crate::{
+    config::{Config, Usage},
+    local::{self, Published},
+    output,
+    signal::Stop,
+    telemetry, wire,
+};
+
+/// How long the ready token of a server without SECRET_KEY is good; its key dies earlier.
+const READY_TOKEN_TTL: Duration = Duration::from_secs(365 * 86_400);
+
+/// API and worker in one process.
+pub(super) async fn serve(config: &Config) -> Result<()> {
+    start(config);
+    let front = Front::open(config).await?;
+    let queue = wire::queue(config).await?;
+    let registry = load(config);
+    let stop = Stop::new();
+    let mut parts = JoinSet::new();
+    parts.spawn(work(config, &queue, &registry, &stop)?);
+    let _published = front.start(config, &queue, &registry, &stop, &mut parts)?;
+    until_stopped(parts, stop).await
+}
+
+/// The API alone.
+pub(super) async fn api(config: &Config) -> Result<()> {
+    start(config);
+    let front = Front::open(config).await?;
+    let queue = wire::shared_queue(config, "api").await?;
+    let registry = load(config);
+    let stop = Stop::new();
+    let mut parts = JoinSet::new();
+    let _published = front.start(config, &queue, &registry, &stop, &mut parts)?;
+    until_stopped(parts, stop).await
+}
+
+/// A worker alone.
+pub(super) async fn worker(config: &Config) -> Result<()> {
+    start(config);
+    let queue = wire::shared_queue(config, "worker").await?;
+    let registry = load(config);
+    let stop = Stop::new();
+    let mut parts = JoinSet::new();
+    parts.spawn(work(config, &queue, &registry, &stop)?);
+    until_stopped(parts, stop).await
+}
+
+/// Starts logging, and says what is not as it may seem.
+fn start(config: &Config) {
+    telemetry::start(&config.log);
+    for setting in &config.mlflow {
+        warn!("{setting} is accepted, and not used yet");
+    }
+}
+
+/// The programs, with a warning for each that cannot be loaded.
+fn load(config: &Config) -> Registry {
+    let registry = wire::registry(config);
+    for problem in registry.problems() {
+        warn!("a program cannot be loaded: {problem}");
+    }
+    let (count, folder) = (registry.list().len(), config.programs_dir.display());
+    info!(count, "{count} programs in {folder}");
+    registry
+}
+
+/// The worker's whole life, as a future.
+pub(super) fn work(
+    config: &Config,
+    queue: &Arc<dyn Queue>,
+    registry: &Registry,
+    stop: &Stop,
+) -> Result<impl Future<Output = Result<()>> + use<>> {
+    let worker = wire::worker(config, Arc::clone(queue), registry.clone())?;
+    let (slots, Stop { stop, hurry }) = (config.worker.slots, stop.clone());
+    Ok(async move {
+        info!(slots, "working with {slots} slots");
+        worker.run(stop, hurry).await;
+        Ok(())
+    })
+}
+
+/// The API before it answers: the socket is bound and the key is there.
+pub(super) struct Front {
+    listener: TcpListener,
+    pub(super) address: SocketAddr,
+    key: SecretKey,
+    own_key: bool,
+}
+
+impl Front {
+    /// Binds the socket first of all: what is wrong with it is known before anything is touched.
+    pub(super) async fn open(config: &Config) -> Result<Self> {
+        if config.secret_key.is_none() && !config.api_host.is_loopback() {
+            return Err(Usage(format!(
+                "API_HOST is {}, which others can reach, and SECRET_KEY is not set, so nobody \
+                 could tell whom to let in: set SECRET_KEY (`openssl rand -hex 32` makes one), or \
+                 listen on 127.0.0.1",
+                config.api_host
+            ))
+            .into());
+        }
+        let address = SocketAddr::new(config.api_host, config.api_port);
+        let listener = TcpListener::bind(address).await.with_context(|| {
+            format!("cannot listen on {address}; API_PORT or --api-port takes another port")
+        })?;
+        let address = listener.local_addr()?;
+        let own_key = config.secret_key.is_none();
+        let key = config.secret_key.clone().unwrap_or_else(SecretKey::random);
+        Ok(Self { listener, address, key, own_key })
+    }
+
+    /// Begins to answer; tells the ready token if the key is this process's own.
+    fn start(
+        self,
+        config: &Config,
+        queue: &Arc<dyn Queue>,
+        registry: &Registry,
+        stop: &Stop,
+        parts: &mut JoinSet<Result<()>>,
+    ) -> Result<Option<Published>> {
+        let published = self.own_key.then(|| self.ready()).transpose()?;
+        parts.spawn(self.answer(config, queue, registry, stop));
+        Ok(published)
+    }
+
+    /// The API's whole life, as a future.
+    pub(super) fn answer(
+        self,
+        config: &Config,
+        queue: &Arc<dyn Queue>,
+        registry: &Registry,
+        stop: &Stop,
+    ) -> impl Future<Output = Result<()>> + use<> {
+        let app = wire::app(config, self.key, Arc::clone(queue), registry.clone());
+        let (address, stop) = (self.address, stop.stop.clone());
+        async move {
+            info!(%address, "listening on http://{address}");
+            ::api::serve(self.listener, app, stop).await.context("the API failed")
+        }
+    }
+
+    /// A token for everything, of this server.
+    pub(super) fn token(&self) -> Result<String> {
+        Ok(token::mint(&self.key, "local", &Scope::ALL, READY_TOKEN_TTL, Utc::now())?)
+    }
+
+    /// Makes the token of a server without SECRET_KEY, shows it once, and publishes it.
+    fn ready(&self) -> Result<Published> {
+        let token = self.token()?;
+        output::note(format!(
+            "\nSECRET_KEY is not set: only this machine is listened to, with a key of this \
+             process.\nA ready token, shown once:\n\n  export DSPYX_TOKEN={token}\n"
+        ));
+        let published = local::publish(self.address.port(), &token)?;
+        let path = published.path().display();
+        output::note(format!("dspyx commands of this user find it by themselves, in {path}.\n"));
+        Ok(published)
+    }
+}
+
+/// Waits for signals, and for the parts to end. One that fails stops the others.
+pub(super) async fn until_stopped(mut parts: JoinSet<Result<()>>, stop: Stop) -> Result<()> {
+    let mut listener = JoinSet::new();
+    listener.spawn(stop.clone().on_signals());
+    let mut first_failure = None;
+    while let Some(ended) = parts.join_next().await {
+        let failed = ended.context("a part of the service panicked").flatten().err();
+        if !stop.stop.is_cancelled() && failed.is_none() {
+            warn!("a part of the service ended by itself; stopping");
+        }
+        stop.stop.cancel();
+        first_failure = first_failure.or(failed);
+    }
+    listener.shutdown().await;
+    info!("stopped");
+    first_failure.map_or(Ok(()), Err)
+}

@@ -1,0 +1,67 @@
+//! From a configuration to parts that work together: the only place that knows which backend.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use api::{App, SecretKey};
+use programs::Registry;
+use queue::{Clock, Queue, RedisConfig, RedisQueue, SqliteQueue};
+use workers::{Gateway, GatewayConfig, Worker};
+
+use crate::config::{self, Config, Usage};
+
+/// The store that the configuration names.
+pub(crate) async fn queue(config: &Config) -> Result<Arc<dyn Queue>> {
+    let Some(url) = &config.redis_url else {
+        let path = &config.database_path;
+        let queue = SqliteQueue::open(path, config.limits.clone(), Clock::Store);
+        return Ok(Arc::new(queue.with_context(|| format!("cannot open {}", path.display()))?));
+    };
+    let queue = RedisQueue::connect(RedisConfig {
+        url: url.reveal().to_owned(),
+        queue: config.queue_name.clone(),
+        limits: config.limits.clone(),
+        clock: Clock::Store,
+        allow_eviction: config.allow_eviction,
+    });
+    Ok(Arc::new(queue.await.context("cannot use the Redis of REDIS_URL")?))
+}
+
+/// The store that several processes share: the embedded one is for one process.
+pub(crate) async fn shared_queue(config: &Config, command: &str) -> Result<Arc<dyn Queue>> {
+    if config.redis_url.is_none() {
+        return Err(Usage(format!(
+            "`dspyx {command}` shares its work with other processes and requires REDIS_URL (or \
+             --redis-url), e.g. redis://localhost:6379; without Redis, `dspyx serve` does all in \
+             one process"
+        ))
+        .into());
+    }
+    queue(config).await
+}
+
+/// The programs of the configured folder.
+pub(crate) fn registry(config: &Config) -> Registry {
+    Registry::load(&config.programs_dir)
+}
+
+/// What runs executions.
+pub(crate) fn worker(
+    config: &Config,
+    queue: Arc<dyn Queue>,
+    registry: Registry,
+) -> Result<Worker> {
+    let keys = config::model_keys(config);
+    let gateway = Gateway::new(GatewayConfig { keys, ..config.gateway.clone() })?;
+    Ok(Worker::new(queue, registry, Arc::new(gateway), config.worker.clone()))
+}
+
+/// What answers HTTP requests.
+pub(crate) fn app(
+    config: &Config,
+    key: SecretKey,
+    queue: Arc<dyn Queue>,
+    registry: Registry,
+) -> App {
+    App::new(queue, registry, Arc::new(api::Config { secret_key: key, ..config.api.clone() }))
+}
