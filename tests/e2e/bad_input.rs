@@ -37,7 +37,7 @@ fn bodies() -> Vec<(Vec<u8>, u16, &'static str)> {
         (b"".to_vec(), 400, "JSON"),
         (b"{\"program_id\": \"qa\",\n \"inputs\": nope}".to_vec(), 400, "line 2"),
         (b"{\"program_id\": \"q\xff\"}".to_vec(), 400, "JSON"),
-        (format!("{{\"inputs\":{deep}").into_bytes(), 400, "JSON"),
+        (format!("{{\"inputs\":{{\"question\":{deep}").into_bytes(), 400, "recursion"),
         (b"[]".to_vec(), 422, ""),
         (with("inptus", json!({})), 422, "inptus"),
         (without("inputs"), 422, "inputs"),

@@ -21,7 +21,7 @@ async fn work_of_a_killed_worker_runs_elsewhere_within_four_seconds() {
     let mut up = site.up().await;
     let path = site.ask("?").await;
     site.until_calls(1).await;
-    let mut second = site.start(&["worker"]);
+    let mut second = site.worker().await;
     site.until_workers(2).await;
 
     up.runner().kill();
@@ -30,7 +30,7 @@ async fn work_of_a_killed_worker_runs_elsewhere_within_four_seconds() {
 
     let again = site.lm.requests()[1].at - killed;
     assert!(again < ELSEWHERE_MAX, "{again:?}");
-    up.worker = Some(site.start(&["worker"]));
+    up.worker = Some(site.worker().await);
     second.terminate();
     assert!(second.end(SOON).await.success());
     site.check(up).await;
@@ -45,7 +45,7 @@ async fn frozen_worker_cannot_give_a_second_result() {
     let path = site.ask("?").await;
     site.until_calls(1).await;
     up.runner().freeze();
-    let mut second = site.start(&["worker"]);
+    let mut second = site.worker().await;
     site.lm.usually(Reply::Text(answer("first")));
     let record = site.succeeded(&path).await;
     assert_eq!(record["outputs"]["answer"], "first");
@@ -72,7 +72,7 @@ async fn frozen_worker_that_is_first_is_believed() {
     let path = site.ask("?").await;
     site.until_calls(1).await;
     up.runner().freeze();
-    let mut second = site.start(&["worker"]);
+    let mut second = site.worker().await;
     site.until_calls(2).await;
 
     site.lm.open_gate();
@@ -183,14 +183,14 @@ async fn killed_worker_is_replaced_under_load_by_the_others() {
     let site = Store::Redis.site().await.with("LEASE", "1s");
     site.lm.usually(Reply::Fitting.after(Duration::from_millis(30)));
     let mut up = site.up().await;
-    let mut others = [site.start(&["worker"]), site.start(&["worker"])];
+    let mut others = [site.worker().await, site.worker().await];
     site.until_workers(3).await;
     let batch = site.ask_many(500).await;
 
     for (n, calls) in [50, 150, 250].into_iter().enumerate() {
         site.until_calls(calls).await;
         others[n % 2].kill();
-        others[n % 2] = site.start(&["worker"]);
+        others[n % 2] = site.worker().await;
     }
 
     let record = site.ended(&batch).await;

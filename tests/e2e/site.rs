@@ -155,6 +155,13 @@ impl Site {
         up
     }
 
+    /// Starts another worker, and waits until it works.
+    pub(crate) async fn worker(&self) -> Process {
+        let mut worker = self.start(&["worker"]);
+        worker.until_says("working with", SOON).await;
+        worker
+    }
+
     pub(crate) async fn until_healthy(&self, process: &mut Process) {
         let look = async || self.get("/health/ready").await.filter(|it| it.0 == 200);
         process.until("it is ready", SOON, look).await;
@@ -254,7 +261,7 @@ impl Up {
     pub(crate) async fn crash_runner(&mut self, site: &Site) {
         self.runner().kill();
         match &mut self.worker {
-            Some(worker) => *worker = site.start(&["worker"]),
+            Some(worker) => *worker = site.worker().await,
             None => {
                 self.api = site.start(&["serve"]);
                 site.until_healthy(&mut self.api).await;
