@@ -97,11 +97,7 @@ fn cache_key(new: &NewBatch, item: &BatchItem) -> Option<CacheKey> {
     Some(CacheKey { fingerprint, ttl: new.cache_ttl? })
 }
 
-fn insert(
-    step: &Step<'_>,
-    packed: &PackedBatch,
-    outcomes: &[Option<Outcome>],
-) -> Result<i64> {
+fn insert(step: &Step<'_>, packed: &PackedBatch, outcomes: &[Option<Outcome>]) -> Result<i64> {
     let new = &packed.new;
     let class = letter(new.spec.class);
     step.run(

@@ -33,9 +33,7 @@ fn cancel_record(step: &mut Step<'_>, record: &Record) -> Result<State> {
             Ok(State::Running)
         }
         State::Cancelled => Ok(State::Cancelled),
-        State::Succeeded | State::Failed | State::Expired => {
-            Err(Error::AlreadyEnded(record.state))
-        }
+        State::Succeeded | State::Failed | State::Expired => Err(Error::AlreadyEnded(record.state)),
     }
 }
 

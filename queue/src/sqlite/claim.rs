@@ -143,7 +143,9 @@ impl Claim<'_> {
         }
         match step.one(sql!("claim.sql", "in_lane"), (class, lane), read_one)? {
             Some(one) => self.take_one(step, one),
-            None => Err(super::row::corrupt(format!("lane `{lane}` is empty, and counts as ready"))),
+            None => {
+                Err(super::row::corrupt(format!("lane `{lane}` is empty, and counts as ready")))
+            }
         }
     }
 

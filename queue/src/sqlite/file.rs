@@ -82,12 +82,10 @@ fn lock(path: &Path) -> Result<fs::File> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(".lock");
     let beside = PathBuf::from(beside);
-    let file = fs::File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&beside)
-        .map_err(|error| Error::Setup(format!("cannot open `{}`: {error}", beside.display())))?;
+    let file =
+        fs::File::options().create(true).truncate(false).write(true).open(&beside).map_err(
+            |error| Error::Setup(format!("cannot open `{}`: {error}", beside.display())),
+        )?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(Error::Setup(format!(

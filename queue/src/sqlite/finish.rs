@@ -43,9 +43,10 @@ impl Finish {
             time: run_time,
         };
         let fate = match end {
-            End::Succeeded(report) => {
-                Fate::Ends(Outcome { run: Some(run), ..Outcome::reported(State::Succeeded, &report)? })
-            }
+            End::Succeeded(report) => Fate::Ends(Outcome {
+                run: Some(run),
+                ..Outcome::reported(State::Succeeded, &report)?
+            }),
             End::Failed(report) => {
                 Fate::Ends(Outcome { run: Some(run), ..Outcome::reported(State::Failed, &report)? })
             }

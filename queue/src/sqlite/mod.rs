@@ -75,9 +75,10 @@ impl SqliteQueue {
         let file = File::open(path)?;
         // what the last holder of the file handed out, nobody works on any more
         file.connection.execute(sql::sql!("worker.sql", "orphan"), [])?;
-        let number = step::one(&file.connection, sql::sql!("settings.sql", "largest"), [], |row| {
-            Ok(row.get::<_, i64>(0)?)
-        })?;
+        let number =
+            step::one(&file.connection, sql::sql!("settings.sql", "largest"), [], |row| {
+                Ok(row.get::<_, i64>(0)?)
+            })?;
         let numbers = AtomicI64::new(number.unwrap_or(0) + 1);
         let rules = Arc::new(Rules { limits, clock, numbers });
         let signals = Arc::new(Signals::default());
@@ -90,11 +91,8 @@ impl SqliteQueue {
     /// [`Error::Unsupported`].
     pub fn open_to_read(path: &Path) -> Result<Self> {
         let readers = Readers::open(path)?;
-        let rules = Rules {
-            limits: Limits::default(),
-            clock: Clock::Store,
-            numbers: AtomicI64::new(0),
-        };
+        let rules =
+            Rules { limits: Limits::default(), clock: Clock::Store, numbers: AtomicI64::new(0) };
         Ok(Self::of(None, readers, Arc::new(rules), Arc::default()))
     }
 

@@ -27,7 +27,8 @@ pub(super) fn beat(step: &mut Step<'_>, info: &WorkerInfo, text: &str) -> Result
     }
     let lease_end = step.now.saturating_add(super::step::millis(step.limits().lease));
     step.run(sql!("worker.sql", "beat"), (id, text, int(info.slots), lease_end))?;
-    let cancel = step.all(sql!("worker.sql", "orders"), [id], |row| Ok(row.get::<_, String>(0)?))?;
+    let cancel =
+        step.all(sql!("worker.sql", "orders"), [id], |row| Ok(row.get::<_, String>(0)?))?;
     if !cancel.is_empty() {
         step.run(sql!("worker.sql", "forget_orders"), [id])?;
     }

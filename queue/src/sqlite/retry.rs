@@ -21,9 +21,8 @@ struct EndedItem {
 /// Runs one again.
 pub(super) fn retry(step: &mut Step<'_>, id: ExecutionId) -> Result<State> {
     let find = sql!("execution.sql", "find");
-    let found = step.one(find, [id.to_string()], |row| {
-        Ok((Record::read(row)?, Past::read(row)?))
-    })?;
+    let found =
+        step.one(find, [id.to_string()], |row| Ok((Record::read(row)?, Past::read(row)?)))?;
     match found {
         Some((record, past)) => retry_record(step, &record, &past),
         None => retry_item(step, id),
@@ -38,10 +37,7 @@ fn retry_record(step: &mut Step<'_>, record: &Record, past: &Past) -> Result<Sta
         }
     }
     let rank = step.next_number();
-    step.run(
-        sql!("execution.sql", "again"),
-        (record.key, rank, step.now, history(past)?),
-    )?;
+    step.run(sql!("execution.sql", "again"), (record.key, rank, step.now, history(past)?))?;
     step.run(sql!("execution.sql", "unbury"), [record.id.to_string()])?;
     step.effects.arrived = true;
     Ok(State::Queued)
@@ -87,17 +83,11 @@ fn reopen(step: &mut Step<'_>, batch: &BatchRow, ended: Vec<EndedItem>) -> Resul
     let number = first.item.position / CHUNK;
     let chunk = find_chunk(step, batch.key, number)?;
     let count = int(ended.len());
-    let contents = if chunk.held.is_some() {
-        unpack_chunk(step, batch.key, number)?
-    } else {
-        Vec::new()
-    };
+    let contents =
+        if chunk.held.is_some() { unpack_chunk(step, batch.key, number)? } else { Vec::new() };
     for EndedItem { item, past } in ended {
         step.run(sql!("batch.sql", "uncount_end"), (batch.key, &past.state_word))?;
-        step.run(
-            sql!("execution.sql", "unbury"),
-            [batch.id.item(item.position).to_string()],
-        )?;
+        step.run(sql!("execution.sql", "unbury"), [batch.id.item(item.position).to_string()])?;
         let generation = item.generation + 1;
         let item = Item { generation, attempts: history(&past)?, place: Place::Open, ..item };
         match contents.get((item.position % CHUNK) as usize) {

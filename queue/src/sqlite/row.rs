@@ -130,7 +130,8 @@ impl Past {
 
     /// Writes it into what is shown.
     pub(super) fn show(self, execution: &mut Execution) -> Result<()> {
-        let report: Option<Report> = self.report.as_deref().map(serde_json::from_str).transpose()?;
+        let report: Option<Report> =
+            self.report.as_deref().map(serde_json::from_str).transpose()?;
         execution.attempts = attempts(self.attempts.as_deref())?;
         let last = Last {
             started: self.started,

@@ -173,7 +173,7 @@ CREATE TABLE classes (
     pass  INTEGER NOT NULL,                       -- of the class among the classes
     clock INTEGER NOT NULL                        -- of its lanes
 ) STRICT, WITHOUT ROWID;
-INSERT INTO classes (class, pass, clock) VALUES ('i', 0, 0), ('n', 0, 0), ('b', 0, 0);
+INSERT INTO classes (class, pass, clock) VALUES ('i', 1, 0), ('n', 4, 0), ('b', 16, 0);
 
 CREATE TABLE depth (
     place TEXT PRIMARY KEY,

@@ -175,19 +175,18 @@ pub(super) fn count_end(step: &mut Step<'_>, ends: &Ends<'_>, outcome: &Outcome)
 /// The report of an equal execution that succeeded not too long ago, as JSON.
 pub(super) fn recall(step: &Step<'_>, cache: &CacheKey) -> Result<Option<String>> {
     let oldest = step.now.saturating_sub(super::step::millis(cache.ttl));
-    let source = step.one(
-        sql!("execution.sql", "recall"),
-        (&cache.fingerprint, oldest),
-        |row| Ok(row.get::<_, String>(0)?),
-    )?;
+    let source =
+        step.one(sql!("execution.sql", "recall"), (&cache.fingerprint, oldest), |row| {
+            Ok(row.get::<_, String>(0)?)
+        })?;
     let Some(source) = source else { return Ok(None) };
     let id: ExecutionId = source.parse()?;
     match id.item_of() {
-        Some((batch, position)) => step.one(
-            sql!("execution.sql", "item_result"),
-            (batch.to_string(), position),
-            |row| Ok(row.get(0)?),
-        ),
+        Some((batch, position)) => {
+            step.one(sql!("execution.sql", "item_result"), (batch.to_string(), position), |row| {
+                Ok(row.get(0)?)
+            })
+        }
         None => step.one(sql!("execution.sql", "result"), [source], |row| Ok(row.get(0)?)),
     }
 }

@@ -21,12 +21,9 @@ pub(super) fn stats(db: &Connection, now: i64, filter: &StatsFilter) -> Result<S
         }
     };
     let mut stats = totals(db, from, to, filter.program.as_deref())?;
-    let buckets = all(
-        db,
-        sql!("stats.sql", "durations"),
-        (from, to, &filter.program),
-        |row| Ok((row.get(0)?, row.get(1)?)),
-    )?;
+    let buckets = all(db, sql!("stats.sql", "durations"), (from, to, &filter.program), |row| {
+        Ok((row.get(0)?, row.get(1)?))
+    })?;
     for (bucket, number) in buckets {
         stats.durations.add(bucket, count(number));
     }

@@ -10,9 +10,7 @@ use super::{
     sql::sql,
     step::{Step, count, millis},
 };
-use crate::{
-    Class, End, Error, ExecutionId, Idempotency, NewExecution, Result, State, Submitted,
-};
+use crate::{Class, End, Error, ExecutionId, Idempotency, NewExecution, Result, State, Submitted};
 
 /// When a client is to try again that met a limit.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
@@ -63,11 +61,8 @@ fn accept(step: &mut Step<'_>, new: &NewExecution) -> Result<State> {
     if let Some(cache) = &new.cache {
         if let Some(report) = recall(step, cache)? {
             step.effects.tally.of(now, &new.spec.program).cache_hits += 1;
-            let hit = Outcome {
-                report: Some(report),
-                hit: true,
-                ..Outcome::bare(State::Succeeded)
-            };
+            let hit =
+                Outcome { report: Some(report), hit: true, ..Outcome::bare(State::Succeeded) };
             return accept_ended(step, new, &hit);
         }
     }
@@ -160,11 +155,10 @@ pub(super) fn check_room(step: &Step<'_>, owner: &str, class: Class, more: u64) 
     if count(waiting.unwrap_or(0)).saturating_add(more) > limits.waiting_max {
         return full("the queue is full", limits.waiting_max);
     }
-    let of_owner = step.one(
-        sql!("submit.sql", "waiting_of_owner"),
-        (owner, letter(class)),
-        |row| Ok(row.get(0)?),
-    )?;
+    let of_owner =
+        step.one(sql!("submit.sql", "waiting_of_owner"), (owner, letter(class)), |row| {
+            Ok(row.get(0)?)
+        })?;
     if count(of_owner.unwrap_or(0)).saturating_add(more) > limits.waiting_per_owner_max {
         return full("the owner's part of the queue is full", limits.waiting_per_owner_max);
     }
@@ -179,11 +173,10 @@ pub(super) fn known_key(
     kind: &str,
 ) -> Result<Option<String>> {
     let Some(idempotency) = key else { return Ok(None) };
-    let known = step.one(
-        sql!("submit.sql", "known_key"),
-        (owner, &idempotency.key, step.now),
-        |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get(2)?)),
-    )?;
+    let known =
+        step.one(sql!("submit.sql", "known_key"), (owner, &idempotency.key, step.now), |row| {
+            Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get(2)?))
+        })?;
     match known {
         None => Ok(None),
         Some((digest, of, id)) if digest == idempotency.digest && of == kind => Ok(Some(id)),

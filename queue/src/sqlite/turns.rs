@@ -57,11 +57,10 @@ impl Turns {
             let standings = self.0.iter().enumerate();
             let first = standings.filter(|it| open(&it)).min_by_key(|(_, it)| it.pass);
             let Some((at, standing)) = first else { return Ok(None) };
-            let found = step.one(
-                sql!("claim.sql", "next_lane"),
-                (standing.letter, batches),
-                |row| Ok((row.get(0)?, row.get(1)?)),
-            )?;
+            let found =
+                step.one(sql!("claim.sql", "next_lane"), (standing.letter, batches), |row| {
+                    Ok((row.get(0)?, row.get(1)?))
+                })?;
             match found {
                 Some((lane, pass)) => {
                     return Ok(Some(Turn { letter: standing.letter, lane, at, pass }));
@@ -76,13 +75,12 @@ impl Turns {
         let cost = super::step::int(cost);
         step.run(sql!("claim.sql", "charge"), (turn.letter, &turn.lane, cost))?;
         let standing = &mut self.0[turn.at];
-        let heaviest = i64::from(Class::Interactive.weight());
-        standing.pass += cost * heaviest / i64::from(standing.class.weight());
+        standing.pass += cost * stride(standing.class);
         standing.clock = standing.clock.max(turn.pass);
         Ok(())
     }
 
-    /// Keeps how far all are. A class that is idle enters again where the others are, so that it
+    /// Keeps how far all are. A class that is idle enters again a turn behind the others, so that it
     /// cannot save up turns.
     pub(super) fn save(mut self, step: &Step<'_>) -> Result<()> {
         let fresh = Self::load(step)?;
@@ -91,7 +89,8 @@ impl Turns {
         let most = self.0.iter().map(|it| it.pass).max().unwrap_or(0);
         let floor = least.unwrap_or(most);
         for standing in &mut self.0 {
-            let saved = if ready(standing) { most - SAVED_MAX } else { floor };
+            let entry = floor + stride(standing.class);
+            let saved = if ready(standing) { most - SAVED_MAX } else { entry };
             standing.pass = standing.pass.max(saved);
         }
         for standing in &self.0 {
@@ -102,4 +101,9 @@ impl Turns {
         }
         Ok(())
     }
+}
+
+/// How far one start takes a class.
+fn stride(class: Class) -> i64 {
+    i64::from(Class::Interactive.weight() / class.weight())
 }

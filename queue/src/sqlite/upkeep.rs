@@ -73,8 +73,7 @@ fn rescue_dead(step: &mut Step<'_>, tick: &mut Tick) -> Result<()> {
 }
 
 fn expire(step: &mut Step<'_>, tick: &mut Tick) -> Result<()> {
-    let late =
-        step.all(sql!("execution.sql", "late"), (step.now, int(MOST)), Record::read)?;
+    let late = step.all(sql!("execution.sql", "late"), (step.now, int(MOST)), Record::read)?;
     for record in &late {
         if let (State::Running, Some(worker)) = (record.state, &record.worker) {
             step.order_stop(worker, record.id)?;
@@ -94,11 +93,8 @@ fn expire_batches(step: &mut Step<'_>, tick: &mut Tick) -> Result<()> {
         if left == 0 {
             break;
         }
-        let chunks = step.all(
-            sql!("batch.sql", "next_unsettled"),
-            (batch.key, 0, int(left)),
-            Chunk::read,
-        )?;
+        let chunks =
+            step.all(sql!("batch.sql", "next_unsettled"), (batch.key, 0, int(left)), Chunk::read)?;
         left -= chunks.len();
         for chunk in &chunks {
             tick.expired += settle_chunk(step, &batch, chunk, State::Expired)?;

@@ -98,8 +98,7 @@ impl Work for SqliteQueue {
     async fn retire(&self, worker: &WorkerId) -> Result<()> {
         loop {
             let worker = worker.to_string();
-            let (_, done) =
-                self.write(move |step| rescue(step, &worker, RETIRE_MAX)).await?;
+            let (_, done) = self.write(move |step| rescue(step, &worker, RETIRE_MAX)).await?;
             if done {
                 return Ok(());
             }
@@ -113,8 +112,7 @@ impl Work for SqliteQueue {
 
 impl SqliteQueue {
     async fn claim_now(&self, worker: &WorkerId, want: Want) -> Result<Vec<Lease>> {
-        let (dropped, signals) =
-            (Arc::clone(&self.inner.dropped), Arc::clone(&self.inner.signals));
+        let (dropped, signals) = (Arc::clone(&self.inner.dropped), Arc::clone(&self.inner.signals));
         let worker = worker.clone();
         let parcel = self.write(move |step| {
             for (holder, entry, delivery) in dropped.take() {
