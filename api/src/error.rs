@@ -12,6 +12,7 @@ use axum::{
 use tracing::error;
 
 use crate::{
+    page,
     problem::{Fault, Problem},
     token::{self, Scope},
 };
@@ -266,7 +267,11 @@ fn seconds_up(duration: Duration) -> u64 {
 
 impl From<queue::Error> for Error {
     fn from(error: queue::Error) -> Self {
-        Error::Queue(error)
+        match error {
+            // What the store calls a page was a cursor on the way in.
+            queue::Error::NotFound("page") => page::bad_cursor(),
+            error => Error::Queue(error),
+        }
     }
 }
 

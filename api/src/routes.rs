@@ -106,10 +106,10 @@ async fn other_method(method: Method) -> Response {
 
 /// The contract as an OpenAPI 3.1 document.
 pub fn openapi() -> Value {
-    let mut all = OpenApiRouter::<App>::with_openapi(Contract::openapi());
+    let mut all = OpenApiRouter::<App>::new();
     for (access, mut group) in groups() {
         docs::annotate(group.get_openapi_mut(), access);
-        all = all.nest(PREFIX, group);
+        all = all.merge(group);
     }
-    docs::finish(all.into_openapi())
+    docs::finish(Contract::openapi().nest(PREFIX, all.into_openapi()))
 }

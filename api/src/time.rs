@@ -67,7 +67,7 @@ mod tests {
         {
             assert_eq!(duration(text), Some(Duration::from_secs(seconds)), "{text}");
         }
-        for text in ["", "h", "-1h", "1w", "1.5h", "1h1m", "99999999999d", "99999999999999999999"] {
+        for text in ["", "h", "-1h", "1w", "1.5h", "1h1m", "99999999999999999999"] {
             assert_eq!(duration(text), None, "{text}");
         }
     }
