@@ -135,20 +135,20 @@ pub(crate) async fn results_are_filtered_and_paged(store: Store) -> Rig {
     rig
 }
 
-fn invalid() -> Option<Failure> {
-    Some(Failure { kind: FailureKind::Validation, message: "no question".to_owned() })
+fn invalid() -> Failure {
+    Failure { kind: FailureKind::Validation, message: "no question".to_owned() }
 }
 
 pub(crate) async fn invalid_items_fail_at_once(store: Store) -> Rig {
     let rig = store.open().await;
     let mut new = batch_of(3);
-    new.items[1].invalid = invalid();
+    new.items[1].invalid = Some(invalid());
 
     let id = submit(&rig, new).await;
 
     let item = rig.execution(id.item(1)).await;
     assert_eq!(item.state, State::Failed);
-    assert_eq!(item.report.unwrap().failure, invalid());
+    assert_eq!(item.report.unwrap().failure, Some(invalid()));
     assert_eq!(batch(&rig, id).await.ended.failed, 1);
     let worker = rig.worker().await;
     assert_eq!(ids(&take(&rig, &worker, 2).await), [id.item(0), id.item(2)]);
@@ -158,7 +158,7 @@ pub(crate) async fn invalid_items_fail_at_once(store: Store) -> Rig {
 pub(crate) async fn batch_of_invalid_items_is_completed(store: Store) -> Rig {
     let rig = store.open().await;
     let mut new = batch_of(2);
-    new.items.iter_mut().for_each(|item| item.invalid = invalid());
+    new.items.iter_mut().for_each(|item| item.invalid = Some(invalid()));
 
     let id = submit(&rig, new).await;
 
@@ -319,7 +319,7 @@ pub(crate) async fn batches_are_listed_newest_first(store: Store) -> Rig {
     let mut expected = Vec::new();
     for n in 0..5 {
         let mut new = batch_of(1);
-        new.spec.owner = if n == 2 { "bob" } else { "alice" }.to_owned();
+        if n == 2 { "bob" } else { "alice" }.clone_into(&mut new.spec.owner);
         expected.push(submit(&rig, new).await);
         rig.pass(Duration::from_millis(5));
     }

@@ -102,7 +102,7 @@ pub(crate) async fn cache_of_one_program_is_cleared(store: Store) -> Rig {
     let rig = store.open().await;
     let of_other = || {
         let mut new = cached("g");
-        new.spec.program = "other".to_owned();
+        "other".clone_into(&mut new.spec.program);
         new
     };
     run(&rig, cached("f"), succeeded("yes")).await;

@@ -62,7 +62,7 @@ pub(crate) async fn filters_pick(store: Store) -> Rig {
     let second = rig.submit(asked_by("bob", "2")).await;
     rig.pass(Duration::from_secs(1));
     let mut other = ask("3");
-    other.spec.program = "other".to_owned();
+    "other".clone_into(&mut other.spec.program);
     let third = rig.submit(other).await;
     let pick = async |filter| list(&rig, filter, 9).await;
     let all = Filter::default;
