@@ -320,10 +320,7 @@ pub(crate) struct ShowConfig {
 
 /// Which settings a command takes as flags.
 const TAKES: [(&str, &[Group]); 10] = [
-    (
-        "serve",
-        &[Group::Api, Group::Store, Group::Worker, Group::Programs, Group::Lm, Group::Log],
-    ),
+    ("serve", &[Group::Api, Group::Store, Group::Worker, Group::Programs, Group::Lm, Group::Log]),
     ("api", &[Group::Api, Group::Store, Group::Programs, Group::Log]),
     ("worker", &[Group::Store, Group::Worker, Group::Programs, Group::Lm, Group::Log]),
     ("execute", &[Group::Client]),

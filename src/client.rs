@@ -132,9 +132,8 @@ impl Client {
     /// Reads; tries again while the server restarts.
     pub(crate) async fn get(&self, path: &str) -> Result<Value> {
         let policy = ConstantBuilder::new().with_delay(READ_PAUSE).with_max_times(READ_TRIES);
-        let passing = |it: &anyhow::Error| {
-            it.downcast_ref::<Failure>().is_some_and(Failure::is_passing)
-        };
+        let passing =
+            |it: &anyhow::Error| it.downcast_ref::<Failure>().is_some_and(Failure::is_passing);
         (async || self.get_once(path).await).retry(policy).when(passing).await
     }
 

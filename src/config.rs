@@ -305,7 +305,11 @@ mod tests {
 
     #[test]
     fn example_names_every_setting() {
-        assert_eq!(include_str!("../config.example.toml"), example(), "run `dspyx config --example`");
+        assert_eq!(
+            include_str!("../config.example.toml"),
+            example(),
+            "run `dspyx config --example`"
+        );
     }
 
     #[test]

@@ -139,9 +139,7 @@ const API: &[Setting] = &[
         group: Group::Api,
         default: "1d",
         help: "The longest that a request may ask for",
-        set: |it, text| {
-            Ok(it.api.timeout_seconds_max = values::positive(text)?.as_secs().max(1))
-        },
+        set: |it, text| Ok(it.api.timeout_seconds_max = values::positive(text)?.as_secs().max(1)),
     },
     Setting {
         name: "MAX_RETRIES",

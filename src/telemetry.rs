@@ -51,9 +51,8 @@ pub(crate) fn level(text: &str) -> Result<String> {
         other => other,
     };
     let known = |it: &str| matches!(it, "error" | "warn" | "info" | "debug" | "trace" | "off");
-    let by_part = level.contains('=') && level.split(',').all(|it| {
-        known(it.split_once('=').map_or(it, |(_, level)| level))
-    });
+    let by_part = level.contains('=')
+        && level.split(',').all(|it| known(it.split_once('=').map_or(it, |(_, level)| level)));
     if known(level) || by_part && EnvFilter::try_new(level).is_ok() {
         return Ok(level.to_owned());
     }

@@ -46,11 +46,7 @@ pub(crate) fn registry(config: &Config) -> Registry {
 }
 
 /// What runs executions.
-pub(crate) fn worker(
-    config: &Config,
-    queue: Arc<dyn Queue>,
-    registry: Registry,
-) -> Result<Worker> {
+pub(crate) fn worker(config: &Config, queue: Arc<dyn Queue>, registry: Registry) -> Result<Worker> {
     let keys = config::model_keys(config);
     let gateway = Gateway::new(GatewayConfig { keys, ..config.gateway.clone() })?;
     Ok(Worker::new(queue, registry, Arc::new(gateway), config.worker.clone()))

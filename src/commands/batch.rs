@@ -49,9 +49,7 @@ pub(super) async fn run(client: &Client, command: Batch, json: bool) -> Result<(
         Batch::Results { id, status, output } => {
             results(client, &id, status.as_deref(), output.as_deref(), json).await
         }
-        Batch::Cancel { id } => {
-            view::batch(&act(client, &id, "cancel").await?, json)
-        }
+        Batch::Cancel { id } => view::batch(&act(client, &id, "cancel").await?, json),
         Batch::Retry { id } => view::batch(&act(client, &id, "retry").await?, json),
     }
 }
@@ -70,7 +68,7 @@ async fn act(client: &Client, id: &str, what: &str) -> Result<Value> {
 pub(super) async fn follow(client: &Client, id: &str, json: bool) -> Result<()> {
     let record = to_its_end(client, id).await?;
     view::batch(&record, json)?;
-    let total = view::number(&record, "/counts/total");
+    let total = view::number(&record, "/total");
     let succeeded = view::number(&record, "/counts/succeeded");
     if succeeded < total {
         let not = total - succeeded;
@@ -82,7 +80,7 @@ pub(super) async fn follow(client: &Client, id: &str, json: bool) -> Result<()> 
 /// The record of a batch when it has ended, with a bar until then.
 pub(super) async fn to_its_end(client: &Client, id: &str) -> Result<Value> {
     let mut record = read(client, id).await?;
-    let bar = output::bar(view::number(&record, "/counts/total"), "items");
+    let bar = output::bar(view::number(&record, "/total"), "items");
     while !view::is_ended(&record) {
         bar.set_position(ended(&record));
         tokio::time::sleep(LOOK).await;

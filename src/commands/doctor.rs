@@ -84,14 +84,13 @@ pub(super) async fn run(config: &Config, arguments: &Doctor, json: bool) -> Resu
 
 fn show(findings: &[Finding], json: bool) -> Result<()> {
     if json {
-        let list = findings.iter().map(
-            |it| json!({"grade": it.grade.word(), "about": it.about, "finding": it.text}),
-        );
+        let list = findings
+            .iter()
+            .map(|it| json!({"grade": it.grade.word(), "about": it.about, "finding": it.text}));
         return output::value(&list.collect());
     }
-    let line = |it: &Finding| {
-        output::line(format!("{} {:8} {}", it.grade.painted(), it.about, it.text))
-    };
+    let line =
+        |it: &Finding| output::line(format!("{} {:8} {}", it.grade.painted(), it.about, it.text));
     findings.iter().try_for_each(line)
 }
 

@@ -32,9 +32,7 @@ pub(crate) async fn run(cli: Cli, given: &Given) -> Result<()> {
         Command::Serve => service::serve(&config).await,
         Command::Api => service::api(&config).await,
         Command::Worker => service::worker(&config).await,
-        Command::Execute(arguments) => {
-            execute::run(&Client::of(&config)?, &arguments, json).await
-        }
+        Command::Execute(arguments) => execute::run(&Client::of(&config)?, &arguments, json).await,
         Command::Batch(command) => batch::run(&Client::of(&config)?, command, json).await,
         Command::Status(arguments) => status::run(&Client::of(&config)?, &arguments, json).await,
         Command::Programs(command) => programs::run(&config, command, json).await,

@@ -2,12 +2,12 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use ::programs::Registry;
-use anyhow::{Context, Result};
 use ::api::{
     SecretKey,
     token::{self, Scope},
 };
+use ::programs::Registry;
+use anyhow::{Context, Result};
 use chrono::Utc;
 use queue::Queue;
 use tokio::{net::TcpListener, task::JoinSet};

@@ -62,7 +62,7 @@ pub(super) fn table(stats: &Value) -> String {
     if !workers.is_empty() {
         let row = |it: &Value| {
             let slots = format!("{}/{}", view::number(it, "/running"), view::number(it, "/slots"));
-            [view::text(it, "id").to_owned(), slots, view::text(it, "version").to_owned()]
+            [view::text(it, "worker_id").to_owned(), slots, view::text(it, "version").to_owned()]
         };
         let rows: Vec<_> = workers.iter().map(row).collect();
         parts.push(section("Workers", &output::table(["WORKER", "BUSY", "VERSION"], &rows)));

@@ -55,10 +55,8 @@ pub(super) fn execution(record: &Value, json: bool) -> Result<()> {
 
 /// One line about an execution.
 pub(super) fn headline(record: &Value) -> String {
-    let mut parts = vec![
-        paint(BOLD, text(record, "execution_id")),
-        output::state(text(record, "status")),
-    ];
+    let mut parts =
+        vec![paint(BOLD, text(record, "execution_id")), output::state(text(record, "status"))];
     if let Some(seconds) = record.get("execution_time").and_then(Value::as_f64) {
         let time = Duration::try_from_secs_f64(seconds).unwrap_or_default();
         parts.push(format!("in {}", values::glance(time)));
@@ -99,7 +97,7 @@ pub(super) fn batch(record: &Value, json: bool) -> Result<()> {
         return output::value(record);
     }
     let ended = |state: &str| number(record, &format!("/counts/{state}"));
-    let total = number(record, "/counts/total");
+    let total = number(record, "/total");
     let mut counts = vec![format!("{total} items")];
     for state in ["queued", "running", "succeeded", "failed", "cancelled", "expired"] {
         if ended(state) > 0 {

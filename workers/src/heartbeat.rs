@@ -9,7 +9,7 @@ use tokio::{
 };
 use tracing::{info, warn};
 
-use crate::{roster::Stop, shift::Shift};
+use crate::shift::Shift;
 
 /// Beats are made so many times per lease.
 const BEATS_PER_LEASE: u32 = 3;
@@ -70,7 +70,7 @@ impl Shift {
     /// Carries out what the store ordered; whether the worker took a new name.
     fn heed(&self, orders: &Orders, epochs: &watch::Sender<u64>) -> bool {
         let Orders { cancel, paused, declared_dead, epoch } = orders;
-        self.roster.stop(cancel, Stop::Cancelled);
+        self.roster.call_off(cancel);
         epochs.send_if_modified(|known| std::mem::replace(known, *epoch) != *epoch);
         if *declared_dead {
             // What runs goes on: it is paid for, and its result may still count.

@@ -26,11 +26,11 @@ pub(crate) async fn one(shift: Arc<Shift>, lease: Lease, incarnation: u64) {
     let (seat, stopped) = shift.roster.enter(lease.task.id);
     let end = tokio::select! {
         biased;
-        end = attempt(&shift, &lease.task, began) => end,
         why = stopped => match why {
             Ok(Stop::Cancelled) => End::Cancelled,
             Ok(Stop::Returned) | Err(_) => End::Returned,
         },
+        end = attempt(&shift, &lease.task, began) => end,
     };
     drop(seat);
     let ending = Ending { lease, end, started_at, run_time: began.elapsed() };
@@ -181,6 +181,8 @@ impl Limit {
             return Err(too_late());
         }
         match time::timeout_at(self.at, AssertUnwindSafe(run).catch_unwind()).await {
+            // What was given up because the time was over failed for that, whatever it says.
+            Ok(Ok(Err(_))) if Instant::now() >= self.at => Err(too_late()),
             Ok(Ok(result)) => result,
             Ok(Err(panic)) => Err(Error::Panicked(words(&*panic))),
             Err(_) => Err(too_late()),

@@ -225,6 +225,9 @@ impl Floor {
                     self.delays = CLAIM_BACKOFF.build();
                 }
                 self.shift.metrics.claimed.add(leases.len() as u64);
+                if self.waiting.len() == 0 {
+                    self.shift.roster.forget_called_off();
+                }
                 self.waiting.extend(leases);
             }
             Err(error) => {

@@ -9,7 +9,9 @@ use serde_json::json;
 use tokio::{task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use super::{arguments::Drain, cpu_seconds, fresh_queue, new_execution, noop::Noop, store_name, tell};
+use super::{
+    arguments::Drain, cpu_seconds, fresh_queue, new_execution, noop::Noop, store_name, tell,
+};
 use crate::{config::Config, wire};
 
 /// How many submissions are under way at once.
@@ -84,11 +86,8 @@ fn start(
         parts.spawn(worker.run(stop.clone(), CancellationToken::new()));
         return Ok(parts);
     }
-    let noop = Noop {
-        queue: Arc::clone(queue),
-        slots: arguments.slots,
-        handler: Arc::new(Clone::clone),
-    };
+    let noop =
+        Noop { queue: Arc::clone(queue), slots: arguments.slots, handler: Arc::new(Clone::clone) };
     let stop = stop.clone();
     parts.spawn(async move {
         if let Err(error) = noop.run(stop).await {

@@ -8,7 +8,9 @@ use serde_json::json;
 use tokio::{task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use super::{arguments::Latency, fresh_queue, new_execution, noop::Noop, quantile, store_name, tell};
+use super::{
+    arguments::Latency, fresh_queue, new_execution, noop::Noop, quantile, store_name, tell,
+};
 use crate::config::Config;
 
 const WAIT: Duration = Duration::from_secs(10);
