@@ -64,6 +64,7 @@ pub(crate) struct Counts {
 
 /// Tokens that a batch's items used.
 #[derive(Serialize, ToSchema)]
+#[expect(clippy::struct_field_names, reason = "the names that every LM API gives them")]
 pub(crate) struct Usage {
     prompt_tokens: u64,
     completion_tokens: u64,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::{
     http::{
-        HeaderName, HeaderValue, StatusCode,
+        HeaderValue, StatusCode,
         header::{RETRY_AFTER, WWW_AUTHENTICATE},
     },
     response::{IntoResponse, Response},
@@ -147,11 +147,10 @@ impl Error {
             Error::ContentType(_) => Kind::UnsupportedMediaType,
             Error::TooLarge(_) => Kind::BodyTooLarge,
             Error::TooSlow => Kind::BodyTooSlow,
-            Error::Invalid(..) => Kind::Validation,
             Error::Conflict(_) => Kind::Conflict,
             Error::Queue(error) => kind_of_queue(error),
             Error::Program(programs::Error::NotFound(_)) => Kind::ProgramNotFound,
-            Error::Program(_) => Kind::Validation,
+            Error::Invalid(..) | Error::Program(_) => Kind::Validation,
             Error::Panic => Kind::Internal,
         }
     }
@@ -180,23 +179,31 @@ impl Error {
     }
 
     fn retry_after(&self) -> Option<Duration> {
-        match self {
-            Error::Rate(after) | Error::Queue(queue::Error::Full { retry_after: after, .. }) => {
-                Some(*after)
-            }
-            Error::Queue(queue::Error::Unavailable(_)) => Some(Duration::from_secs(1)),
-            _ => None,
+        if let Error::Rate(after) | Error::Queue(queue::Error::Full { retry_after: after, .. }) =
+            self
+        {
+            return Some(*after);
         }
+        let gone = matches!(self, Error::Queue(queue::Error::Unavailable(_)));
+        gone.then_some(Duration::from_secs(1))
+    }
+
+    /// How to show a better token.
+    fn challenge(&self) -> Option<String> {
+        if let Error::Scope(scope) = self {
+            return Some(format!(r#"Bearer error="insufficient_scope", scope="{scope}""#));
+        }
+        if matches!(self, Error::Token(_) | Error::Revoked) {
+            return Some(r#"Bearer error="invalid_token""#.to_owned());
+        }
+        matches!(self, Error::NoToken).then(|| "Bearer".to_owned())
     }
 
     fn faults(self) -> Vec<Fault> {
-        match self {
-            Error::Invalid(_, faults) => faults,
-            Error::Program(programs::Error::Override { key, problem }) => {
-                vec![Fault { pointer: format!("/lm/{key}"), message: problem }]
-            }
-            _ => Vec::new(),
+        if let Error::Program(programs::Error::Override { key, problem }) = self {
+            return vec![Fault { pointer: format!("/lm/{key}"), message: problem }];
         }
+        if let Error::Invalid(_, faults) = self { faults } else { Vec::new() }
     }
 }
 
@@ -236,25 +243,14 @@ impl IntoResponse for Error {
         if status.is_server_error() {
             error!(error = ?self, "the request failed");
         }
-        let (detail, retry_after) = (self.detail(), self.retry_after());
+        let after = self.retry_after().map(|after| (RETRY_AFTER, seconds_up(after).to_string()));
+        let challenge = self.challenge().map(|challenge| (WWW_AUTHENTICATE, challenge));
         let mut response = status.into_response();
-        let mut add = |name: HeaderName, value: &str| {
-            response.headers_mut().extend(HeaderValue::from_str(value).ok().map(|it| (name, it)));
-        };
-        if let Some(after) = retry_after {
-            add(RETRY_AFTER, &seconds_up(after).to_string());
+        for (name, value) in after.into_iter().chain(challenge) {
+            let value = HeaderValue::try_from(value).ok();
+            response.headers_mut().extend(value.map(|value| (name, value)));
         }
-        match &self {
-            Error::NoToken => add(WWW_AUTHENTICATE, "Bearer"),
-            Error::Token(_) | Error::Revoked => {
-                add(WWW_AUTHENTICATE, r#"Bearer error="invalid_token""#);
-            }
-            Error::Scope(scope) => add(
-                WWW_AUTHENTICATE,
-                &format!(r#"Bearer error="insufficient_scope", scope="{scope}""#),
-            ),
-            _ => {}
-        }
+        let detail = self.detail();
         response.extensions_mut().insert(Problem::new(kind, detail, self.faults()));
         response
     }
@@ -267,11 +263,9 @@ fn seconds_up(duration: Duration) -> u64 {
 
 impl From<queue::Error> for Error {
     fn from(error: queue::Error) -> Self {
-        match error {
-            // What the store calls a page was a cursor on the way in.
-            queue::Error::NotFound("page") => page::bad_cursor(),
-            error => Error::Queue(error),
-        }
+        // What the store calls a page was a cursor on the way in.
+        let cursor = matches!(error, queue::Error::NotFound("page"));
+        if cursor { page::bad_cursor() } else { Error::Queue(error) }
     }
 }
 

@@ -69,7 +69,7 @@ pub struct App {
     /// How the front end behaves.
     pub config: Arc<Config>,
     /// Cancelled when the server stops: who waits for something stops waiting.
-    pub(crate) stop: CancellationToken,
+    pub(crate) stop: Arc<CancellationToken>,
     pub(crate) local: Arc<Local>,
 }
 
@@ -96,7 +96,7 @@ impl App {
             health: health::LastHealth::default(),
             openapi: openapi().to_string().into(),
         };
-        let stop = CancellationToken::new();
+        let stop = Arc::default();
         Self { queue, registry, config, stop, local: Arc::new(local) }
     }
 }

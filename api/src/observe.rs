@@ -68,7 +68,38 @@ fn known(method: &Method) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use axum::{Router, body::Body, middleware::from_fn_with_state, routing::get};
+    use http_body_util::BodyExt;
+    use std::sync::Arc;
+
+    use axum::http::StatusCode;
+    use tower::ServiceExt;
+
     use super::*;
+
+    fn app(folder: &std::path::Path) -> App {
+        let (limits, clock) = (queue::Limits::default(), queue::Clock::Store);
+        let queue = queue::SqliteQueue::open(&folder.join("queue.db"), limits, clock).unwrap();
+        App::new(Arc::new(queue), programs::Registry::load(folder), Arc::default())
+    }
+
+    #[tokio::test]
+    async fn panic_is_a_problem_that_tells_nothing() {
+        async fn broken() -> StatusCode {
+            panic!("the secret reason")
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let layer = from_fn_with_state(app(folder.path()), observe);
+        let router: Router = Router::new().route("/", get(broken)).layer(layer);
+
+        let answer = router.oneshot(Request::get("/").body(Body::empty()).unwrap()).await.unwrap();
+
+        assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(answer.headers()["content-type"], problem::PROBLEM_JSON);
+        let body = answer.into_body().collect().await.unwrap().to_bytes();
+        let text = String::from_utf8_lossy(&body);
+        assert!(text.contains("docs#internal") && !text.contains("secret"), "{text}");
+    }
 
     #[test]
     fn ids_that_could_forge_log_lines_are_replaced() {

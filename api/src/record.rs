@@ -103,7 +103,7 @@ impl From<Execution> for ExecutionRecord {
         let (error, error_kind) = why(state, report.as_mut(), spec.deadline);
         let (batch_id, batch_index) = id.item_of().unzip();
         let seconds = execution.run_time.map(|took| took.as_secs_f64());
-        let worker = execution.worker.as_ref().map(|worker| worker.as_str());
+        let worker = execution.worker.as_ref().map(queue::WorkerId::as_str);
         let metadata = metadata(&spec, execution.cache_hit, worker, report.as_mut());
         Self {
             execution_id: id.to_string(),

@@ -25,10 +25,10 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Serves until told to stop. Then it accepts no more, answers at once what only waits, and lets
 /// the rest finish for as long as the configuration allows.
 pub async fn serve(listener: TcpListener, app: App, stop: CancellationToken) -> io::Result<()> {
-    let app = App { stop: stop.child_token(), ..app };
+    let app = App { stop: Arc::new(stop.child_token()), ..app };
     let config = app.config.clone();
     let mut following = JoinSet::new();
-    following.spawn(app.stop.clone().run_until_cancelled_owned(app.clone().follow()));
+    following.spawn(stop.child_token().run_until_cancelled_owned(app.clone().follow()));
     let server = Server {
         router: crate::router(app),
         places: Arc::new(Semaphore::new(config.connections_max)),

@@ -12,6 +12,8 @@ mod batch;
 mod contract;
 #[path = "http/operation.rs"]
 mod operation;
+#[path = "http/outage.rs"]
+mod outage;
 #[path = "http/program.rs"]
 mod program;
 #[path = "http/record.rs"]

@@ -39,7 +39,7 @@ fn keyed(algorithm: Algorithm, key: &[u8]) -> Result<Hs256, Error> {
 fn verifying(key: &DecodingKey) -> Result<&[u8], Error> {
     match key.kind() {
         DecodingKeyKind::SecretOrDer(secret) => Ok(secret),
-        _ => Err(new_error(ErrorKind::InvalidKeyFormat)),
+        DecodingKeyKind::RsaModulusExponent { .. } => Err(new_error(ErrorKind::InvalidKeyFormat)),
     }
 }
 

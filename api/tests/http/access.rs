@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::site::{Site, mail};
 
-const DAY: Duration = Duration::from_secs(24 * 3600);
+const DAY: Duration = Duration::from_hours(24);
 
 #[tokio::test]
 async fn without_a_token_nothing_is_open_but_health_and_description() {

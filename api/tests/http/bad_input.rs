@@ -19,7 +19,7 @@ async fn malformed_json_is_told_with_its_place() {
         ("", "line 1 column 0"),
         ("{\n  \"program_id\": mail}", "line 2 column 17"),
         ("{\"program_id\": \"mail\"", "line 1 column 21"),
-        ("{\"program_id\": \"mail\", \"inputs\": {}} x", "line 1 column 39"),
+        ("{\"program_id\": \"mail\", \"inputs\": {}} x", "line 1 column 38"),
         ("{\"program_id\": \"\\ud800\"}", "line 1 column"),
     ] {
         let problem = send(&site, text).await.problem(400, "malformed");
@@ -185,7 +185,8 @@ async fn unknown_routes_and_methods_are_problems() {
         reply.problem(405, "method-not-allowed");
         let mut allowed: Vec<&str> = reply.header("allow").split(',').collect();
         let mut expected: Vec<&str> = allow.split(',').collect();
-        (allowed.sort_unstable(), expected.sort_unstable());
+        allowed.sort_unstable();
+        expected.sort_unstable();
         assert_eq!(allowed, expected);
     }
 }

@@ -201,7 +201,7 @@ async fn retried_attempts_are_told() {
     let site = Site::new().await;
     let id = site.submit().await;
     let failure = Failure { kind: FailureKind::LmError, message: "503".into() };
-    site.work(|| End::Retry(failure.clone(), Duration::from_secs(3600))).await;
+    site.work(|| End::Retry(failure.clone(), Duration::from_hours(1))).await;
 
     let record = site.get(&format!("/execution/{id}")).await.json();
 

@@ -15,8 +15,8 @@ use bytes::Bytes;
 use chrono::Utc;
 use http_body_util::BodyExt;
 use queue::{
-    Clock, End, Ending, FailureKind, Fields, Lease, Limits, Queue, Report, SqliteQueue, Want,
-    WorkerId, WorkerInfo,
+    Clock, End, Ending, FailureKind, Fields, Lease, Limits, Queue, RedisConfig, RedisQueue, Report,
+    SqliteQueue, Want, WorkerId, WorkerInfo,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -34,7 +34,7 @@ signatures:
     outputs: {body: str}
 ";
 
-const DAY: Duration = Duration::from_secs(24 * 3600);
+const DAY: Duration = Duration::from_hours(24);
 const SOON: Duration = Duration::from_secs(10);
 
 pub(crate) struct Site {
@@ -69,8 +69,19 @@ impl Site {
     pub(crate) async fn with(config: Config, limits: Limits) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("queue.db");
-        let queue: Arc<dyn Queue> =
-            Arc::new(SqliteQueue::open(&path, limits, Clock::Store).unwrap());
+        let queue = SqliteQueue::open(&path, limits, Clock::Store).unwrap();
+        Self::on(Arc::new(queue), config, folder).await
+    }
+
+    /// A front end to a store that can be lost.
+    pub(crate) async fn on_redis(url: String) -> Self {
+        let (queue, limits) = ("api".to_owned(), Limits::default());
+        let config = RedisConfig { url, queue, limits, clock: Clock::Store, allow_eviction: false };
+        let queue = RedisQueue::connect(config).await.unwrap();
+        Self::on(Arc::new(queue), Config::default(), tempfile::tempdir().unwrap()).await
+    }
+
+    async fn on(queue: Arc<dyn Queue>, config: Config, folder: TempDir) -> Self {
         let programs = folder.path().join("programs");
         std::fs::create_dir(&programs).unwrap();
         std::fs::write(programs.join("mail.yaml"), MAIL).unwrap();
