@@ -101,7 +101,8 @@ conform! {
         item_that_kills_its_workers_fails_alone, late_item_is_recorded_once,
         item_cancelled_while_it_runs_is_ordered, item_retried_while_its_chunk_waits_comes_once,
         item_given_back_from_a_chunk_that_is_lost_comes_once,
-        batch_called_off_keeps_what_was_tried;
+        batch_called_off_keeps_what_was_tried,
+        late_item_of_an_older_generation_is_refused;
     cache: equal_execution_is_answered, another_execution_is_not_answered,
         failure_is_not_cached, debug_run_is_not_cached, old_result_is_not_given,
         cleared_cache_answers_nothing, cache_of_one_program_is_cleared,

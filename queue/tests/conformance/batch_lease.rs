@@ -276,3 +276,17 @@ pub(crate) async fn batch_called_off_keeps_what_was_tried(store: Store) -> Rig {
     assert_eq!((item.state, item.attempts.len()), (State::Cancelled, 1));
     rig
 }
+
+pub(crate) async fn late_item_of_an_older_generation_is_refused(store: Store) -> Rig {
+    let rig = store.open().await;
+    let id = rig.queue.submit_batch(batch_of(2)).await.unwrap().id;
+    let mut late = take_and_lose(&rig).await;
+    late.sort_by_key(|it| it.task.id);
+    rig.queue.cancel(id.item(0)).await.unwrap();
+    rig.queue.retry(id.item(0)).await.unwrap();
+
+    let verdict = rig.finish(late.remove(0), succeeded("of the generation before")).await;
+
+    assert_eq!((verdict, rig.state(id.item(0)).await), (Verdict::Refused, State::Queued));
+    rig
+}

@@ -159,6 +159,7 @@ impl Drive {
     fn call_off(&mut self, job: usize) {
         match self.jobs[job].state {
             State::Scheduled | State::Queued => self.jobs[job].end(State::Cancelled),
+            State::Running if self.jobs[job].cancel_requested => {}
             State::Running => {
                 self.jobs[job].cancel_requested = true;
                 self.order_stop(job);
