@@ -9,6 +9,8 @@ mod access;
 mod bad_input;
 #[path = "e2e/batch.rs"]
 mod batch;
+#[path = "e2e/cli.rs"]
+mod cli;
 #[path = "e2e/crash.rs"]
 mod crash;
 #[path = "e2e/execute.rs"]
@@ -51,6 +53,7 @@ on_both_stores! {
     bad_input: bad_requests_are_refused_in_words;
     model_faults: throttled_execution_comes_back_when_asked, failing_model_is_asked_again,
         failing_model_fails_at_last, refusing_model_fails_at_once, nonsense_fails_in_words;
+    cli: commands_do_what_they_say, batch_of_a_file_is_followed;
     crash: execution_of_a_killed_runner_runs_again, batch_outlives_killed_runners,
         accepted_outlives_a_killed_api, stopped_runner_finishes_or_gives_back,
         stopped_twice_gives_back_at_once;

@@ -130,6 +130,11 @@ impl Site {
         (status.success(), process.out() + &process.log())
     }
 
+    /// The path of a file in the site's folder.
+    pub(crate) fn path(&self, name: &str) -> String {
+        self.folder.path().join(name).display().to_string()
+    }
+
     /// A token.
     pub(crate) async fn token(&self, args: &[&str]) -> String {
         let (made, text) = self.run(&[&["token", "create"], args].concat()).await;
