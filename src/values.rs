@@ -38,7 +38,8 @@ pub(crate) fn duration(text: &str) -> Result<Duration> {
         let number: f64 = number.parse().map_err(|_| allowed())?;
         let end = after.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(after.len());
         let (unit, after) = after.split_at(end);
-        let unit = if unit.is_empty() && after.is_empty() { "s" } else { unit };
+        let bare = unit.is_empty() && after.is_empty() && rest.len() == text.trim().len();
+        let unit = if bare { "s" } else { unit };
         let (_, size) = UNITS.iter().find(|(name, _)| *name == unit).ok_or_else(allowed)?;
         millis += number * size;
         rest = after;

@@ -106,11 +106,10 @@ impl FromStr for ExecutionId {
         let (head, tail) = text.split_at_checked(UUID_CHARS).unwrap_or((text, ""));
         let index = match tail.strip_prefix('-') {
             Some(digits) if canonical(digits) => digits.parse().ok(),
-            Some(_) => None,
             None if tail.is_empty() => {
                 return Ok(Self { uuid: uuid(head).ok_or(missing)?, index: None });
             }
-            None => None,
+            Some(_) | None => None,
         };
         let (Some(uuid), Some(_)) = (uuid(head), index) else { return Err(missing) };
         Ok(Self { uuid, index })

@@ -169,6 +169,9 @@ fn verdict((word, state): &(String, String)) -> Result<Verdict> {
 
 impl RedisQueue {
     pub(super) async fn finish_work(&self, ending: Ending) -> Result<Verdict> {
+        if let End::Retry(..) | End::Throttled(..) = &ending.end {
+            *self.store.quiet() = None; // something is due sooner, perhaps
+        }
         self.finisher.call(Written::new(ending)?).await
     }
 

@@ -3,14 +3,14 @@
 //! it serve all three; when it fails, it is looked for again.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use deadpool_redis::{Manager, Pool, Runtime, Timeouts};
+use deadpool_redis::{Manager, Pool, PoolError, Runtime, Timeouts};
 use redis::{
     AsyncConnectionConfig, Client, ConnectionInfo, FromRedisValue, IntoConnectionInfo, Pipeline,
-    RedisError, ScriptInvocation,
+    RedisError, RedisResult, ScriptInvocation,
     aio::{ConnectionLike, MultiplexedConnection, PubSub},
 };
 use tokio::time::sleep;
@@ -36,7 +36,10 @@ pub(super) struct Home {
 /// The server as it was found last.
 struct Here {
     client: Client,
+    /// For commands, whose answers may be long.
     pool: Pool,
+    /// For scripts, which are short and may share one connection.
+    shared: Mutex<Option<MultiplexedConnection>>,
 }
 
 impl Here {
@@ -53,7 +56,39 @@ impl Here {
             .timeouts(timeouts)
             .runtime(Runtime::Tokio1)
             .build();
-        Ok(Arc::new(Self { client, pool: pool.map_err(unavailable)? }))
+        let pool = pool.map_err(unavailable)?;
+        Ok(Arc::new(Self { client, pool, shared: Mutex::default() }))
+    }
+
+    fn shared(&self) -> MutexGuard<'_, Option<MultiplexedConnection>> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn run<T: FromRedisValue>(&self, call: &ScriptInvocation<'_>) -> RedisResult<T> {
+        let open = self.shared().clone();
+        let mut connection = if let Some(open) = open {
+            open
+        } else {
+            let config = config(Some(RESPONSE_MAX));
+            let new = self.client.get_multiplexed_async_connection_with_config(&config).await?;
+            self.shared().insert(new).clone()
+        };
+        let answer = call.invoke_async(&mut connection).await;
+        if answer.as_ref().is_err_and(is_passing) {
+            *self.shared() = None;
+        }
+        answer
+    }
+
+    async fn query<T: FromRedisValue>(&self, pipe: &Pipeline) -> RedisResult<T> {
+        let connection = self.pool.get().await;
+        let mut connection = connection.map_err(|error| {
+            if let PoolError::Backend(error) = error {
+                return error;
+            }
+            RedisError::from(std::io::Error::other(error.to_string()))
+        })?;
+        pipe.query_async(&mut connection).await
     }
 }
 
@@ -86,7 +121,7 @@ impl Home {
         }
     }
 
-    /// Runs a script on a pooled connection, again if the connection fails.
+    /// Runs a script, again if the connection fails.
     pub(super) async fn call<T: FromRedisValue>(&self, call: &ScriptInvocation<'_>) -> Result<T> {
         self.ask(Request::Script(call)).await
     }
@@ -100,15 +135,16 @@ impl Home {
         let mut tries = TRIES.iter();
         loop {
             let here = self.here();
-            let failed = match here.pool.get().await {
-                Ok(mut connection) => match request.send(&mut connection).await {
-                    Ok(answer) => return Ok(answer),
-                    Err(error) if !is_passing(&error) => return Err(error.into()),
-                    Err(error) => error.to_string(),
-                },
-                Err(error) => error.to_string(),
+            let answer = match request {
+                Request::Script(call) => here.run(call).await,
+                Request::Pipe(pipe) => here.query(pipe).await,
             };
-            let Some(pause) = tries.next() else { return Err(Error::Unavailable(failed)) };
+            let error = match answer {
+                Ok(answer) => return Ok(answer),
+                Err(error) if !is_passing(&error) => return Err(error.into()),
+                Err(error) => error,
+            };
+            let Some(pause) = tries.next() else { return Err(error.into()) };
             sleep(*pause).await;
             self.look_again(&here).await;
         }

@@ -28,7 +28,8 @@ mod work;
 
 use std::{
     fmt,
-    sync::{Arc, atomic::AtomicU64},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Instant,
 };
 
 use self::{
@@ -69,8 +70,8 @@ struct Store {
     scripts: Scripts,
     limits: Limits,
     clock: Clock,
-    /// What the last heartbeat said of upkeep: 0 unknown, 1 due, else ms + 2 until it is.
-    quiet: AtomicU64,
+    /// Until when no upkeep is due, as the last heartbeat said; none if it is not known.
+    quiet_until: Mutex<Option<Instant>>,
 }
 
 impl Store {
@@ -82,6 +83,10 @@ impl Store {
     /// About the same as a number, for what is only told.
     fn clock_ms(&self) -> i64 {
         self.clock.manual().unwrap_or_else(|| chrono::Utc::now().timestamp_millis())
+    }
+
+    fn quiet(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.quiet_until.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn ttl(&self) -> u64 {
@@ -104,7 +109,7 @@ impl RedisQueue {
             scripts: Scripts::new(),
             limits: config.limits,
             clock: config.clock,
-            quiet: AtomicU64::new(0),
+            quiet_until: Mutex::default(),
         });
         let queue = Self {
             submitter: Gather::start(Submitter::new(Arc::clone(&store))),

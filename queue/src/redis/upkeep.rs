@@ -1,6 +1,6 @@
 //! Heartbeats and what keeps the queue moving.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::time::{Duration, Instant};
 
 use redis::Value;
 
@@ -9,9 +9,6 @@ use crate::{Clock, Orders, Result, Tick, WorkerId, WorkerInfo};
 
 /// The most of each kind that one round of upkeep moves: it blocks the server for 1 ms or less.
 const TICK_MAX: usize = 100;
-/// What [`Store::quiet`] holds when upkeep is due, and when nothing is known.
-const DUE: u64 = 1;
-const UNKNOWN: u64 = 0;
 
 impl RedisQueue {
     pub(super) async fn show_life(&self, info: &WorkerInfo) -> Result<Orders> {
@@ -24,23 +21,21 @@ impl RedisQueue {
         let mut reply = reply.into_iter();
         let (dead, paused): (u8, u8) = (read(reply.next())?, read(reply.next())?);
         let epoch: u64 = read(reply.next())?;
-        let (due, wait): (u8, String) = (read(reply.next())?, read(reply.next())?);
-        let wait = wait.parse::<u64>().unwrap_or(u64::MAX - 2);
-        store.quiet.store(if due == 1 { DUE } else { wait + 2 }, Ordering::Relaxed);
+        let wait: String = read(reply.next())?;
+        let wait = wait.parse().ok().map(Duration::from_millis);
+        *store.quiet() = wait.map(|wait| Instant::now() + wait);
         let cancel = reply.map(|id| read::<String>(Some(id))?.parse()).collect::<Result<_>>()?;
         Ok(Orders { cancel, paused: paused == 1, declared_dead: dead == 1, epoch })
     }
 
-    /// Asks the server for nothing when the last heartbeat has just said that nothing is due.
+    /// Asks the server for nothing while the last heartbeat has said that nothing is due.
     pub(super) async fn keep_up(&self) -> Result<Tick> {
-        let quiet = self.store.quiet.swap(UNKNOWN, Ordering::Relaxed);
-        if quiet > DUE && matches!(self.store.clock, Clock::Store) {
-            let wait = Duration::from_millis(quiet - 2);
-            return Ok(Tick {
-                next_due: (quiet < u64::MAX - 2).then_some(wait),
-                ..Tick::default()
-            });
+        let quiet_until = self.store.quiet().filter(|_| matches!(self.store.clock, Clock::Store));
+        let wait = quiet_until.map(|at| at.saturating_duration_since(Instant::now()));
+        if let Some(wait) = wait.filter(|it| !it.is_zero()) {
+            return Ok(Tick { next_due: Some(wait), ..Tick::default() });
         }
+        *self.store.quiet() = None;
         self.tick_once("").await
     }
 

@@ -41,14 +41,16 @@ fn now() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }
 
-fn inputs() -> Fields {
-    Fields::from_iter([("t".to_owned(), now().into())])
+/// As much as the other queues' jobs carry.
+fn inputs(submitted: f64) -> Fields {
+    let payload = "x".repeat(100);
+    Fields::from_iter([("enq".to_owned(), submitted.into()), ("payload".to_owned(), payload.into())])
 }
 
 async fn enqueue(queue: &Arc<dyn Queue>, count: usize) -> Result<()> {
     let (began, mut under_way) = (Instant::now(), JoinSet::new());
     for _ in 0..count {
-        let (queue, new) = (Arc::clone(queue), new_execution("noop", inputs()));
+        let (queue, new) = (Arc::clone(queue), new_execution("noop", inputs(0.0)));
         under_way.spawn(async move { queue.submit(new).await });
         if under_way.len() >= SUBMITTERS
             && let Some(submitted) = under_way.join_next().await
@@ -62,7 +64,7 @@ async fn enqueue(queue: &Arc<dyn Queue>, count: usize) -> Result<()> {
     let together = began.elapsed().as_secs_f64();
     let began = Instant::now();
     for _ in 0..ONE_BY_ONE {
-        queue.submit(new_execution("noop", inputs())).await?;
+        queue.submit(new_execution("noop", inputs(0.0))).await?;
     }
     let apart = began.elapsed().as_secs_f64();
     tell(&json!({ "enqueue_s": together, "enqueue1_s": apart, "n1": ONE_BY_ONE }))
@@ -74,7 +76,7 @@ async fn work(queue: Arc<dyn Queue>, slots: usize, folder: &Path) -> Result<()> 
     let file = File::options().append(true).create(true).open(&path);
     let file = Mutex::new(file.with_context(|| path.display().to_string())?);
     let handler = move |inputs: &Fields| {
-        let submitted = inputs.get("t").and_then(serde_json::Value::as_f64).unwrap_or_default();
+        let submitted = inputs.get("enq").and_then(serde_json::Value::as_f64).unwrap_or_default();
         let mut row = [0; 16];
         row[..8].copy_from_slice(&submitted.to_le_bytes());
         row[8..].copy_from_slice(&now().to_le_bytes());
@@ -82,7 +84,7 @@ async fn work(queue: Arc<dyn Queue>, slots: usize, folder: &Path) -> Result<()> 
         if let Err(error) = file.write_all(&row) {
             tracing::error!(%error, "cannot note a time: {error}");
         }
-        Fields::new()
+        Fields::from_iter([("ok".to_owned(), true.into())])
     };
     Noop { queue, slots, handler: Arc::new(handler) }.run(CancellationToken::new()).await
 }
@@ -91,7 +93,7 @@ async fn latency(queue: &Arc<dyn Queue>, count: usize) -> Result<()> {
     let mut millis = Vec::with_capacity(count);
     for _ in 0..count {
         let began = Instant::now();
-        let id = queue.submit(new_execution("noop", inputs())).await?.id;
+        let id = queue.submit(new_execution("noop", inputs(now()))).await?.id;
         queue.wait(id, std::time::Duration::from_secs(10)).await?;
         millis.push(began.elapsed().as_secs_f64() * 1e3);
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;
