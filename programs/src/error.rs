@@ -29,9 +29,9 @@ pub struct LoadError {
     /// The file, or the id under which the text was sent.
     pub origin: String,
     /// The line, from 1; absent when the whole file is meant.
-    pub line: Option<usize>,
+    pub line: Option<u32>,
     /// The column, from 1.
-    pub column: Option<usize>,
+    pub column: Option<u32>,
     /// The path of the key: `signatures.draft.inputs.tone`; empty when the whole file is meant.
     pub key: String,
     /// What is wrong.

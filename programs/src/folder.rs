@@ -105,9 +105,8 @@ fn look_at(path: &Path, listing: &mut Listing) {
         Ok(metadata) if metadata.is_file() && is_program(path) => {
             listing.files.push((path.to_owned(), Stamp::of(&metadata)));
         }
-        Ok(_) => {}
         Err(e) if is_program(path) => listing.problems.push(unreadable_file(path, &e)),
-        Err(_) => {}
+        Ok(_) | Err(_) => {}
     }
 }
 
@@ -122,21 +121,26 @@ fn is_hidden(path: &Path) -> bool {
 }
 
 fn unreadable_folder(folder: &Path, e: &io::Error) -> LoadError {
-    let (problem, fix) = match e.kind() {
-        ErrorKind::NotFound => ("the folder of programs does not exist", "make it"),
-        ErrorKind::NotADirectory => ("this is no folder", "make it one"),
-        ErrorKind::PermissionDenied => ("the folder may not be read", "change its permissions"),
-        _ => ("the folder cannot be read", "look at the disk"),
+    let is = |kind| e.kind() == kind;
+    let (problem, fix) = if is(ErrorKind::NotFound) {
+        ("the folder of programs does not exist".to_owned(), "make it")
+    } else if is(ErrorKind::PermissionDenied) {
+        ("the folder of programs may not be read".to_owned(), "change its permissions")
+    } else {
+        (format!("the folder of programs cannot be read: {e}"), "mend that")
     };
     let fix = format!("{fix}, or set PROGRAMS_DIR to another");
     LoadError::whole(&origin(folder), problem, fix)
 }
 
 fn unreadable_file(path: &Path, e: &io::Error) -> LoadError {
-    let (problem, fix) = match e.kind() {
-        ErrorKind::NotFound => ("the link points nowhere", "remove it or mend its target"),
-        ErrorKind::PermissionDenied => ("the file may not be read", "change its permissions"),
-        _ => ("the file cannot be read", "look at the disk"),
+    let is = |kind| e.kind() == kind;
+    let (problem, fix) = if is(ErrorKind::NotFound) {
+        ("the link points nowhere".to_owned(), "remove it or mend its target")
+    } else if is(ErrorKind::PermissionDenied) {
+        ("the file may not be read".to_owned(), "change its permissions")
+    } else {
+        (format!("the file cannot be read: {e}"), "mend that, or remove the file")
     };
     LoadError::whole(&origin(path), problem, fix)
 }
@@ -146,6 +150,6 @@ fn not_utf8(path: &Path, bytes: &[u8], valid: usize) -> LoadError {
     let line = before.split(|it| *it == b'\n').count();
     let column = before.iter().rev().take_while(|it| **it != b'\n').count() + 1;
     let mut error = LoadError::whole(&origin(path), "is not UTF-8 here", "save it as UTF-8");
-    (error.line, error.column) = (Some(line), Some(column));
+    (error.line, error.column) = (u32::try_from(line).ok(), u32::try_from(column).ok());
     error
 }

@@ -48,7 +48,7 @@ struct Inner {
 struct Texts {
     files: BTreeMap<PathBuf, Text>,
     kept: BTreeMap<String, Text>,
-    kept_texts: Vec<(String, String)>,
+    registered: Vec<(String, String)>,
     /// What is wrong with the folder itself.
     folder_problems: Vec<LoadError>,
 }
@@ -69,11 +69,8 @@ impl Registry {
     ///
     /// [`problems`]: Self::problems
     pub fn load(folder: &Path) -> Self {
-        let inner = Inner {
-            folder: folder.to_owned(),
-            shelf: RwLock::default(),
-            texts: Mutex::default(),
-        };
+        let inner =
+            Inner { folder: folder.to_owned(), shelf: RwLock::default(), texts: Mutex::default() };
         let registry = Self { inner: Arc::new(inner) };
         registry.reload();
         registry
@@ -120,7 +117,7 @@ impl Registry {
         let old = std::mem::take(&mut *texts);
         let all = old.files.values().chain(old.kept.values());
         let forgotten = all.filter(|it| it.program.is_some()).count();
-        texts.read_kept(old.kept_texts);
+        texts.read_kept(old.registered);
         texts.read_files(&self.inner.folder, SystemTime::now());
         // Readers see nothing missing in between: the shelf is replaced once, at the end.
         self.show(&texts);
@@ -142,8 +139,9 @@ impl Registry {
         let files = texts.files.iter();
         let files = files.filter_map(|(path, text)| text.item(folder::origin(path), false));
         let new = Arc::new(Shelf::new(kept.chain(files), problems));
-        let mut shelf = self.inner.shelf.write().unwrap_or_else(PoisonError::into_inner);
-        let old = std::mem::replace(&mut *shelf, Arc::clone(&new));
+        let mut shown = self.inner.shelf.write().unwrap_or_else(PoisonError::into_inner);
+        let old = std::mem::replace(&mut *shown, Arc::clone(&new));
+        drop(shown);
         Reload::between(&old, &new)
     }
 
@@ -188,7 +186,7 @@ impl Texts {
             let text = known.read_again(text, |text| parse_kept(text, id));
             self.kept.insert(id.clone(), text);
         }
-        self.kept_texts = kept;
+        self.registered = kept;
     }
 
     fn read_files(&mut self, folder: &Path, now: SystemTime) {

@@ -1,5 +1,7 @@
 //! The example programs load, and are called as the documents call them.
 
+#![expect(clippy::unwrap_used, reason = "a failed test may panic")]
+
 use std::{path::Path, time::Duration};
 
 use dspy::{Fields, ModuleKind};
@@ -43,9 +45,9 @@ fn the_email_assistant_takes_what_the_documents_send() {
     assert_eq!(program.check(&fields(of_a_batch)), Ok(()));
     let missing = program.check(&fields(json!({"context": "x"}))).unwrap_err();
     assert_eq!(missing.to_string(), "Missing required input fields: ['recipient', 'subject']");
-    assert_eq!(program.timeout, Some(Duration::from_mins(5)));
+    assert_eq!(program.timeout, Some(Duration::from_secs(300)));
     assert_eq!(program.retries.max, Some(2));
-    assert_eq!(program.cache.ttl, Some(Duration::from_hours(24)));
+    assert_eq!(program.cache.ttl, Some(Duration::from_secs(86_400)));
 }
 
 #[test]

@@ -63,11 +63,11 @@ fn the_whole_format_is_read() {
     let program = load(FULL);
 
     assert_eq!(program.pinned(), "email-assistant@1.10");
-    assert_eq!(program.timeout, Some(Duration::from_mins(5)));
+    assert_eq!(program.timeout, Some(Duration::from_secs(300)));
     assert_eq!(program.retries.max, Some(2));
     assert_eq!(program.retries.backoff.initial, Some(Duration::from_millis(500)));
     assert_eq!(program.retries.backoff.jitter, Some(Jitter::Full));
-    assert_eq!(program.cache.ttl, Some(Duration::from_hours(24)));
+    assert_eq!(program.cache.ttl, Some(Duration::from_secs(86_400)));
     let lm = json!({
         "model": "openai/gpt-4o-mini", "temperature": 0.7, "max_tokens": 2000, "stop": ["END"],
         "seed": 7, "n": 2, "extra": {"reasoning_effort": "low"},
@@ -239,8 +239,10 @@ fn aliases_copy_what_their_anchor_holds() {
 #[test]
 fn the_digest_tells_another_content_and_no_other_layout() {
     let one = load("name: x\nsignatures: {qa: {inputs: [a, b], outputs: [c]}}");
-    let same = load("# a comment\nname:   \"x\"\nsignatures:\n  qa:\n    inputs:\n    - a\n    \
-                     - b\n    outputs: [c]\n");
+    let same = load(
+        "# a comment\nname:   \"x\"\nsignatures:\n  qa:\n    inputs:\n    - a\n    \
+                     - b\n    outputs: [c]\n",
+    );
     let swapped = load("name: x\nsignatures: {qa: {inputs: [b, a], outputs: [c]}}");
 
     assert_eq!(one.digest, same.digest);

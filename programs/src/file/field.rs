@@ -99,10 +99,9 @@ pub(super) fn check(field: &Field, value: Value, spot: &Spot<'_>) -> Result<Valu
         Ok(()) => Ok(value),
         Err(error) => {
             let problem = error.mistyped.first().map(|it| it.message.clone());
-            let fix = match field.ty {
-                Type::Str => "put it in quotes",
-                _ => "write a value of that type, or change the `type`",
-            };
+            let is_text = field.ty == Type::Str;
+            let change = "write a value of that type, or change the `type`";
+            let fix = if is_text { "put it in quotes" } else { change };
             Err(spot.fail(problem.unwrap_or_else(|| error.to_string()), fix))
         }
     }
@@ -178,7 +177,8 @@ fn ty(spot: &Spot<'_>) -> Result<Type, LoadError> {
         let word = bare.to_lowercase();
         let foreign = FOREIGN.iter().find(|(name, _)| *name == word).map(|(_, ty)| *ty);
         if let Some(near) = foreign.or_else(|| nearest(bare, &TYPES).filter(|it| *it != bare)) {
-            let (problem, fix) = (format!("`{bare}` is no type"), format!("did you mean `{near}`?"));
+            let (problem, fix) =
+                (format!("`{bare}` is no type"), format!("did you mean `{near}`?"));
             return spot.fail(problem, fix);
         }
         let fix = if bare.starts_with("Literal") {

@@ -92,16 +92,12 @@ pub(crate) fn parse(text: &str, origin: &str) -> Result<Program, LoadError> {
 
 fn id(file: &Table<'_>) -> Result<String, LoadError> {
     let fix = "add an `id` of letters, digits, `.`, `_` and `-`, as in `id: email-assistant`";
-    let named = match (file.get("id"), file.get("name")) {
-        (Some(spot), _) | (None, Some(spot)) => spot,
-        (None, None) => {
-            let id = stem(file.spot().origin());
-            return if version::is_id(id) {
-                Ok(id.to_owned())
-            } else {
-                Err(file.spot().fail("has neither `id` nor `name`", fix))
-            };
-        }
+    let Some(named) = file.get("id").or_else(|| file.get("name")) else {
+        let id = stem(file.spot().origin());
+        let problem = "has neither `id` nor `name`";
+        return version::is_id(id)
+            .then(|| id.to_owned())
+            .ok_or_else(|| file.spot().fail(problem, fix));
     };
     let word = named.word()?;
     if version::is_id(word) {

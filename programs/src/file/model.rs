@@ -100,7 +100,7 @@ fn extra(spot: &Spot<'_>) -> Result<Fields, LoadError> {
     hint::refuse_secrets(spot)?;
     for named in spot.names()? {
         if lm::RESERVED.contains(&named.name) {
-            let fix = format!("remove it; `lm.{}` or the signature decides it", named.name);
+            let fix = "remove it; the signature and `lm.model` decide it";
             return Err(named.fail("`extra` may not set this part of the request", fix));
         }
     }

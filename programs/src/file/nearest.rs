@@ -10,8 +10,8 @@ pub(super) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
         return None;
     }
     // `class` means `class_name`, and `maximum` means `max`.
-    let begins = |it: &&&str| it.len().min(word.len()) >= 3 && {
-        it.starts_with(&*word) || word.starts_with(**it)
+    let begins = |it: &&&str| {
+        it.len().min(word.len()) >= 3 && { it.starts_with(&*word) || word.starts_with(**it) }
     };
     if let Some(near) = known.iter().find(begins) {
         return Some(near);

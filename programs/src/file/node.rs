@@ -2,11 +2,22 @@
 
 use serde_json::Value;
 
+/// About how many bytes a node takes besides its text.
+pub(super) const NODE_BYTES: usize = 128;
+
 /// A line and a column, from 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Place {
-    pub(super) line: usize,
-    pub(super) column: usize,
+    pub(super) line: u32,
+    pub(super) column: u32,
+}
+
+impl Place {
+    /// A place by the counts of a parser; a text is too short to overflow them.
+    pub(super) fn new(line: usize, column: usize) -> Self {
+        let count = |it: usize| u32::try_from(it).unwrap_or(u32::MAX);
+        Self { line: count(line), column: count(column) }
+    }
 }
 
 /// A value and its place.
@@ -73,6 +84,6 @@ impl Node {
                 entries.iter().map(|it| it.key.len() + it.node.size_bytes()).sum()
             }
         };
-        inside + size_of::<Entry>()
+        inside + NODE_BYTES
     }
 }

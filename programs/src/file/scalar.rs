@@ -1,6 +1,6 @@
 //! What a plain YAML scalar means, by the core schema of YAML 1.2.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt::Write as _};
 
 use serde_json::{Number, Value};
 
@@ -26,7 +26,9 @@ pub(super) fn resolve(raw: &str) -> Result<Value, String> {
     let digits = raw.strip_prefix('+').unwrap_or(raw);
     if unsigned.bytes().all(|it| it.is_ascii_digit()) {
         let whole = digits.parse::<i64>().map(Value::from);
-        return whole.or_else(|_| digits.parse::<u64>().map(Value::from)).map_err(|_| too_large(raw));
+        return whole
+            .or_else(|_| digits.parse::<u64>().map(Value::from))
+            .map_err(|_| too_large(raw));
     }
     let number = digits.parse().ok().and_then(Number::from_f64);
     number.map(Value::Number).ok_or_else(|| too_large(raw))
@@ -43,7 +45,7 @@ pub(super) fn join_surrogates(text: &str) -> Cow<'_, str> {
         joined.push_str(&rest[..at]);
         rest = &rest[at..];
         let step = if let Some(c) = surrogate_pair(rest) {
-            joined.push_str(&format!("\\U{:08x}", u32::from(c)));
+            let _ = write!(joined, "\\U{:08x}", u32::from(c));
             "\\uxxxx\\uxxxx".len()
         } else {
             // Both bytes of an escape, so that `\\u` is not taken for one.

@@ -82,12 +82,12 @@ pub(super) fn read_all(file: &Table<'_>) -> Result<Vec<Asked>, LoadError> {
 fn read(named: &Named<'_>) -> Result<Asked, LoadError> {
     let table = named.spot.table(&KEYS)?;
     let fields = |key| {
-        let spot = table.need(key, "write its fields: `[a, b]`, or a line `name: type` for each")?;
+        let spot =
+            table.need(key, "write its fields: `[a, b]`, or a line `name: type` for each")?;
         Ok((field::read_all(&spot)?, spot))
     };
     let ((inputs, _), (outputs, at)) = (fields("inputs")?, fields("outputs")?);
-    if let Some(both) = outputs.iter().find(|it| inputs.iter().any(|other| other.name == it.name))
-    {
+    if let Some(both) = outputs.iter().find(|it| inputs.iter().any(|other| other.name == it.name)) {
         let problem = format!("`{}` is an input too", both.name);
         return Err(at.fail(problem, "give one of the two another name"));
     }

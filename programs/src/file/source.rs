@@ -67,8 +67,7 @@ fn of_table(spot: &Spot<'_>) -> Result<Option<Source>, LoadError> {
 
 /// The `type`, before the keys are known that go with it.
 fn kind(spot: &Spot<'_>) -> Result<&'static str, LoadError> {
-    let names = spot.names()?;
-    let Some(named) = names.iter().find(|it| it.name == "type") else {
+    let Some(named) = spot.names()?.into_iter().find(|it| it.name == "type") else {
         return Err(spot.fail("has no `type`", format!("write one of {}", KINDS.join(", "))));
     };
     let word = named.spot.text()?;

@@ -9,9 +9,9 @@ use super::{
 };
 use crate::{Backoff, CachePolicy, Jitter, LoadError, Retries};
 
-const DAY: Duration = Duration::from_hours(24);
-const TIMEOUT_MAX: Duration = Duration::from_hours(7 * 24);
-const TTL_MAX: Duration = Duration::from_hours(366 * 24);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const TIMEOUT_MAX: Duration = DAY.saturating_mul(7);
+const TTL_MAX: Duration = DAY.saturating_mul(366);
 const RETRIES_MAX: u64 = 100;
 const FACTOR_MAX: f64 = 100.0;
 const JITTERS: [(&str, Jitter); 3] =

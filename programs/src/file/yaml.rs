@@ -10,7 +10,7 @@ use serde::de::IgnoredAny;
 
 use super::{
     TEXT_BYTES_MAX,
-    node::{Content, Entry, Node, Place},
+    node::{Content, Entry, NODE_BYTES, Node, Place},
     scalar,
 };
 use crate::LoadError;
@@ -69,12 +69,15 @@ impl<'a> Tree<'a> {
 
     fn take(&mut self, event: Event<'_>, place: Place) -> Result<(), LoadError> {
         match event {
-            Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => Ok(()),
             Event::DocumentStart(_) if self.root.is_some() => {
                 let problem = "a second document begins here";
                 Err(self.fail(place, problem, "put each program into a file of its own"))
             }
-            Event::DocumentStart(_) => Ok(()),
+            Event::DocumentStart(_)
+            | Event::DocumentEnd
+            | Event::Nothing
+            | Event::StreamStart
+            | Event::StreamEnd => Ok(()),
             Event::SequenceStart(anchor, tag) => {
                 self.untagged(tag.as_deref(), place)?;
                 self.begin(Content::List(Vec::new()), anchor, place)
@@ -110,7 +113,7 @@ impl<'a> Tree<'a> {
 
     /// Puts a finished node where it belongs.
     fn put(&mut self, node: Node, anchor: usize) -> Result<(), LoadError> {
-        self.spend(size_of::<Entry>(), node.place)?;
+        self.spend(NODE_BYTES, node.place)?;
         if anchor != 0 {
             self.spend(node.size_bytes(), node.place)?;
             self.anchors.insert(anchor, node.clone());
@@ -142,9 +145,8 @@ impl<'a> Tree<'a> {
             return Err(self.fail(node.place, problem, "make it smaller"));
         }
         if let Some(first) = entries.iter().find(|it| it.key == key) {
-            let problem = format!("the key `{key}` is there twice, first in line {}", {
-                first.place.line
-            });
+            let problem =
+                format!("the key `{key}` is there twice, first in line {}", { first.place.line });
             return Err(self.fail(node.place, problem, "keep one of them"));
         }
         parent.key = Some((key, node.place));
@@ -198,8 +200,10 @@ impl<'a> Tree<'a> {
     fn malformed(&self, text: &str, e: &ScanError) -> LoadError {
         let json = text.trim_start().starts_with('{');
         if let Some(e) = serde_json::from_str::<IgnoredAny>(text).err().filter(|_| json) {
-            let place = Place { line: e.line(), column: e.column().max(1) };
-            let problem = format!("is not JSON: {e}");
+            let place = Place::new(e.line(), e.column().max(1));
+            let told = e.to_string();
+            let told = told.split(" at line ").next().unwrap_or(&told);
+            let problem = format!("is not JSON: {told}");
             return self.fail(place, problem, "check the braces, commas and quotes here");
         }
         let fix = if e.info().starts_with("tab") { NO_TABS } else { CHECK_LINE };
@@ -233,5 +237,5 @@ impl<'a> Tree<'a> {
 }
 
 fn place(marker: &Marker) -> Place {
-    Place { line: marker.line(), column: marker.col() + 1 }
+    Place::new(marker.line(), marker.col() + 1)
 }
