@@ -27,6 +27,16 @@ pub(crate) async fn queue(config: &Config) -> Result<Arc<dyn Queue>> {
     Ok(Arc::new(queue.await.context("cannot use the Redis of REDIS_URL")?))
 }
 
+/// The store that the configuration names, to look at: the embedded one also while a server has it.
+pub(crate) async fn queue_to_read(config: &Config) -> Result<Arc<dyn Queue>> {
+    let path = &config.database_path;
+    if config.redis_url.is_some() {
+        return queue(config).await;
+    }
+    let queue = SqliteQueue::open_to_read(path);
+    Ok(Arc::new(queue.with_context(|| format!("cannot read {}", path.display()))?))
+}
+
 /// The store that several processes share: the embedded one is for one process.
 pub(crate) async fn shared_queue(config: &Config, command: &str) -> Result<Arc<dyn Queue>> {
     if config.redis_url.is_none() {

@@ -44,7 +44,10 @@ fn now() -> f64 {
 /// As much as the other queues' jobs carry.
 fn inputs(submitted: f64) -> Fields {
     let payload = "x".repeat(100);
-    Fields::from_iter([("enq".to_owned(), submitted.into()), ("payload".to_owned(), payload.into())])
+    Fields::from_iter([
+        ("enq".to_owned(), submitted.into()),
+        ("payload".to_owned(), payload.into()),
+    ])
 }
 
 async fn enqueue(queue: &Arc<dyn Queue>, count: usize) -> Result<()> {

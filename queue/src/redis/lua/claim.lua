@@ -58,6 +58,7 @@ local function suspect()
       if rows[1] then
         slots = slots - math.min(slots, take_in(lane, rows[1]))
         if lane:sub(1, 1) == 'b' then bulk = bulk - 1 end
+        ring(lane) -- another worker may take the next
         return
       end
       call('SREM', P .. 'suspects', lane)
