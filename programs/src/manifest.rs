@@ -1,6 +1,6 @@
 //! What a program tells of itself to those who want to call it.
 
-use dspy::{Field, ModuleKind, Predictor, Signature, Type};
+use dspy::{Field, ModuleKind, Signature};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -80,7 +80,8 @@ impl Program {
     fn schemas(&self) -> (Value, Value) {
         match &self.runtime {
             Runtime::Native(predictor) => {
-                let asked = with_reasoning(predictor);
+                // With what the module adds, as the record will have it.
+                let asked = predictor.full_signature();
                 (asked.input_schema(), asked.output_schema())
             }
             // What a Python program takes, only its runner knows.
@@ -115,16 +116,4 @@ fn field(field: &Field) -> ManifestField {
         required: field.default.is_none() && !field.ty.allows_none(),
         default: field.default.clone(),
     }
-}
-
-/// The signature as the record shows it: with what the module adds.
-fn with_reasoning(predictor: &Predictor) -> Signature {
-    let mut signature = predictor.signature.clone();
-    match predictor.module {
-        ModuleKind::Predict => {}
-        ModuleKind::ChainOfThought => {
-            signature.outputs.insert(0, Field::new("reasoning", Type::Str));
-        }
-    }
-    signature
 }

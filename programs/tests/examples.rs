@@ -4,7 +4,7 @@
 
 use std::{path::Path, time::Duration};
 
-use dspy::{Fields, ModuleKind};
+use dspy::{DummyLm, Fields, LmSettings, ModuleKind, Trace};
 use programs::{Registry, Runtime};
 use serde_json::{Value, json};
 
@@ -87,4 +87,28 @@ fn the_sentiment_program_reads_as_the_model_sees_it() {
     let bounds = "greater than or equal to: 0, less than or equal to: 1";
     assert_eq!(confidence.constraints.as_deref(), Some(bounds));
     assert_eq!(predictor.demos[0].0["confidence"], json!(0.95));
+}
+
+#[tokio::test]
+async fn every_example_answers_without_a_network() {
+    for (id, inputs, outputs) in [
+        ("email-assistant-v1", json!({"recipient": "a", "subject": "b"}), vec!["email_body"]),
+        ("summarizer-v2", json!({"text": "a"}), vec!["summary"]),
+        (
+            "sentiment",
+            json!({"text": "a"}),
+            vec!["reasoning", "sentiment", "confidence", "keywords"],
+        ),
+        ("qa", json!({"question": "a"}), vec!["reasoning", "answer"]),
+        ("echo", json!({"text": "a"}), vec!["reply"]),
+    ] {
+        let program = examples().get(id).unwrap();
+        let Runtime::Native(predictor) = &program.runtime else { panic!("{id} is not native") };
+        let (settings, mut trace) = (LmSettings::default(), Trace::off());
+
+        let prediction = predictor.run(&fields(inputs), &settings, &DummyLm, &mut trace).await;
+
+        let prediction = prediction.unwrap_or_else(|e| panic!("{id}: {e}"));
+        assert!(prediction.outputs.keys().eq(outputs), "{id}: {:?}", prediction.outputs);
+    }
 }
