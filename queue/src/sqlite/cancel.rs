@@ -50,7 +50,7 @@ fn cancel_item(step: &mut Step<'_>, id: ExecutionId) -> Result<State> {
                 request_cancel(step, &batch, item, worker)?;
                 return Ok(State::Running);
             }
-            leave_chunk(step, batch.key, chunk.chunk, 1)?;
+            leave_chunk(step, batch.key, chunk.number, 1)?;
             end_bare(step, &batch, &item, State::Cancelled)?;
             Ok(State::Cancelled)
         }
@@ -108,15 +108,15 @@ pub(super) fn settle_chunk(
     chunk: &Chunk,
     state: State,
 ) -> Result<u64> {
-    let items = open_items(step, batch, chunk.chunk)?;
+    let items = open_items(step, batch, chunk.number)?;
     let count = items.len() as u64;
     if let (Some((worker, _)), State::Cancelled) = (&chunk.held, state) {
-        for item in items.into_iter().filter(|item| !item.cancel) {
+        for item in items {
             request_cancel(step, batch, item, worker)?;
         }
         return Ok(0);
     }
-    leave_chunk(step, batch.key, chunk.chunk, items.len())?;
+    leave_chunk(step, batch.key, chunk.number, items.len())?;
     for item in items {
         if let Some((worker, _)) = &chunk.held {
             step.order_stop(worker, batch.id.item(item.position))?;
@@ -159,7 +159,7 @@ pub(super) fn call_off(
     let mut next = from;
     for chunk in &chunks {
         settle_chunk(step, &batch, chunk, State::Cancelled)?;
-        next.chunk = i64::from(chunk.chunk) + 1;
+        next.chunk = i64::from(chunk.number) + 1;
     }
     for record in &alone {
         cancel_record(step, record)?;

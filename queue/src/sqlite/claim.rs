@@ -7,7 +7,7 @@ use rusqlite::{Row, params};
 use super::{
     cancel::settle_chunk,
     item::{Chunk, Item, find_batch, open_items, packed, unpack},
-    row::{BatchRow, Record, attempts, cache_key, time},
+    row::{BatchRow, Record, attempts, cache_key, corrupt, time},
     settle::{Outcome, end_execution},
     sql::sql,
     step::{Step, count},
@@ -29,7 +29,15 @@ pub(super) enum Handed {
     /// An execution with a row of its own.
     One(Box<One>),
     /// A chunk of a batch.
-    Chunk { batch: BatchRow, chunk: Chunk, delivery: i64, items: Vec<Item>, packed: Vec<u8> },
+    Chunk(Box<HandedChunk>),
+}
+
+pub(super) struct HandedChunk {
+    batch: BatchRow,
+    chunk: Chunk,
+    delivery: i64,
+    items: Vec<Item>,
+    packed: Vec<u8>,
 }
 
 pub(super) struct One {
@@ -130,7 +138,7 @@ impl Claim<'_> {
     /// Takes the first of a lane, and says how many executions that was.
     fn take_in_lane(&mut self, step: &mut Step<'_>, class: &str, lane: &str) -> Result<usize> {
         if let Some(batch) = lane.strip_prefix("b:") {
-            let batch: i64 = batch.parse().map_err(super::row::corrupt)?;
+            let batch: i64 = batch.parse().map_err(corrupt)?;
             let chunk = step.one(sql!("claim.sql", "chunk_in_lane"), [batch], Chunk::read)?;
             let single = step.one(sql!("claim.sql", "rank_in_lane"), (class, lane), |row| {
                 Ok(row.get::<_, i64>(0)?)
@@ -143,9 +151,7 @@ impl Claim<'_> {
         }
         match step.one(sql!("claim.sql", "in_lane"), (class, lane), read_one)? {
             Some(one) => self.take_one(step, one),
-            None => {
-                Err(super::row::corrupt(format!("lane `{lane}` is empty, and counts as ready")))
-            }
+            None => Err(corrupt(format!("lane `{lane}` is empty, and counts as ready"))),
         }
     }
 
@@ -175,17 +181,23 @@ impl Claim<'_> {
             settle_chunk(step, &batch, &chunk, state)?;
             return Ok(0);
         }
-        let items = open_items(step, &batch, chunk.chunk)?;
-        let packed = packed(step.tx, chunk.batch, chunk.chunk)?;
+        let items = open_items(step, &batch, chunk.number)?;
+        let packed = packed(step.tx, chunk.batch, chunk.number)?;
         let delivery = step.next_number();
         step.run(
             sql!("batch.sql", "take"),
-            params![chunk.batch, chunk.chunk, self.worker, delivery, step.now],
+            params![chunk.batch, chunk.number, self.worker, delivery, step.now],
         )?;
         let cost = items.len();
         self.spend(&batch.class, cost);
         self.chunks = false;
-        self.handed.push(Handed::Chunk { batch, chunk, delivery, items, packed });
+        self.handed.push(Handed::Chunk(Box::new(HandedChunk {
+            batch,
+            chunk,
+            delivery,
+            items,
+            packed,
+        })));
         Ok(cost)
     }
 
@@ -213,7 +225,7 @@ impl Handed {
     pub(super) fn entry(&self) -> (String, i64) {
         match self {
             Handed::One(one) => (one.record.id.to_string(), one.delivery),
-            Handed::Chunk { chunk, delivery, .. } => (chunk.entry(), *delivery),
+            Handed::Chunk(it) => (it.chunk.entry(), it.delivery),
         }
     }
 
@@ -232,9 +244,9 @@ impl Handed {
                 let token = token(&one.record.lane, None);
                 Ok(vec![Lease { task: one.task()?, token }])
             }
-            Handed::Chunk { batch, chunk, items, packed, .. } => {
-                let token = token(&format!("b:{}", batch.key), Some(chunk.chunk));
-                let tasks = chunk_tasks(&batch, &chunk, items, &packed)?;
+            Handed::Chunk(it) => {
+                let token = token(&format!("b:{}", it.batch.key), Some(it.chunk.number));
+                let tasks = it.tasks()?;
                 let leases = tasks.into_iter();
                 Ok(leases.map(|task| Lease { task, token: token.clone() }).collect())
             }
@@ -259,27 +271,25 @@ impl One {
     }
 }
 
-fn chunk_tasks(
-    batch: &BatchRow,
-    chunk: &Chunk,
-    items: Vec<Item>,
-    packed: &[u8],
-) -> Result<Vec<Task>> {
-    let mut contents: Vec<_> = unpack(packed)?.into_iter().map(Some).collect();
-    let tasks = items.into_iter().map(|item| {
-        let at = (item.position % super::item::CHUNK) as usize;
-        let content = contents.get_mut(at).and_then(Option::take);
-        let content = content.ok_or_else(|| super::row::corrupt("a chunk with too few items"))?;
-        Ok(Task {
-            id: batch.id.item(item.position),
-            spec: Arc::clone(&batch.spec),
-            inputs: content.inputs,
-            cache: batch.cache_key(content.fingerprint),
-            attempts: attempts(item.attempts.as_deref())?,
-            generation: item.generation,
-            created_at: time(batch.created),
-            suspect: chunk.crashes >= SUSPECT_FROM,
-        })
-    });
-    tasks.collect()
+impl HandedChunk {
+    fn tasks(self) -> Result<Vec<Task>> {
+        let batch = self.batch;
+        let mut contents: Vec<_> = unpack(&self.packed)?.into_iter().map(Some).collect();
+        let tasks = self.items.into_iter().map(|item| {
+            let at = (item.position % super::item::CHUNK) as usize;
+            let content = contents.get_mut(at).and_then(Option::take);
+            let content = content.ok_or_else(|| corrupt("a chunk with too few items"))?;
+            Ok(Task {
+                id: batch.id.item(item.position),
+                spec: Arc::clone(&batch.spec),
+                inputs: content.inputs,
+                cache: batch.cache_key(content.fingerprint),
+                attempts: attempts(item.attempts.as_deref())?,
+                generation: item.generation,
+                created_at: time(batch.created),
+                suspect: self.chunk.crashes >= SUSPECT_FROM,
+            })
+        });
+        tasks.collect()
+    }
 }

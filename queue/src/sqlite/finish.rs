@@ -209,7 +209,7 @@ fn finish_item(step: &mut Step<'_>, finish: &Finish, chunk: u32) -> Result<Verdi
     match item.place {
         Place::Ended(_) => Ok(Verdict::Refused),
         Place::Open if finish.holds(held) => {
-            leave_chunk(step, key, chunk.chunk, 1)?;
+            leave_chunk(step, key, chunk.number, 1)?;
             go_on_item(step, finish, &batch, item).map(Verdict::Recorded)
         }
         Place::Open => {
@@ -219,7 +219,7 @@ fn finish_item(step: &mut Step<'_>, finish: &Finish, chunk: u32) -> Result<Verdi
             if let Some((worker, _)) = &chunk.held {
                 step.order_stop(worker, finish.id)?;
             }
-            leave_chunk(step, key, chunk.chunk, 1)?;
+            leave_chunk(step, key, chunk.number, 1)?;
             record_item(step, finish, &batch, &item, outcome)?;
             Ok(Verdict::RecordedLate(outcome.state))
         }

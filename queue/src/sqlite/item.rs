@@ -69,7 +69,7 @@ pub(super) fn place(word: &str) -> Result<Place> {
 /// A row of `chunks`.
 pub(super) struct Chunk {
     pub(super) batch: i64,
-    pub(super) chunk: u32,
+    pub(super) number: u32,
     pub(super) open: u32,
     /// Who holds it, and by which hand-out; none if nobody does.
     pub(super) held: Option<(String, i64)>,
@@ -84,7 +84,7 @@ impl Chunk {
         let delivery: Option<i64> = row.get("delivery")?;
         Ok(Self {
             batch: row.get("batch")?,
-            chunk: row.get("chunk")?,
+            number: row.get("chunk")?,
             open: row.get("open")?,
             held: worker.zip(delivery),
             rank: row.get("rank")?,
@@ -95,7 +95,7 @@ impl Chunk {
 
     /// Its name in leases.
     pub(super) fn entry(&self) -> String {
-        format!("{}.{}", self.batch, self.chunk)
+        format!("{}.{}", self.batch, self.number)
     }
 }
 

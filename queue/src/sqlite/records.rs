@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// The longest that one waits for an execution to end.
-const WAIT_MAX: Duration = Duration::from_secs(3600);
+const WAIT_MAX: Duration = Duration::from_hours(1);
 
 /// How often one looks again that nobody wakes: too many wait, or another process writes.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);

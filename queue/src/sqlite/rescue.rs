@@ -92,12 +92,12 @@ fn lose_chunk(step: &mut Step<'_>, chunk: &Chunk) -> Result<()> {
     if crashes < SUSPECT_FROM || rest.is_empty() {
         return Ok(());
     }
-    leave_chunk(step, chunk.batch, chunk.chunk, rest.len())?;
+    leave_chunk(step, chunk.batch, chunk.number, rest.len())?;
     if is_lost_for_good(step, crashes) {
         let outcome = Outcome::worker_lost(crashes)?;
         return rest.iter().try_for_each(|item| end_with(step, &batch, item, &outcome));
     }
-    let contents = unpack_chunk(step, chunk.batch, chunk.chunk)?;
+    let contents = unpack_chunk(step, chunk.batch, chunk.number)?;
     for item in &rest {
         let content = contents.get((item.position % super::item::CHUNK) as usize);
         let content = content.ok_or_else(|| super::row::corrupt("a chunk with too few items"))?;
@@ -116,12 +116,12 @@ fn requeue_chunk(
 ) -> Result<Vec<Item>> {
     step.run(
         sql!("batch.sql", "requeue"),
-        (chunk.batch, chunk.chunk, step.rank_ahead(), step.now, crashes),
+        (chunk.batch, chunk.number, step.rank_ahead(), step.now, crashes),
     )?;
     step.effects.arrived = true;
-    let items = open_items(step, batch, chunk.chunk)?;
+    let items = open_items(step, batch, chunk.number)?;
     let (stopped, rest): (Vec<_>, Vec<_>) = items.into_iter().partition(|item| item.cancel);
-    leave_chunk(step, chunk.batch, chunk.chunk, stopped.len())?;
+    leave_chunk(step, chunk.batch, chunk.number, stopped.len())?;
     for item in &stopped {
         end_bare(step, batch, item, State::Cancelled)?;
     }

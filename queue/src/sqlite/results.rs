@@ -42,15 +42,14 @@ impl<'a> Items<'a> {
     }
 
     fn chunk(&mut self, number: u32) -> Result<&(Chunk, Vec<BatchItem>)> {
-        let open = self.open.take().filter(|(chunk, _)| chunk.chunk == number);
-        let open = match open {
-            Some(open) => open,
-            None => {
-                let at = (self.batch.key, number);
-                let chunk = one(self.db, sql!("batch.sql", "chunk"), at, Chunk::read)?;
-                let chunk = chunk.ok_or_else(|| corrupt(format!("no chunk {number}")))?;
-                (chunk, unpack(&packed(self.db, self.batch.key, number)?)?)
-            }
+        let open = self.open.take().filter(|(chunk, _)| chunk.number == number);
+        let open = if let Some(open) = open {
+            open
+        } else {
+            let at = (self.batch.key, number);
+            let chunk = one(self.db, sql!("batch.sql", "chunk"), at, Chunk::read)?;
+            let chunk = chunk.ok_or_else(|| corrupt(format!("no chunk {number}")))?;
+            (chunk, unpack(&packed(self.db, self.batch.key, number)?)?)
         };
         Ok(self.open.insert(open))
     }

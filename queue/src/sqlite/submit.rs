@@ -58,13 +58,12 @@ fn accept(step: &mut Step<'_>, new: &NewExecution) -> Result<State> {
     if new.spec.deadline.is_some_and(|deadline| deadline.timestamp_millis() <= now) {
         return accept_ended(step, new, &Outcome::bare(State::Expired));
     }
-    if let Some(cache) = &new.cache {
-        if let Some(report) = recall(step, cache)? {
-            step.effects.tally.of(now, &new.spec.program).cache_hits += 1;
-            let hit =
-                Outcome { report: Some(report), hit: true, ..Outcome::bare(State::Succeeded) };
-            return accept_ended(step, new, &hit);
-        }
+    if let Some(cache) = &new.cache
+        && let Some(report) = recall(step, cache)?
+    {
+        step.effects.tally.of(now, &new.spec.program).cache_hits += 1;
+        let hit = Outcome { report: Some(report), hit: true, ..Outcome::bare(State::Succeeded) };
+        return accept_ended(step, new, &hit);
     }
     check_room(step, &new.spec.owner, new.spec.class, 1)?;
     if new.cache.is_some() {

@@ -21,7 +21,7 @@ const MOST: usize = 100;
 const TRIM_MAX: i64 = 1000;
 
 /// How long, and how many, dead workers are remembered.
-const TOMBSTONE_KEPT: Duration = Duration::from_secs(3600);
+const TOMBSTONE_KEPT: Duration = Duration::from_hours(1);
 const TOMBSTONES_MAX: i64 = 10_000;
 
 /// Does a round.

@@ -22,7 +22,7 @@ use crate::{Ending, Lease, Orders, Result, Tick, Verdict, Want, Work, WorkerId, 
 const RETIRE_MAX: usize = 100;
 
 /// The longest that a claim waits.
-const WAIT_MAX: Duration = Duration::from_secs(3600);
+const WAIT_MAX: Duration = Duration::from_hours(1);
 
 /// An entry that was handed out to nobody, as the claim was dropped: worker, entry, hand-out.
 type Undelivered = (String, String, i64);
