@@ -265,12 +265,11 @@ impl Up {
     /// Kills the process that runs executions, and starts it again.
     pub(crate) async fn crash_runner(&mut self, site: &Site) {
         self.runner().kill();
-        match &mut self.worker {
-            Some(worker) => *worker = site.worker().await,
-            None => {
-                self.api = site.start(&["serve"]);
-                site.until_healthy(&mut self.api).await;
-            }
+        if let Some(worker) = &mut self.worker {
+            *worker = site.worker().await;
+        } else {
+            self.api = site.start(&["serve"]);
+            site.until_healthy(&mut self.api).await;
         }
     }
 
