@@ -65,8 +65,6 @@ metrics! {
     refused,
     /// Results that counted although the lease was lost.
     late,
-    /// Results offered again because the store could not be reached.
-    finish_retries,
     /// Results given up, because the worker had to stop before the store came back.
     abandoned,
     /// Programs that panicked.

@@ -8,7 +8,8 @@ use tracing::{debug, error};
 
 use crate::{Counter, Metrics, shift::Shift};
 
-/// Hands an end to the store. The execution's slot is held until it has it.
+/// Hands an end to the store, which goes on trying while it cannot be reached: the result is paid
+/// for. The execution's slot is held until the store has it, so no more results than slots wait.
 pub(crate) async fn record(shift: &Shift, ending: Ending, incarnation: u64) {
     let metrics = &shift.metrics;
     let succeeded = matches!(ending.end, End::Succeeded(_));

@@ -196,3 +196,38 @@ fn words(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|it| (*it).to_owned());
     text.or_else(owned).unwrap_or_else(|| "without a word".to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limit(millis: u64) -> Limit {
+        let timeout = Duration::from_millis(millis);
+        Limit { at: Instant::now() + timeout, timeout: Some(timeout) }
+    }
+
+    #[tokio::test]
+    async fn a_panic_fails_only_what_panicked() {
+        let run = async { panic!("oh {}", "no") };
+
+        let result: Result<(), Error> = limit(1000).hold(run).await;
+
+        assert_eq!(result.unwrap_err().to_string(), "The program panicked: oh no");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_takes_too_long_is_stopped() {
+        let result: Result<(), Error> = limit(1500).hold(std::future::pending()).await;
+
+        assert_eq!(result.unwrap_err().to_string(), "Execution timeout after 1.5 seconds");
+    }
+
+    #[tokio::test]
+    async fn nothing_begins_after_the_deadline() {
+        let limit = Limit { at: Instant::now(), timeout: None };
+
+        let result: Result<(), Error> = limit.hold(async { panic!("it began") }).await;
+
+        assert!(matches!(result, Err(Error::Deadline)));
+    }
+}

@@ -1,0 +1,11 @@
+//! A whole worker on a real store, with a language model that does as it is told.
+
+#![expect(clippy::unwrap_used, reason = "a test may fail so")]
+
+mod worker {
+    mod batches;
+    mod ends;
+    mod network;
+    pub(crate) mod site;
+    mod stopping;
+}

@@ -1,0 +1,152 @@
+//! A store, a model, programs that ask it, and a worker.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use programs::Registry;
+use queue::{
+    Class, Clock, Durability, Execution, ExecutionId, Fields, Limits, Mode, NewExecution, Queue,
+    Spec, SqliteQueue, State,
+};
+use serde_json::json;
+use tempfile::TempDir;
+use testkit::StubLm;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use workers::{Config, Gateway, GatewayConfig, Metrics, Worker};
+
+/// As long as anything here may take.
+pub(crate) const SOON: Duration = Duration::from_secs(20);
+
+/// What a test of a worker needs.
+pub(crate) struct Site {
+    pub(crate) queue: Arc<dyn Queue>,
+    pub(crate) lm: StubLm,
+    pub(crate) config: Config,
+    pub(crate) gateway: GatewayConfig,
+    pub(crate) folder: TempDir,
+}
+
+/// A worker that runs.
+pub(crate) struct Working {
+    pub(crate) stop: CancellationToken,
+    pub(crate) hurry: CancellationToken,
+    pub(crate) metrics: Arc<Metrics>,
+    task: JoinHandle<()>,
+}
+
+impl Site {
+    /// One with an embedded store.
+    pub(crate) fn new(lm: StubLm) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("queue.db");
+        let queue = SqliteQueue::open(&path, Limits::default(), Clock::Store).unwrap();
+        Self::with(lm, Arc::new(queue), folder)
+    }
+
+    /// One with a store of the test's own.
+    pub(crate) fn with(lm: StubLm, queue: Arc<dyn Queue>, folder: TempDir) -> Self {
+        let gateway = GatewayConfig {
+            model: Some("openai/stub".to_owned()),
+            api_base: Some(lm.url()),
+            retries: 0,
+            ..GatewayConfig::default()
+        };
+        let retry_base = Duration::from_millis(20);
+        let config = Config { retry_base, ..Config::default() };
+        let site = Self { queue, lm, config, gateway, folder };
+        site.write("qa", "inputs: {question: str}\n    outputs: {answer: str}");
+        site
+    }
+
+    /// Writes a program of one signature.
+    pub(crate) fn write(&self, name: &str, fields: &str) {
+        let text = format!(
+            "name: {name}\nversion: 1.0.0\nsource: {{type: native}}\n\
+             signatures:\n  main:\n    {fields}\n"
+        );
+        std::fs::create_dir_all(self.programs()).unwrap();
+        std::fs::write(self.programs().join(format!("{name}.yaml")), text).unwrap();
+    }
+
+    fn programs(&self) -> std::path::PathBuf {
+        Path::new(self.folder.path()).join("programs")
+    }
+
+    /// Starts a worker.
+    pub(crate) fn start(&self) -> Working {
+        let registry = Registry::load(&self.programs());
+        assert_eq!(registry.problems(), []);
+        let gateway = Arc::new(Gateway::new(self.gateway.clone()).unwrap());
+        let worker = Worker::new(Arc::clone(&self.queue), registry, gateway, self.config.clone());
+        let (stop, hurry) = (CancellationToken::new(), CancellationToken::new());
+        let metrics = worker.metrics();
+        let task = tokio::spawn(worker.run(stop.clone(), hurry.clone()));
+        Working { stop, hurry, metrics, task }
+    }
+
+    /// Submits an execution of `qa`.
+    pub(crate) async fn submit(&self, change: impl FnOnce(&mut NewExecution)) -> ExecutionId {
+        let mut new = NewExecution {
+            id: ExecutionId::new(),
+            spec: spec("qa"),
+            inputs: inputs("why?"),
+            not_before: None,
+            cache: None,
+            idempotency: None,
+            durability: Durability::Memory,
+            ended: None,
+        };
+        change(&mut new);
+        self.queue.submit(new).await.unwrap().id
+    }
+
+    /// Waits until an execution is in a state.
+    pub(crate) async fn until(&self, id: ExecutionId, state: State) -> Execution {
+        testkit::until(&format!("{id} is {state}"), SOON, async || {
+            let it = self.queue.execution(id).await.unwrap();
+            (it.state == state).then_some(it)
+        })
+        .await
+    }
+
+    /// Waits until the model was called so often.
+    pub(crate) async fn until_called(&self, times: usize) {
+        let what = format!("{times} calls of the model");
+        testkit::until_true(&what, SOON, async || self.lm.calls() >= times).await;
+    }
+}
+
+impl Working {
+    /// Waits until it has stopped.
+    pub(crate) async fn stopped(self) {
+        tokio::time::timeout(SOON, self.task).await.unwrap().unwrap();
+    }
+
+    /// Stops it, and waits until it has.
+    pub(crate) async fn end(self) {
+        self.stop.cancel();
+        self.stopped().await;
+    }
+}
+
+/// How a program runs in these tests.
+pub(crate) fn spec(program: &str) -> Spec {
+    Spec {
+        program: program.to_owned(),
+        version: String::new(),
+        owner: "me".to_owned(),
+        mode: Mode::Normal,
+        class: Class::Interactive,
+        timeout: Duration::from_secs(60),
+        max_retries: 0,
+        deadline: None,
+        lm: Fields::new(),
+        metadata: std::collections::BTreeMap::new(),
+        webhook: None,
+    }
+}
+
+/// The inputs of `qa`.
+pub(crate) fn inputs(question: &str) -> Fields {
+    Fields::from_iter([("question".to_owned(), json!(question))])
+}
