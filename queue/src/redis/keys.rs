@@ -3,38 +3,40 @@
 //! `P` is `dq:{<queue>#0}:`. A lane is `<class letter>:<name>`, where the name is `o:<owner>`,
 //! `b:<batch>`, `!` for what goes before all others of its class, or `?` for suspects.
 //!
-//! | key | type | holds |
-//! | --- | --- | --- |
-//! | `P cfg` | hash | `paused`, `epoch` |
-//! | `P n` | hash | how many executions `waiting` (scheduled too) and `live` (not ended) |
-//! | `P l:<lane>` | stream | entries of a lane, waiting or with a worker; group `w` |
-//! | `P lanes` | set | the lanes that have a stream |
-//! | `P empty` | sorted set | lanes found empty, by time (ms) |
-//! | `P turn:<class>` | sorted set | lanes with something to hand out, by virtual time |
-//! | `P suspects` | set | suspect lanes with something to hand out |
-//! | `P pass` | hash | virtual times of classes (`i n b now`) and of their lanes (`vi vn vb`) |
-//! | `P bell`, `P bell:b` | list | wakes waiting workers; `bell:b` for bulk |
-//! | `P e:<id>` | hash | an execution that has not ended: `l`ane, `s`tream entry (`z` if scheduled), `p`ayload and `h`istory while scheduled, `g`eneration, lost entries `x` |
-//! | `P r:<id>` | string | an execution that has ended: head line, envelope, tail; has a TTL |
-//! | `P z`, `P d` | sorted set | scheduled ids by due time, ids by deadline (ms) |
-//! | `P cx` | set | running executions that were called off |
-//! | `P dead` | sorted set | failed executions by time (ms) |
-//! | `P x`, `P bx` | stream | index of executions and of batches, by time |
-//! | `P k:<owner><key>` | string | idempotency key to id and digest; has a TTL |
-//! | `P c:<fingerprint>` | string | the execution whose result it is; has a TTL |
-//! | `P ci:<program>`, `P cp` | sorted set, set | fingerprints of a program by expiry, programs that have some |
-//! | `P w`, `P w:<worker>` | sorted set, hash | workers by end of lease (ms); info, last claim |
-//! | `P o:<worker>` | list | executions that a worker must stop |
-//! | `P tidy` | string | there while what is old need not be looked for |
-//! | `P gone` | sorted set | workers declared dead, by time (ms) |
-//! | `P m:all`, `P m:<minute>` | hash | `<program>\|<what>` to count |
-//! | `P b:<batch>` | hash | a batch and its counts |
-//! | `P b:<batch>:in:<k>`, `:r:<k>` | string, hash | inputs of chunk k; documents of its ended items |
-//! | `P b:<batch>:done`, `:out` | bitmap | items that have ended; that have a record of their own |
-//! | `P b:<batch>:o`, `:s`, `:lost` | hash, hash, set | items left by entry; entry by chunk or item; lost entries |
-//! | `P old` | sorted set | ended batches by the time (ms) to forget them |
-//! | `P programs`, `P revoked` | hash, sorted set | kept program files; revoked tokens by expiry (s) |
-//! | channel `P ended` | | ids that ended, separated by blanks |
+//! - `P cfg`: hash; `paused`, `epoch`
+//! - `P n`: hash; how many executions `waiting` (scheduled too) and `live` (not ended)
+//! - `P l:<lane>`: stream; entries of a lane, waiting or with a worker; group `w`
+//! - `P lanes`: set; the lanes that have a stream
+//! - `P empty`: sorted set; lanes found empty, by time (ms)
+//! - `P turn:<class>`: sorted set; lanes with something to hand out, by virtual time
+//! - `P suspects`: set; suspect lanes with something to hand out
+//! - `P pass`: hash; virtual times of classes (`i n b now`) and of their lanes (`vi vn vb`)
+//! - `P bell`, `P bell:b`: list; wakes waiting workers; `bell:b` for bulk
+//! - `P e:<id>`: hash; an execution that has not ended: `l`ane, `s`tream entry (`z` if
+//!   scheduled), `p`ayload and `h`istory while scheduled, `g`eneration, lost entries `x`
+//! - `P r:<id>`: string; an execution that has ended: head line, envelope, tail; has a TTL
+//! - `P z`, `P d`: sorted set; scheduled ids by due time, ids by deadline (ms)
+//! - `P cx`: set; running executions that were called off
+//! - `P dead`: sorted set; failed executions by time (ms)
+//! - `P x`, `P bx`: stream; index of executions and of batches, by time
+//! - `P k:<owner><key>`: string; idempotency key to id and digest; has a TTL
+//! - `P c:<fingerprint>`: string; the execution whose result it is; has a TTL
+//! - `P ci:<program>`, `P cp`: sorted set, set; fingerprints of a program by expiry, programs
+//!   that have some
+//! - `P w`, `P w:<worker>`: sorted set, hash; workers by end of lease (ms); info, last claim
+//! - `P o:<worker>`: list; executions that a worker must stop
+//! - `P tidy`: string; there while what is old need not be looked for
+//! - `P gone`: sorted set; workers declared dead, by time (ms)
+//! - `P m:all`, `P m:<minute>`: hash; `<program>|<what>` to count
+//! - `P b:<batch>`: hash; a batch and its counts
+//! - `P b:<batch>:in:<k>`, `:r:<k>`: string, hash; inputs of chunk k; documents of its ended
+//!   items
+//! - `P b:<batch>:done`, `:out`: bitmap; items that have ended; that have a record of their own
+//! - `P b:<batch>:o`, `:s`, `:lost`: hash, hash, set; items left by entry; entry by chunk or
+//!   item; lost entries
+//! - `P old`: sorted set; ended batches by the time (ms) to forget them
+//! - `P programs`, `P revoked`: hash, sorted set; kept program files; revoked tokens by expiry
+//!   (s)
 
 /// The keys of one queue.
 #[derive(Clone, Debug)]

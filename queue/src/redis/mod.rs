@@ -27,6 +27,7 @@ mod upkeep;
 mod work;
 
 use std::{
+    collections::HashMap,
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Instant,
@@ -36,7 +37,7 @@ use self::{
     claim::Claims, events::Events, finish::Finisher, gather::Gather, home::Home, keys::Keys,
     scripts::Scripts, submit::Submitter,
 };
-use crate::{Clock, Error, Limits, Result};
+use crate::{Clock, Error, Limits, Result, WorkerId};
 
 /// How to reach a Redis, and what to keep in it.
 #[derive(Clone, Debug)]
@@ -72,6 +73,8 @@ struct Store {
     clock: Clock,
     /// Until when no upkeep is due, as the last heartbeat said; none if it is not known.
     quiet_until: Mutex<Option<Instant>>,
+    /// The orders that each worker of this process has heard with its last heartbeat.
+    heard: Mutex<HashMap<WorkerId, Vec<String>>>,
 }
 
 impl Store {
@@ -87,6 +90,10 @@ impl Store {
 
     fn quiet(&self) -> MutexGuard<'_, Option<Instant>> {
         self.quiet_until.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn heard(&self) -> MutexGuard<'_, HashMap<WorkerId, Vec<String>>> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn ttl(&self) -> u64 {
@@ -110,6 +117,7 @@ impl RedisQueue {
             limits: config.limits,
             clock: config.clock,
             quiet_until: Mutex::default(),
+            heard: Mutex::default(),
         });
         let queue = Self {
             submitter: Gather::start(Submitter::new(Arc::clone(&store))),

@@ -16,7 +16,8 @@ impl RedisQueue {
         let (now, lease) = (store.now(), millis(store.limits.lease));
         let text = serde_json::to_string(info)?;
         let mut call = store.scripts.beat.key(store.prefix());
-        call.arg(&now).arg(lease).arg(info.id.as_str()).arg(&text);
+        let heard = store.heard().remove(&info.id).unwrap_or_default();
+        call.arg(&now).arg(lease).arg(info.id.as_str()).arg(&text).arg(&heard);
         let reply: Vec<Value> = store.home.call(&call).await?;
         let mut reply = reply.into_iter();
         let (dead, paused): (u8, u8) = (read(reply.next())?, read(reply.next())?);
@@ -24,7 +25,11 @@ impl RedisQueue {
         let wait: String = read(reply.next())?;
         let wait = wait.parse().ok().map(Duration::from_millis);
         *store.quiet() = wait.map(|wait| Instant::now() + wait);
-        let cancel = reply.map(|id| read::<String>(Some(id))?.parse()).collect::<Result<_>>()?;
+        let orders = reply.map(|id| read(Some(id))).collect::<Result<Vec<String>>>()?;
+        let cancel = orders.iter().map(|id| id.parse()).collect::<Result<_>>()?;
+        if !orders.is_empty() {
+            store.heard().insert(info.id.clone(), orders);
+        }
         Ok(Orders { cancel, paused: paused == 1, declared_dead: dead == 1, epoch })
     }
 
@@ -42,6 +47,7 @@ impl RedisQueue {
     pub(super) async fn strike_off(&self, worker: &WorkerId) -> Result<()> {
         while self.tick_once(worker.as_str()).await?.more {}
         self.claims.forget(worker);
+        self.store.heard().remove(worker);
         Ok(())
     }
 

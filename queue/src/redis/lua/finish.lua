@@ -130,6 +130,7 @@ local function late(e)
     local key = P .. 'b:' .. e.batch
     if call('SISMEMBER', key .. ':lost', e.lane .. '\n' .. e.entry) == 0 then return nil end
     if call('GETBIT', key .. ':out', e.index) == 1 then return nil end
+    if generation_of(e.batch, e.index) ~= tonumber(e.generation) then return nil end
     local state = conclude(e)
     call('SREM', P .. 'cx', e.id)
     local lane, entry = place(e.batch, e.index)
