@@ -50,8 +50,9 @@ pub(crate) enum Access {
 
 /// Writes into the description what the layers around some operations add to them.
 pub(crate) fn annotate(api: &mut utoipa::openapi::OpenApi, access: Access) {
-    for item in api.paths.paths.values_mut() {
-        for operation in operations(item) {
+    for (path, item) in &mut api.paths.paths {
+        for (method, operation) in operations(item) {
+            operation.operation_id = Some(operation_id(method, path));
             let mut kinds = vec![Kind::Internal];
             if let Access::Token(scope) = access {
                 kinds.extend([Kind::Unauthorized, Kind::Forbidden, Kind::RateLimited]);
@@ -66,8 +67,20 @@ pub(crate) fn annotate(api: &mut utoipa::openapi::OpenApi, access: Access) {
     }
 }
 
-fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
-    [&mut item.get, &mut item.put, &mut item.post, &mut item.delete].into_iter().flatten()
+fn operations(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut Operation)> {
+    let all = [
+        ("get", &mut item.get),
+        ("put", &mut item.put),
+        ("post", &mut item.post),
+        ("delete", &mut item.delete),
+    ];
+    all.into_iter().filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
+}
+
+/// `get_execution_id_why`: unique, since method and path are.
+fn operation_id(method: &str, path: &str) -> String {
+    let words = path.split(|it: char| !it.is_ascii_alphanumeric()).filter(|it| !it.is_empty());
+    words.fold(method.to_owned(), |id, word| format!("{id}_{word}"))
 }
 
 /// The finished description.

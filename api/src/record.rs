@@ -19,12 +19,12 @@ pub(crate) struct ExecutionRecord {
     /// Whether it gave outputs; null until it has ended.
     success: Option<bool>,
     /// What the program gave; null without success.
-    #[schema(schema_with = schema::fields, nullable)]
+    #[schema(schema_with = schema::fields_or_null)]
     outputs: Option<Fields>,
     /// Why there are no outputs.
     error: Option<String>,
     /// The same, for programs.
-    #[schema(schema_with = schema::error_kind)]
+    #[schema(schema_with = schema::error_kind_or_null)]
     error_kind: Option<FailureKind>,
     /// How many seconds the last attempt ran.
     #[schema(example = 1.042)]
@@ -79,7 +79,7 @@ pub(crate) struct AttemptRecord {
     worker: String,
     /// Why it failed; null if it gave outputs.
     error: Option<String>,
-    #[schema(schema_with = schema::error_kind)]
+    #[schema(schema_with = schema::error_kind_or_null)]
     error_kind: Option<FailureKind>,
     /// The generation it belongs to.
     generation: u32,

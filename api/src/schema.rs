@@ -5,7 +5,7 @@ use utoipa::{
     PartialSchema, ToSchema,
     openapi::{
         Object, ObjectBuilder, RefOr,
-        schema::{AdditionalProperties, Schema, Type},
+        schema::{AdditionalProperties, Schema, SchemaType, Type},
     },
 };
 
@@ -18,9 +18,20 @@ pub(crate) fn state() -> Object {
     words(State::ALL.map(State::as_str))
 }
 
-/// Why it failed.
-pub(crate) fn error_kind() -> Object {
-    words(FailureKind::ALL.map(FailureKind::as_str))
+/// Why it failed, or null.
+pub(crate) fn error_kind_or_null() -> Object {
+    let words = FailureKind::ALL.map(|kind| Some(kind.as_str())).into_iter().chain([None]);
+    or_null(Type::String).enum_values(Some(words)).build()
+}
+
+/// Any JSON object, or null.
+pub(crate) fn fields_or_null() -> Object {
+    let any = AdditionalProperties::FreeForm(true);
+    or_null(Type::Object).additional_properties(Some(any)).build()
+}
+
+fn or_null(of: Type) -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(SchemaType::from_iter([of, Type::Null]))
 }
 
 /// How much of the program to run.

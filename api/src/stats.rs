@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::{
-    App,
+    App, Config,
     answer::BadQuery,
     body::Query,
     error::{Error, Result},
@@ -82,6 +82,27 @@ pub(crate) struct WorkerView {
     programs: Vec<String>,
 }
 
+impl StatsView {
+    fn new(stats: Stats, config: &Config) -> Self {
+        let depth = stats.depth;
+        Self {
+            statistics: Statistics::new(&stats),
+            cache: CacheView { hits: stats.cache_hits, misses: stats.cache_misses },
+            queue: QueueView {
+                queued: depth.queued,
+                running: depth.running,
+                scheduled: depth.scheduled,
+                dead: depth.dead,
+                oldest_age: depth.oldest_age.map(|age| age.as_secs_f64()),
+                paused: stats.paused,
+            },
+            workers: stats.workers.into_iter().map(WorkerView::from).collect(),
+            cache_enabled: config.cache_enabled,
+            mlflow_tracking: config.mlflow_tracking,
+        }
+    }
+}
+
 impl Statistics {
     fn new(stats: &Stats) -> Self {
         let seconds = |took: Option<Duration>| took.map(|took| took.as_secs_f64());
@@ -148,22 +169,7 @@ pub(crate) async fn show(
 ) -> Result<axum::Json<StatsView>> {
     let window = query.window.as_deref().map(window).transpose()?;
     let stats = app.queue.stats(&StatsFilter { program: query.program_id, window }).await?;
-    let depth = stats.depth;
-    Ok(axum::Json(StatsView {
-        statistics: Statistics::new(&stats),
-        cache: CacheView { hits: stats.cache_hits, misses: stats.cache_misses },
-        queue: QueueView {
-            queued: depth.queued,
-            running: depth.running,
-            scheduled: depth.scheduled,
-            dead: depth.dead,
-            oldest_age: depth.oldest_age.map(|age| age.as_secs_f64()),
-            paused: stats.paused,
-        },
-        workers: stats.workers.into_iter().map(WorkerView::from).collect(),
-        cache_enabled: app.config.cache_enabled,
-        mlflow_tracking: app.config.mlflow_tracking,
-    }))
+    Ok(axum::Json(StatsView::new(stats, &app.config)))
 }
 
 fn window(text: &str) -> Result<Duration> {

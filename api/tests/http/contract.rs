@@ -56,6 +56,15 @@ fn description_has_every_route() {
 }
 
 #[test]
+fn every_operation_has_a_name_of_its_own() {
+    let contract = api::openapi();
+    let items = contract["paths"].as_object().unwrap().values();
+    let operations: Vec<&Value> = items.flat_map(|it| it.as_object().unwrap().values()).collect();
+    let names = operations.iter().map(|it| it["operationId"].as_str().unwrap());
+    assert_eq!(names.collect::<BTreeSet<_>>().len(), operations.len());
+}
+
+#[test]
 fn every_reference_leads_somewhere() {
     let contract = api::openapi();
     let mut references = Vec::new();
