@@ -39,8 +39,9 @@ pub(crate) struct Config {
 }
 
 /// Whom the commands talk to.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Server {
+    /// Empty until it is known on which port a server of this machine would be.
     pub(crate) url: String,
     pub(crate) token: Option<Secret>,
 }
@@ -83,7 +84,7 @@ impl Default for Config {
             gateway: workers::GatewayConfig::default(),
             lm_api_key: None,
             log: telemetry::Config::default(),
-            server: Server { url: "http://127.0.0.1:8001".to_owned(), token: None },
+            server: Server::default(),
             mlflow: Vec::new(),
         }
     }
@@ -171,6 +172,9 @@ impl Given {
                 (setting.set)(&mut config, text)
                     .map_err(|allowed| wrong(setting, text, origin, &allowed))?;
             }
+        }
+        if config.server.url.is_empty() {
+            config.server.url = format!("http://127.0.0.1:{}", config.api_port);
         }
         Ok(config)
     }
@@ -263,7 +267,7 @@ pub(crate) fn example() -> String {
     for group in settings::Group::ALL {
         text += &format!("\n# {}\n", group.title());
         for setting in settings::all().filter(|it| it.group == group) {
-            text += &format!("\n# {}.\n", setting.help);
+            text += &format!("\n{}\n", comment(setting.help));
             let bare = setting.default.parse::<f64>().is_ok() || is_flag(setting.default);
             text += &match setting.default {
                 "" => format!("# {} = \"\"\n", setting.key()),
@@ -273,6 +277,22 @@ pub(crate) fn example() -> String {
         }
     }
     text
+}
+
+/// A sentence as comment lines that are not too long.
+fn comment(sentence: &str) -> String {
+    const LINE_CHARS: usize = 98;
+    let mut lines = vec![String::from("#")];
+    for word in format!("{sentence}.").split(' ') {
+        let last = lines.last().map_or(0, String::len);
+        if last + 1 + word.len() > LINE_CHARS {
+            lines.push(String::from("#"));
+        }
+        if let Some(line) = lines.last_mut() {
+            *line += &format!(" {word}");
+        }
+    }
+    lines.join("\n")
 }
 
 fn is_flag(text: &str) -> bool {
@@ -300,7 +320,9 @@ mod tests {
     fn example_is_the_default() {
         let file = parse(include_str!("../config.example.toml")).unwrap();
         let given = Given { flags: BTreeMap::new(), environment: BTreeMap::new(), file };
-        assert_eq!(shown(&given.config().unwrap()), shown(&Config::default()));
+        let plain = Config { server: given.config().unwrap().server, ..Config::default() };
+        assert_eq!(shown(&given.config().unwrap()), shown(&plain));
+        assert_eq!(plain.server.url, "http://127.0.0.1:8001");
     }
 
     #[test]
@@ -328,6 +350,7 @@ mod tests {
 
         assert_eq!(three.api_port, 2);
         assert_eq!((two.api_port, two.worker.slots), (1, 9));
+        assert_eq!(two.server.url, "http://127.0.0.1:1");
     }
 
     #[test]

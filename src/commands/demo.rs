@@ -196,11 +196,12 @@ impl Story {
             "export TOKEN={token}\n\
              curl -X POST {base}/execute -H \"Authorization: Bearer $TOKEN\" \\\n  \
              -H 'Content-Type: application/json' -H 'Prefer: wait=10' \\\n  \
-             -d '{{\"program_id\": \"summarizer-v2\", \"inputs\": {{\"text\": \"A long text\"}}}}'\n\
+             -d '{body}'\n\
              curl {base}/batch/{batch} -H \"Authorization: Bearer $TOKEN\"\n\
              curl {base}/batch/{batch}/results -H \"Authorization: Bearer $TOKEN\"\n\
              curl {base}/stats -H \"Authorization: Bearer $TOKEN\"",
             token = self.token,
+            body = json!({"program_id": "summarizer-v2", "inputs": {"text": "A long text"}}),
         ))
     }
 }

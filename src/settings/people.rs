@@ -1,0 +1,50 @@
+//! What people see of it: logs, and the server that commands talk to.
+
+use super::{Group, Setting};
+use crate::{config::Secret, telemetry, values};
+
+pub(super) const ALL: &[Setting] = &[
+    Setting {
+        name: "PIPELINE_LOG_LEVEL",
+        group: Group::Log,
+        default: "info",
+        help: "error, warn, info, debug or trace; or by part, e.g. info,queue=debug",
+        set: |it, text| Ok(it.log.level = telemetry::level(text)?),
+    },
+    Setting {
+        name: "LOG_FORMAT",
+        group: Group::Log,
+        default: "text",
+        help: "text for people, json for machines",
+        set: |it, text| Ok(it.log.format = text.parse()?),
+    },
+    Setting {
+        name: "DSPYX_URL",
+        group: Group::Client,
+        default: "",
+        help: "The server; without it, the one on API_PORT of this machine",
+        set: |it, text| Ok(it.server.url = values::url(text, &["http", "https"])?),
+    },
+    Setting {
+        name: "DSPYX_TOKEN",
+        group: Group::Client,
+        default: "",
+        help: "The token to show it; not needed for a server on this machine that was started \
+               without SECRET_KEY, nor where SECRET_KEY is set",
+        set: |it, text| Ok(it.server.token = Some(Secret::new(text))),
+    },
+    Setting {
+        name: "MLFLOW_TRACKING_URI",
+        group: Group::Mlflow,
+        default: "",
+        help: "Accepted, and not used yet",
+        set: |it, text| Ok(it.mlflow.push(format!("MLFLOW_TRACKING_URI={text}"))),
+    },
+    Setting {
+        name: "MLFLOW_EXPERIMENT_NAME",
+        group: Group::Mlflow,
+        default: "",
+        help: "Accepted, and not used yet",
+        set: |it, text| Ok(it.mlflow.push(format!("MLFLOW_EXPERIMENT_NAME={text}"))),
+    },
+];

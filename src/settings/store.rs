@@ -1,0 +1,79 @@
+//! Where executions are kept, and for how long.
+
+use super::{Group, Setting};
+use crate::{config::Secret, values};
+
+const REDIS_SCHEMES: [&str; 6] =
+    ["redis", "rediss", "redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster"];
+
+pub(super) const ALL: &[Setting] = &[
+    Setting {
+        name: "REDIS_URL",
+        group: Group::Store,
+        default: "",
+        help: "The Redis 7 or Valkey that API and workers share; without it, the embedded store",
+        set: |it, text| {
+            it.redis_url = Some(Secret::new(&values::url(text, &REDIS_SCHEMES)?));
+            Ok(())
+        },
+    },
+    Setting {
+        name: "DATABASE_PATH",
+        group: Group::Store,
+        default: "dspyx.db",
+        help: "The file of the embedded store; used by one process, and only without REDIS_URL",
+        set: |it, text| Ok(it.database_path = text.into()),
+    },
+    Setting {
+        name: "QUEUE_NAME",
+        group: Group::Store,
+        default: "dspyx",
+        help: "The name of the queue in Redis; queues of different names share nothing",
+        set: |it, text| Ok(it.queue_name = values::name(text)?),
+    },
+    Setting {
+        name: "ALLOW_EVICTION",
+        group: Group::Store,
+        default: "false",
+        help: "Whether to work on a Redis that may evict keys, and so lose executions",
+        set: |it, text| Ok(it.allow_eviction = values::flag(text)?),
+    },
+    Setting {
+        name: "RESULT_TTL",
+        group: Group::Store,
+        default: "7d",
+        help: "How long ended executions and batches are kept",
+        set: |it, text| Ok(it.limits.result_ttl = values::positive(text)?),
+    },
+    Setting {
+        name: "IDEMPOTENCY_TTL",
+        group: Group::Store,
+        default: "24h",
+        help: "How long an Idempotency-Key is known",
+        set: |it, text| Ok(it.limits.idempotency_ttl = values::positive(text)?),
+    },
+    Setting {
+        name: "QUEUE_MAX",
+        group: Group::Store,
+        default: "1000000",
+        help: "How many executions may wait; more are refused with 429",
+        set: |it, text| Ok(it.limits.waiting_max = values::whole(text, 1..=1_000_000_000)?),
+    },
+    Setting {
+        name: "OWNER_QUEUE_MAX",
+        group: Group::Store,
+        default: "200000",
+        help: "How many executions of one owner and class may wait",
+        set: |it, text| {
+            it.limits.waiting_per_owner_max = values::whole(text, 1..=1_000_000_000)?;
+            Ok(())
+        },
+    },
+    Setting {
+        name: "DEAD_MAX",
+        group: Group::Store,
+        default: "10000",
+        help: "How many failed executions the dead list keeps",
+        set: |it, text| Ok(it.limits.dead_max = values::whole(text, 0..=1_000_000)?),
+    },
+];
