@@ -274,7 +274,7 @@ mod tests {
     fn an_unreadable_reply_is_asked_for_again_twice() {
         let after = |parse_errors| {
             let max_retries = 9;
-            next_of(&parse(), Circumstances { parse_errors, max_retries, ..fresh() })
+            next_of(&parse(), Circumstances { max_retries, parse_errors, ..fresh() })
         };
         assert_eq!(after(1), Next::Again(Duration::ZERO));
         assert_eq!(after(2), Next::Fail);
@@ -285,7 +285,7 @@ mod tests {
         let last = Circumstances { attempts_used: 2, ..fresh() };
         let seconds = |asked| match next_of(&limited(asked), last) {
             Next::Later(delay) => delay.as_secs_f64(),
-            other => panic!("{other:?}"),
+            other @ (Next::Fail | Next::Again(_) | Next::Expire) => panic!("{other:?}"),
         };
         assert!((7.0..8.75).contains(&seconds(Some(7))));
         assert!((15.0..18.75).contains(&seconds(None)));

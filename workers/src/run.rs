@@ -82,9 +82,10 @@ async fn perform(
     evidence.backoff = program.retries.backoff;
     program.runnable()?;
     let mut overrides = LmConfig::default().with_overrides(&spec.lm)?.settings;
-    let lm = match spec.lm.is_empty() {
-        true => Cow::Borrowed(&program.lm),
-        false => Cow::Owned(program.lm.with_overrides(&spec.lm)?),
+    let lm = if spec.lm.is_empty() {
+        Cow::Borrowed(&program.lm)
+    } else {
+        Cow::Owned(program.lm.with_overrides(&spec.lm)?)
     };
     program.check(inputs).map_err(dspy::Error::from)?;
     if spec.mode == Mode::DryRun {

@@ -9,7 +9,6 @@ use reqwest::{
     header::{CONTENT_TYPE, HeaderValue},
     redirect,
 };
-use tracing::warn;
 
 use super::{GatewayConfig, SetupError, provider::Route, reply};
 
@@ -117,7 +116,6 @@ fn failed(error: &reqwest::Error) -> LmError {
         return LmError::Timeout(format!("{what} {host} in time"));
     }
     let what = if error.is_connect() { "cannot connect to" } else { "lost the connection to" };
-    warn!(host, "{what} {host}");
     LmError::Transport(format!("{what} {host}: {}", chain(error)))
 }
 

@@ -66,7 +66,9 @@ impl Default for GatewayConfig {
 
 /// Where keys are looked up, by the name of an environment variable: `OPENAI_API_KEY`.
 #[derive(Clone)]
-pub struct Keys(Arc<dyn Fn(&str) -> Option<String> + Send + Sync>);
+pub struct Keys(Arc<Lookup>);
+
+type Lookup = dyn Fn(&str) -> Option<String> + Send + Sync;
 
 impl Keys {
     /// Keys as the function knows them.

@@ -37,9 +37,12 @@ struct Message {
 /// Some servers say null for what they did not count.
 #[derive(Deserialize, Default)]
 struct Tokens {
-    prompt_tokens: Option<u64>,
-    completion_tokens: Option<u64>,
-    total_tokens: Option<u64>,
+    #[serde(rename = "prompt_tokens")]
+    prompt: Option<u64>,
+    #[serde(rename = "completion_tokens")]
+    completion: Option<u64>,
+    #[serde(rename = "total_tokens")]
+    total: Option<u64>,
 }
 
 /// Reads the body of a successful answer.
@@ -63,9 +66,8 @@ pub(super) fn read(body: &[u8], model: &str) -> Result<LmReply, LmError> {
     };
     let usage = completion.usage.unwrap_or_default();
     let (prompt_tokens, completion_tokens) =
-        (usage.prompt_tokens.unwrap_or(0), usage.completion_tokens.unwrap_or(0));
-    let total_tokens =
-        usage.total_tokens.unwrap_or(prompt_tokens.saturating_add(completion_tokens));
+        (usage.prompt.unwrap_or(0), usage.completion.unwrap_or(0));
+    let total_tokens = usage.total.unwrap_or(prompt_tokens.saturating_add(completion_tokens));
     Ok(LmReply {
         text: text(message.content)?,
         reasoning: message.reasoning_content.or(message.reasoning),

@@ -37,9 +37,13 @@ pub(super) fn body(model: &str, tokens: &'static str, request: &LmRequest) -> Ve
     put("temperature", temperature.map(Value::from));
     put("top_p", top_p.map(Value::from));
     put("seed", seed.map(Value::from));
-    EARLY.into_iter().for_each(|name| put(name, extra.get(name).cloned()));
+    for name in EARLY {
+        put(name, extra.get(name).cloned());
+    }
     put("stop", stop.clone().map(Value::from));
-    LATE.into_iter().for_each(|name| put(name, extra.get(name).cloned()));
+    for name in LATE {
+        put(name, extra.get(name).cloned());
+    }
     put("response_format", request.response_format.clone());
     put(LAST, extra.get(LAST).cloned());
     for (name, value) in extra {
