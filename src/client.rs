@@ -129,16 +129,16 @@ impl Client {
         &self.url
     }
 
-    /// Reads; tries again while the server restarts.
-    pub(crate) async fn get(&self, path: &str) -> Result<Value> {
+    /// Reads what is waited for: tries again while the server restarts.
+    pub(crate) async fn get_patiently(&self, path: &str) -> Result<Value> {
         let policy = ConstantBuilder::new().with_delay(READ_PAUSE).with_max_times(READ_TRIES);
         let passing =
             |it: &anyhow::Error| it.downcast_ref::<Failure>().is_some_and(Failure::is_passing);
-        (async || self.get_once(path).await).retry(policy).when(passing).await
+        (async || self.get(path).await).retry(policy).when(passing).await
     }
 
-    /// Reads, and takes no for an answer.
-    pub(crate) async fn get_once(&self, path: &str) -> Result<Value> {
+    /// Reads.
+    pub(crate) async fn get(&self, path: &str) -> Result<Value> {
         body(self.send(self.request(Method::GET, path)).await?).await
     }
 
@@ -290,7 +290,7 @@ mod tests {
     #[tokio::test]
     async fn no_server_is_told_with_what_to_do() {
         let client = Client::new("http://127.0.0.1:1", None).unwrap();
-        let error = client.get_once("/health").await.unwrap_err().to_string();
+        let error = client.get("/health").await.unwrap_err().to_string();
         assert!(error.contains("dspyx serve") && error.contains("DSPYX_URL"), "{error}");
     }
 }

@@ -34,8 +34,8 @@ pub(crate) struct Config {
     pub(crate) lm_api_key: Option<Secret>,
     pub(crate) log: telemetry::Config,
     pub(crate) server: Server,
-    /// The settings of MLflow that were given, and are not used yet.
-    pub(crate) mlflow: Vec<String>,
+    /// The names of the settings of MLflow that were given, and are not used yet.
+    pub(crate) mlflow: Vec<&'static str>,
 }
 
 /// Whom the commands talk to.

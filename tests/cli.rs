@@ -1,275 +1,163 @@
-//! The command line as it is typed: what it teaches, and what it refuses in which words. What
-//! commands do against a server is told in `tests/e2e/cli.rs`.
+//! The command line where no server is: what it refuses, in which words, and with which exit code.
 
 #![expect(clippy::unwrap_used, reason = "a failed test may panic")]
 
-use std::{fs, path::Path, time::Duration};
+use std::process::Command;
 
 use serde_json::Value;
-use tempfile::TempDir;
-use testkit::{Process, free_port};
 
-/// Every command here ends by itself, soon, also on a busy machine.
-const SOON: Duration = Duration::from_secs(30);
-const KEY: &str = "a key of at least thirty-two bytes, for tests only";
-const WORKED: i32 = 0;
-const FAILED: i32 = 1;
-const USAGE: i32 = 2;
-
-/// What a command left.
-#[derive(Debug)]
-struct Said {
-    code: Option<i32>,
+/// What a run left behind.
+struct Ran {
+    code: i32,
     out: String,
     err: String,
 }
 
-impl Said {
-    /// Its result; it must have worked.
-    #[track_caller]
-    fn worked(self) -> String {
-        assert_eq!(self.code, Some(WORKED), "{}", self.err);
-        self.out
+/// Runs the binary in an empty folder, with these variables in its environment and few others.
+fn dspyx(arguments: &[&str], environment: &[(&str, &str)]) -> Ran {
+    let folder = tempfile::tempdir().unwrap();
+    let run = Command::new(env!("CARGO_BIN_EXE_dspyx"))
+        .args(arguments)
+        .env_clear()
+        .env("HOME", folder.path())
+        .envs(environment.iter().copied())
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Ran { code: run.status.code().unwrap(), out: text(run.stdout), err: text(run.stderr) }
+}
+
+/// A port that nobody answers on.
+const NOBODY: (&str, &str) = ("DSPYX_URL", "http://127.0.0.1:1");
+const KEY: (&str, &str) = ("SECRET_KEY", "0123456789abcdef0123456789abcdef");
+
+#[test]
+fn help_teaches() {
+    let help = dspyx(&["--help"], &[]);
+    assert_eq!(help.code, 0);
+    for word in ["dspyx demo", "REDIS_URL=redis://localhost dspyx worker", "Exit codes"] {
+        assert!(help.out.contains(word), "{word}: {}", help.out);
     }
-
-    /// It must have ended so, and have said each of these in its error.
-    #[track_caller]
-    fn refused(&self, code: i32, words: &[&str]) {
-        assert_eq!(self.code, Some(code), "{self:?}");
-        for word in words {
-            assert!(self.err.contains(word), "`{word}` is not in: {}", self.err);
-        }
-    }
+    let serve = dspyx(&["serve", "--help"], &[]).out;
+    assert!(serve.contains("[env: API_PORT]") && serve.contains("[default: 8001]"), "{serve}");
 }
 
-/// Runs a command to its end in a folder, with nothing in its environment but this.
-async fn run_in(folder: &Path, args: &[&str], env: &[(&str, &str)]) -> Said {
-    let home = [("HOME", folder.to_str().unwrap())];
-    let owned = home.iter().chain(env).map(|(name, value)| ((*name).into(), (*value).into()));
-    let env: Vec<(String, String)> = owned.collect();
-    let mut process = Process::start(env!("CARGO_BIN_EXE_dspyx"), args, &env, folder);
-    let code = process.end(SOON).await.code();
-    Said { code, out: process.out(), err: process.log() }
+#[test]
+fn help_does_not_show_secrets_of_the_environment() {
+    let help = dspyx(&["serve", "--help"], &[KEY]);
+    assert!(!help.out.contains(KEY.1));
 }
 
-async fn run(args: &[&str], env: &[(&str, &str)]) -> Said {
-    run_in(folder().path(), args, env).await
-}
-
-fn folder() -> TempDir {
-    tempfile::tempdir().unwrap()
-}
-
-/// A path in this repository.
-fn ours(path: &str) -> String {
-    format!("{}/{path}", env!("CARGO_MANIFEST_DIR"))
-}
-
-/// The names under `Commands:` in a help text.
-fn commands(help: &str) -> Vec<String> {
-    let Some((_, list)) = help.split_once("\nCommands:\n") else { return Vec::new() };
-    let lines = list.lines().take_while(|it| !it.is_empty());
-    // A name is two blanks in; what is further in goes on with the line before.
-    let names = lines.filter_map(|it| it.strip_prefix("  ").filter(|it| !it.starts_with(' ')));
-    let names = names.filter_map(|it| it.split_whitespace().next());
-    names.filter(|it| *it != "help").map(str::to_owned).collect()
-}
-
-#[tokio::test]
-async fn every_command_says_what_it_does() {
-    let top = run(&["--help"], &[]).await.worked();
-    let mut open: Vec<Vec<String>> = commands(&top).into_iter().map(|it| vec![it]).collect();
-    let mut seen = Vec::new();
-    while let Some(command) = open.pop() {
-        let args: Vec<&str> = command.iter().map(String::as_str).chain(["--help"]).collect();
-        let help = run(&args, &[]).await.worked();
-        let words = help.lines().next().unwrap_or_default().split_whitespace().count();
-        assert!(words >= 3, "{command:?} does not say what it does: {help}");
-        let usage = format!("Usage: dspyx {}", command.join(" "));
-        assert!(help.contains(&usage), "{command:?}: {help}");
-        open.extend(commands(&help).into_iter().map(|it| [&command[..], &[it]].concat()));
-        seen.push(command.join(" "));
-    }
-    for known in ["demo", "serve", "api", "worker", "batch submit", "token create", "doctor"] {
-        assert!(seen.iter().any(|it| it == known), "{known} is not among {seen:?}");
-    }
-}
-
-#[tokio::test]
-async fn help_teaches_by_examples() {
-    assert!(run(&["--help"], &[]).await.worked().contains("Start here:"));
-    for command in ["serve", "worker", "execute", "status", "doctor"] {
-        let help = run(&[command, "--help"], &[]).await.worked();
-        let (_, examples) = help.split_once("\nExamples:\n").unwrap();
-        assert!(examples.contains(&format!("dspyx {command}")), "{command}: {examples}");
-    }
-}
-
-#[tokio::test]
-async fn without_a_command_help_is_shown() {
-    run(&[], &[]).await.refused(USAGE, &["Usage: dspyx", "Start here:"]);
-}
-
-#[tokio::test]
-async fn unknown_command_is_refused_with_the_nearest() {
-    run(&["exceute"], &[]).await.refused(USAGE, &["exceute", "'execute'"]);
-    run(&["serve", "--api-prot", "1"], &[]).await.refused(USAGE, &["--api-prot", "--api-port"]);
-}
-
-#[tokio::test]
-async fn parts_of_a_fleet_need_a_redis() {
-    for command in ["api", "worker"] {
-        let said = run(&[command], &[("API_PORT", "0")]).await;
-        let own = format!("`dspyx {command}`");
-        said.refused(USAGE, &[&own, "REDIS_URL", "`dspyx serve`"]);
-    }
-}
-
-#[tokio::test]
-async fn nobody_listens_to_the_world_without_a_key() {
-    for command in ["serve", "api"] {
-        let env = [("API_HOST", "0.0.0.0"), ("API_PORT", "0")];
-        let said = run(&[command], &env).await;
-        said.refused(USAGE, &["API_HOST is 0.0.0.0", "SECRET_KEY", "openssl rand -hex 32"]);
-    }
-}
-
-#[tokio::test]
-async fn short_key_is_refused_and_not_shown() {
-    let said = run(&["serve"], &[("SECRET_KEY", "hunter2"), ("API_PORT", "0")]).await;
-    said.refused(USAGE, &["SECRET_KEY", "at least 32", "openssl rand -hex 32"]);
-    assert!(!said.err.contains("hunter2"), "{}", said.err);
-}
-
-#[tokio::test]
-async fn bad_value_is_named_with_what_is_allowed() {
-    let wrong = [
-        ("API_PORT", "http", "a whole number from 0 to 65535"),
-        ("API_HOST", "nowhere", "an IP address"),
-        ("MAX_WORKERS", "0", "from 1 to"),
-        ("LEASE", "0s", "longer than 0s"),
-        ("EXECUTION_TIMEOUT", "5y", "a duration such as"),
-        ("CACHE_ENABLED", "maybe", "true or false"),
-        ("QUEUE_NAME", "a b", "letters, digits"),
-        ("LM_API_BASE", "localhost", "http://"),
-        ("LOG_FORMAT", "xml", "text or json"),
-        ("PIPELINE_LOG_LEVEL", "loud", "error, warn, info, debug or trace"),
+#[test]
+fn wrong_settings_are_usage_errors_in_words() {
+    let cases: [(&[&str], &[(&str, &str)], &str); 9] = [
+        (&["serve"], &[("API_PORT", "http")], "API_PORT is `http`, but must be a whole number"),
+        (&["serve", "--api-port", "70000"], &[], "--api-port is `70000`, but must be"),
+        (&["serve"], &[("SECRET_KEY", "short")], "at least 32; `openssl rand -hex 32`"),
+        (&["serve"], &[("API_HOST", "0.0.0.0")], "set SECRET_KEY"),
+        (&["worker"], &[("REDIS_URL", "http://x")], "REDIS_URL must begin with redis://"),
+        (&["worker"], &[("LOG_FORMAT", "xml"), ("REDIS_URL", "redis://x")], "text or json"),
+        (&["api"], &[], "requires REDIS_URL"),
+        (&["worker"], &[], "requires REDIS_URL"),
+        (&["stats", "--config", "none.toml"], &[], "cannot read the configuration file none.toml"),
     ];
-    for (name, value, allowed) in wrong {
-        let said = run(&["serve"], &[(name, value)]).await;
-        said.refused(USAGE, &[name, &format!("`{value}`"), allowed]);
+    for (arguments, environment, words) in cases {
+        let ran = dspyx(arguments, environment);
+        assert_eq!(ran.code, 2, "{arguments:?}: {}", ran.err);
+        assert!(ran.err.contains(words), "{arguments:?}: {}", ran.err);
     }
 }
 
-#[tokio::test]
-async fn password_of_a_bad_url_is_not_shown() {
-    let said = run(&["worker"], &[("REDIS_URL", "http://user:hunter2@cache")]).await;
-    said.refused(USAGE, &["REDIS_URL", "redis+cluster://"]);
-    assert!(!said.err.contains("hunter2"), "{}", said.err);
-}
-
-#[tokio::test]
-async fn flag_wins_over_environment() {
-    let said = run(&["serve", "--api-port", "flag"], &[("API_PORT", "variable")]).await;
-    said.refused(USAGE, &["--api-port is `flag`"]);
-    assert!(!said.err.contains("variable"), "{}", said.err);
-}
-
-#[tokio::test]
-async fn misspelt_setting_of_a_file_is_refused_with_the_nearest() {
-    let folder = folder();
-    fs::write(folder.path().join("c.toml"), "api_prot = 1").unwrap();
-
-    let said = run_in(folder.path(), &["serve", "--config", "c.toml"], &[]).await;
-    said.refused(USAGE, &["c.toml", "`api_prot`", "`api_port`"]);
-
-    let said = run_in(folder.path(), &["serve", "--config", "none.toml"], &[]).await;
-    said.refused(USAGE, &["none.toml"]);
-}
-
-#[tokio::test]
-async fn every_value_is_shown_with_where_it_came_from() {
-    let folder = folder();
-    fs::write(folder.path().join("c.toml"), "api_port = 3\nmax_workers = 9").unwrap();
-    let env = [("DSPYX_CONFIG", "c.toml"), ("API_PORT", "2"), ("SECRET_KEY", KEY)];
-
-    let out = run_in(folder.path(), &["config", "--json"], &env).await.worked();
-
-    let shown: Value = serde_json::from_str(&out).unwrap();
-    let one = |name: &str| {
-        let text = |part: &str| shown[name][part].as_str().unwrap().to_owned();
-        format!("{} from {}", text("value"), text("origin"))
-    };
-    assert_eq!(one("API_PORT"), "2 from environment");
-    assert_eq!(one("MAX_WORKERS"), "9 from file");
-    assert_eq!(one("DATABASE_PATH"), "dspyx.db from default");
-    assert_eq!(one("SECRET_KEY"), "(hidden) from environment");
-    assert!(!out.contains(KEY), "{out}");
-}
-
-#[tokio::test]
-async fn example_file_is_what_the_command_writes_and_can_be_read() {
-    let written = run(&["config", "--example"], &[]).await.worked();
-    assert_eq!(written, fs::read_to_string(ours("config.example.toml")).unwrap());
-
-    let args = ["token", "create", "--config", &ours("config.example.toml")];
-    run(&args, &[("SECRET_KEY", KEY)]).await.worked();
-}
-
-#[tokio::test]
-async fn token_needs_the_key_of_the_server() {
-    run(&["token", "create"], &[]).await.refused(USAGE, &["SECRET_KEY", "openssl rand -hex 32"]);
-
-    let args = ["token", "create", "--subject", "alice", "--scope", "read,admin", "--json"];
-    let out = run(&args, &[("SECRET_KEY", KEY)]).await.worked();
-
-    let made: Value = serde_json::from_str(&out).unwrap();
-    assert_eq!(made["subject"], "alice");
-    assert_eq!(made["scopes"], serde_json::json!(["read", "admin"]));
-    assert_eq!(made["token"].as_str().unwrap().split('.').count(), 3);
-}
-
-#[tokio::test]
-async fn token_of_no_scope_or_no_time_is_refused() {
-    let env = [("SECRET_KEY", KEY)];
-    let said = run(&["token", "create", "--scope", "root"], &env).await;
-    said.refused(USAGE, &["`root`", "execute, read, programs"]);
-    let said = run(&["token", "create", "--expires", "0s"], &env).await;
-    said.refused(USAGE, &["--expires", "longer than 0s"]);
-}
-
-#[tokio::test]
-async fn programs_are_checked_without_a_server() {
-    let out = run(&["programs", "check", &ours("examples/programs")], &[]).await.worked();
-    let files = fs::read_dir(ours("examples/programs")).unwrap().count();
-    assert_eq!(out.lines().filter(|it| it.starts_with("ok ")).count(), files, "{out}");
-
-    let folder = folder();
-    let file = "signatures:\n  main:\n    inputs: {a: strr}\n    outputs: [b]\n";
-    fs::write(folder.path().join("bad.yaml"), file).unwrap();
-    let said = run_in(folder.path(), &["programs", "check", "bad.yaml"], &[]).await;
-    said.refused(FAILED, &["one program cannot be loaded"]);
-    assert!(said.out.contains("bad.yaml:3:17") && said.out.contains("`str`"), "{}", said.out);
-
-    fs::create_dir(folder.path().join("empty")).unwrap();
-    let said = run_in(folder.path(), &["programs", "check", "empty"], &[]).await;
-    said.refused(FAILED, &["no programs"]);
-    run_in(folder.path(), &["programs", "check", "none"], &[]).await.refused(USAGE, &["none"]);
-}
-
-#[tokio::test]
-async fn without_a_server_it_is_said_how_to_get_one() {
-    let url = format!("http://127.0.0.1:{}", free_port());
-    for args in [&["status", "--health"][..], &["stats"]] {
-        let said = run(args, &[("DSPYX_URL", &url), ("DSPYX_TOKEN", "any")]).await;
-        said.refused(FAILED, &[&url, "`dspyx serve`", "DSPYX_URL"]);
+#[test]
+fn wrong_words_are_usage_errors() {
+    let cases: [&[&str]; 6] = [
+        &["exectue"],
+        &["serve", "--api-prot", "1"],
+        &["execute", "qa", "question"],
+        &["execute", "qa", "n:=[", "--json"],
+        &["execute", "qa", "--mode", "quick"],
+        &["batch", "submit", "qa", "none.ndjson"],
+    ];
+    for arguments in cases {
+        let ran = dspyx(arguments, &[NOBODY]);
+        assert_eq!(ran.code, 2, "{arguments:?}: {}", ran.err);
+        assert!(ran.out.is_empty(), "{arguments:?}: {}", ran.out);
     }
 }
 
-#[tokio::test]
-async fn errors_are_json_for_machines() {
-    let said = run(&["api", "--json"], &[("API_PORT", "0")]).await;
-    said.refused(USAGE, &[]);
-    let error: Value = serde_json::from_str(said.err.lines().last().unwrap()).unwrap();
-    assert!(error["error"].as_str().unwrap().contains("REDIS_URL"), "{error}");
+#[test]
+fn no_server_is_a_failure_that_says_what_to_do() {
+    let cases: [&[&str]; 5] = [
+        &["execute", "qa", "a=b"],
+        &["status"],
+        &["status", "x"],
+        &["stats"],
+        &["programs", "list"],
+    ];
+    for arguments in cases {
+        let ran = dspyx(arguments, &[NOBODY]);
+        assert_eq!(ran.code, 1, "{arguments:?}: {}", ran.err);
+        assert!(ran.err.contains("dspyx serve") && ran.err.contains("DSPYX_URL"), "{}", ran.err);
+    }
+}
+
+#[test]
+fn errors_are_json_for_machines() {
+    let ran = dspyx(&["stats", "--json"], &[NOBODY]);
+    let error: Value = serde_json::from_str(&ran.err).unwrap();
+    assert!(error["error"].as_str().unwrap().contains("no answer"), "{error}");
+    assert!(ran.out.is_empty());
+}
+
+#[test]
+fn tokens_are_made_with_the_key_only() {
+    let without = dspyx(&["token", "create"], &[]);
+    let with = dspyx(&["token", "create", "--subject", "alice", "--json"], &[KEY]);
+    let scope = dspyx(&["token", "create", "--scope", "root"], &[KEY]);
+
+    assert!(without.code == 2 && without.err.contains("SECRET_KEY"), "{}", without.err);
+    let made: Value = serde_json::from_str(&with.out).unwrap();
+    assert_eq!((with.code, &made["subject"]), (0, &"alice".into()));
+    assert!(made["token"].as_str().unwrap().split('.').count() == 3);
+    assert!(scope.code == 2 && scope.err.contains("`root` is no scope"), "{}", scope.err);
+}
+
+#[test]
+fn config_tells_where_values_come_from_and_hides_secrets() {
+    let ran = dspyx(&["config", "--json"], &[KEY, ("API_PORT", "9"), ("MAX_WORKERS", "")]);
+    let shown: Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!(shown["API_PORT"]["origin"], "environment");
+    assert_eq!(shown["MAX_WORKERS"]["origin"], "default");
+    assert_eq!(shown["SECRET_KEY"]["value"], "(hidden)");
+}
+
+#[test]
+fn wrong_programs_are_named_with_their_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("bad.yaml");
+    std::fs::write(&file, "name: bad\nsignatures:\n  main: {input: [a], outputs: [b]}\n").unwrap();
+
+    let ran = dspyx(&["programs", "check", file.to_str().unwrap()], &[]);
+
+    assert_eq!(ran.code, 1);
+    assert!(ran.out.contains("bad.yaml:3:"), "{}", ran.out);
+    assert!(ran.out.contains("inputs"), "the nearest known key: {}", ran.out);
+}
+
+#[test]
+fn examples_are_right() {
+    let examples = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/programs");
+    let ran = dspyx(&["programs", "check", examples], &[]);
+    assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{}", ran.out);
+}
+
+#[test]
+fn doctor_says_what_is_wrong() {
+    let ran = dspyx(&["doctor", "--json"], &[("PROGRAMS_DIR", "/nowhere"), NOBODY]);
+    let findings: Value = serde_json::from_str(&ran.out).unwrap();
+    let wrong = |it: &&Value| it["grade"] == "wrong";
+    let wrong: Vec<_> = findings.as_array().unwrap().iter().filter(wrong).collect();
+    assert_eq!((ran.code, wrong.len()), (1, 1), "{findings:#}");
+    assert!(wrong[0]["finding"].as_str().unwrap().contains("PROGRAMS_DIR"), "{findings:#}");
 }

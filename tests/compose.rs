@@ -112,6 +112,6 @@ fn everybody_means_the_same_port() {
 #[test]
 fn image_runs_as_nobody_special() {
     let image = read("Dockerfile");
-    let user = image.lines().filter(|it| it.starts_with("USER ")).next_back();
+    let user = image.lines().rfind(|it| it.starts_with("USER "));
     assert_eq!(user, Some("USER 10001"));
 }

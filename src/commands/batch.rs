@@ -41,7 +41,9 @@ pub(super) async fn run(client: &Client, command: Batch, json: bool) -> Result<(
                 return follow(client, id, json).await;
             }
             view::batch(&accepted, json)?;
-            output::note(format!("follow it with: dspyx batch status {id} --watch"));
+            if !json {
+                output::note(format!("follow it with: dspyx batch status {id} --watch"));
+            }
             Ok(())
         }
         Batch::Status { id, watch: true } => follow(client, &id, json).await,
@@ -79,12 +81,13 @@ pub(super) async fn follow(client: &Client, id: &str, json: bool) -> Result<()> 
 
 /// The record of a batch when it has ended, with a bar until then.
 pub(super) async fn to_its_end(client: &Client, id: &str) -> Result<Value> {
-    let mut record = read(client, id).await?;
+    let path = format!("/batch/{}", escape(id));
+    let mut record = client.get_patiently(&path).await?;
     let bar = output::bar(view::number(&record, "/total"), "items");
     while !view::is_ended(&record) {
         bar.set_position(ended(&record));
         tokio::time::sleep(LOOK).await;
-        record = read(client, id).await?;
+        record = client.get_patiently(&path).await?;
     }
     bar.set_position(ended(&record));
     bar.finish();

@@ -62,7 +62,7 @@ impl Findings {
 pub(super) async fn run(config: &Config, arguments: &Doctor, json: bool) -> Result<()> {
     let mut findings = Findings::default();
     if arguments.worker {
-        let queue = wire::shared_queue(config, "doctor --worker").await?;
+        let queue = wire::queue_to_read(config).await?;
         own_worker(queue.as_ref(), &mut findings).await?;
     } else {
         settings(config, &mut findings);
@@ -128,10 +128,10 @@ fn programs(config: &Config, to: &mut Findings) {
     for problem in registry.problems() {
         to.add(Grade::Bad, "programs", problem.to_string());
     }
-    if count == 0 {
+    if count == 0 && registry.problems().is_empty() {
         let hint = "put program files there, or set PROGRAMS_DIR";
         to.add(Grade::Warning, "programs", format!("none in {folder}; {hint}"));
-    } else {
+    } else if count > 0 {
         to.add(Grade::Good, "programs", format!("{count} in {folder}"));
     }
 }

@@ -47,7 +47,8 @@ pub(super) async fn follow(client: &Client, id: &str, most: Option<Duration>) ->
     loop {
         let left = most.map_or(Duration::MAX, |most| most.saturating_sub(began.elapsed()));
         let wait = left.as_secs().min(WAIT_SECONDS_MAX);
-        let record = client.get(&format!("/execution/{}?wait={wait}", escape(id))).await?;
+        let record =
+            client.get_patiently(&format!("/execution/{}?wait={wait}", escape(id))).await?;
         if view::is_ended(&record) || wait < WAIT_SECONDS_MAX {
             spinner.finish_and_clear();
             return Ok(record);

@@ -38,7 +38,7 @@ async fn batch_of_this_id(client: &Client, id: &str, watch: bool, json: bool) ->
 
 /// How the server is; fails if it is not healthy, so that it serves as a health check.
 async fn health(client: &Client, json: bool) -> Result<()> {
-    let health = match client.get_once("/health").await {
+    let health = match client.get("/health").await {
         Ok(health) => health,
         Err(error) => match error.downcast::<Failure>()? {
             Failure::Refused { problem, .. } if problem.get("status").is_some() => problem,

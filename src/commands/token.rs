@@ -24,7 +24,7 @@ pub(super) async fn run(config: &Config, command: Token, json: bool) -> Result<(
             revoke(config, wire::queue(config).await?.as_ref(), &text, json).await
         }
         Token::ListRevoked => {
-            let revoked = wire::queue(config).await?.revoked_tokens().await?;
+            let revoked = wire::queue_to_read(config).await?.revoked_tokens().await?;
             if json {
                 return output::value(&json!({ "revoked": revoked }));
             }

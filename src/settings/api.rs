@@ -30,7 +30,9 @@ pub(super) const ALL: &[Setting] = &[
                process, and only this machine is listened to",
         set: |it, text| {
             let key = api::SecretKey::new(text);
-            let key = key.map_err(|error| anyhow!("{error}; `openssl rand -hex 32` makes one"))?;
+            let key = key.map_err(|error| {
+                anyhow!("is too short: {error}; `openssl rand -hex 32` makes one")
+            })?;
             Ok(it.secret_key = Some(key))
         },
     },

@@ -38,13 +38,13 @@ pub(super) const ALL: &[Setting] = &[
         group: Group::Mlflow,
         default: "",
         help: "Accepted, and not used yet",
-        set: |it, text| Ok(it.mlflow.push(format!("MLFLOW_TRACKING_URI={text}"))),
+        set: |it, _| Ok(it.mlflow.push("MLFLOW_TRACKING_URI")),
     },
     Setting {
         name: "MLFLOW_EXPERIMENT_NAME",
         group: Group::Mlflow,
         default: "",
         help: "Accepted, and not used yet",
-        set: |it, text| Ok(it.mlflow.push(format!("MLFLOW_EXPERIMENT_NAME={text}"))),
+        set: |it, _| Ok(it.mlflow.push("MLFLOW_EXPERIMENT_NAME")),
     },
 ];
