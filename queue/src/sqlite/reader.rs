@@ -1,4 +1,5 @@
-//! A small pool of connections that only read, each on a blocking thread for as long as a read takes.
+//! A small pool of connections that only read, each on a blocking thread for as long as a read
+//! takes.
 
 use std::{
     path::{Path, PathBuf},

@@ -80,8 +80,8 @@ impl Turns {
         Ok(())
     }
 
-    /// Keeps how far all are. A class that is idle enters again a turn behind the others, so that it
-    /// cannot save up turns.
+    /// Keeps how far all are. A class that is idle enters again a turn behind the others, so that
+    /// it cannot save up turns.
     pub(super) fn save(mut self, step: &Step<'_>) -> Result<()> {
         let fresh = Self::load(step)?;
         let ready = |it: &Standing| fresh.0.iter().any(|new| new.letter == it.letter && new.ready);
