@@ -69,5 +69,8 @@ pub(crate) fn app(
     queue: Arc<dyn Queue>,
     registry: Registry,
 ) -> App {
-    App::new(queue, registry, Arc::new(api::Config { secret_key: key, ..config.api.clone() }))
+    let asked = [&config.gateway.model, &config.gateway.api_base].map(Option::as_deref);
+    let default_model = asked.map(Option::unwrap_or_default).join(" ").trim().to_owned();
+    let config = api::Config { secret_key: key, default_model, ..config.api.clone() };
+    App::new(queue, registry, Arc::new(config))
 }

@@ -127,7 +127,10 @@ impl<'a> Plan<'a> {
     }
 
     fn fingerprint(&self, inputs: &Fields) -> Option<String> {
-        self.ttl.map(|_| self.program.fingerprint(inputs, &self.spec.lm))
+        self.ttl?;
+        let own = self.program.fingerprint(inputs, &self.spec.lm);
+        let model = self.config.default_model.replace('|', "/");
+        Some(if model.is_empty() { own } else { format!("{own} {model}") })
     }
 
     fn item(&self, inputs: Value) -> BatchItem {

@@ -33,6 +33,9 @@ pub struct Config {
     pub cache_enabled: bool,
     /// How long a result stands for equal executions, if the program does not say.
     pub cache_ttl_seconds: u64,
+    /// The model and the endpoint that the fleet's workers ask where nobody names one. Part of what
+    /// makes executions equal: after a change of it, old results do not stand for new ones.
+    pub default_model: String,
     /// Whether the workers of this fleet report to MLflow; only shown.
     pub mlflow_tracking: bool,
     /// The longest wait for a result in one request.
@@ -60,6 +63,7 @@ impl Default for Config {
             max_retries: 1,
             cache_enabled: true,
             cache_ttl_seconds: 24 * 3600,
+            default_model: String::new(),
             mlflow_tracking: false,
             wait_seconds_max: 60,
             requests_per_owner_per_second: NonZeroU32::new(50_000),

@@ -83,7 +83,13 @@ pub(crate) async fn list(State(app): State<App>) -> Result<axum::Json<Programs>>
     let workers = app.queue.stats(&queue::StatsFilter::default()).await?.workers;
     let all = app.registry.list();
     let programs = all.iter().map(|it| ProgramView::new(it, &workers)).collect();
-    let problems = app.registry.problems().iter().map(ToString::to_string).collect();
+    // The folder is the operator's business.
+    let named = |it: programs::LoadError| {
+        let name = std::path::Path::new(&it.origin).file_name();
+        let origin = name.map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+        programs::LoadError { origin, ..it }.to_string()
+    };
+    let problems = app.registry.problems().into_iter().map(named).collect();
     Ok(axum::Json(Programs { programs, problems }))
 }
 

@@ -1,9 +1,9 @@
 //! How executions are written in Redis.
 //!
 //! An *envelope* is what was asked for: the program's id, a line feed, and JSON, which is a zstd
-//! frame when it is long. A *tail* is what came of it, written likewise. A *document* is both behind
-//! a head line `state|generation|finished ms|flags|bytes of the envelope`. Scripts read heads and
-//! program ids, and take the rest as it is.
+//! frame when it is long. A *tail* is what came of it, written likewise. A *document* is both
+//! behind a head line `state|generation|finished ms|flags|bytes of the envelope`. Scripts read
+//! heads and program ids, and take the rest as it is.
 
 use std::{borrow::Cow, sync::Arc, time::Duration};
 

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use programs::Registry;
 use queue::{Fields, Queue, StatsFilter};
 use serde_json::json;
@@ -34,6 +34,8 @@ pub(super) async fn run(config: Config, arguments: &Drain) -> Result<()> {
         worker.join_all().await;
         let count = arguments.executions as f64;
         let stats = queue.stats(&StatsFilter::default()).await?;
+        let succeeded = usize::try_from(stats.ended.succeeded)?;
+        ensure!(succeeded == arguments.executions, "only {succeeded} executions succeeded");
         tell(&json!({
             "bench": "drain",
             "round": round,
@@ -44,7 +46,6 @@ pub(super) async fn run(config: Config, arguments: &Drain) -> Result<()> {
             "submit_per_second": (count / submit.as_secs_f64()).round(),
             "drain_per_second": (count / took.as_secs_f64()).round(),
             "worker_cpu_us": (cpu / count * 1e7).round() / 10.0,
-            "succeeded": stats.ended.succeeded,
             "violations": queue.violations().await?,
         }))?;
     }
@@ -78,12 +79,17 @@ fn start(
 ) -> Result<JoinSet<()>> {
     let mut parts = JoinSet::new();
     if arguments.programs {
-        let registry = Registry::load(&config.programs_dir);
-        registry.keep(&[("echo".to_owned(), ECHO.to_owned())]);
+        let folder = tempfile::tempdir()?;
+        std::fs::write(folder.path().join("echo.yaml"), ECHO)?;
         let mut config = config.clone();
         config.worker.slots = arguments.slots;
+        let registry = Registry::load(folder.path());
         let worker = wire::worker(&config, Arc::clone(queue), registry)?;
-        parts.spawn(worker.run(stop.clone(), CancellationToken::new()));
+        let run = worker.run(stop.clone(), CancellationToken::new());
+        parts.spawn(async move {
+            run.await;
+            drop(folder);
+        });
         return Ok(parts);
     }
     let noop =
