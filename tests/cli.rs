@@ -49,9 +49,12 @@ fn help_does_not_show_secrets_of_the_environment() {
     assert!(!help.out.contains(KEY.1));
 }
 
+/// Arguments, environment, and what the error says.
+type Case<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], &'a str);
+
 #[test]
 fn wrong_settings_are_usage_errors_in_words() {
-    let cases: [(&[&str], &[(&str, &str)], &str); 9] = [
+    let cases: [Case; 9] = [
         (&["serve"], &[("API_PORT", "http")], "API_PORT is `http`, but must be a whole number"),
         (&["serve", "--api-port", "70000"], &[], "--api-port is `70000`, but must be"),
         (&["serve"], &[("SECRET_KEY", "short")], "at least 32; `openssl rand -hex 32`"),
