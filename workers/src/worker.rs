@@ -201,7 +201,9 @@ impl Floor {
 
     /// What there is room for.
     fn want(&self) -> Want {
-        let free = self.shift.config.slots().saturating_sub(self.running.len());
+        let slots = self.shift.config.slots();
+        // Half at a time: the store hands the one half out while the other runs.
+        let free = slots.saturating_sub(self.running.len()).min(slots.div_ceil(2));
         let room = self.waiting.len() == 0;
         Want {
             slots: free,

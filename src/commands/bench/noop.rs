@@ -25,21 +25,19 @@ impl Noop {
         let id = WorkerId::new("bench", std::process::id());
         let _beats = self.beat(&id).await?;
         let mut running: JoinSet<Result<()>> = JoinSet::new();
-        loop {
-            let free = self.slots - running.len();
-            if stop.is_cancelled() {
-                break;
-            }
-            let claimed = if free == 0 {
-                Vec::new()
-            } else {
+        while !stop.is_cancelled() {
+            // Half at a time, as workers do: one half is handed out while the other runs.
+            let free = (self.slots - running.len()).min(self.slots.div_ceil(2));
+            let mut claimed = Vec::new();
+            if free > 0 {
                 let claim = self.claim(&id, free, running.is_empty());
-                stop.run_until_cancelled(claim).await.unwrap_or(Ok(Vec::new()))?
-            };
+                claimed = stop.run_until_cancelled(claim).await.unwrap_or(Ok(Vec::new()))?;
+            }
+            let more = free > 0 && claimed.len() == free;
             for lease in claimed {
                 running.spawn(finish(Arc::clone(&self.queue), Arc::clone(&self.handler), lease));
             }
-            if let Some(ended) = running.join_next().await {
+            if !more && let Some(ended) = running.join_next().await {
                 ended??;
             }
             while let Some(ended) = running.try_join_next() {
