@@ -259,24 +259,27 @@ pub(crate) fn user() -> String {
 
 /// The example file: every setting at its default.
 pub(crate) fn example() -> String {
-    let mut text = String::from(
-        "# Every setting at its default, for `--config FILE` or DSPYX_CONFIG=FILE. The same name\n\
-         # in capitals works in the environment, and with dashes as a flag; flags win over the\n\
-         # environment, the environment over this file.\n",
-    );
+    let head =
+        "# Every setting at its default, for `--config FILE` or DSPYX_CONFIG=FILE. The same name
+# in capitals works in the environment, and with dashes as a flag; flags win over the
+# environment, the environment over this file.";
+    let mut parts = vec![head.to_owned()];
     for group in settings::Group::ALL {
-        text += &format!("\n# {}\n", group.title());
-        for setting in settings::all().filter(|it| it.group == group) {
-            text += &format!("\n{}\n", comment(setting.help));
-            let bare = setting.default.parse::<f64>().is_ok() || is_flag(setting.default);
-            text += &match setting.default {
-                "" => format!("# {} = \"\"\n", setting.key()),
-                plain if bare => format!("{} = {plain}\n", setting.key()),
-                words => format!("{} = \"{words}\"\n", setting.key()),
-            };
-        }
+        parts.push(format!("# {}", group.title()));
+        parts.extend(settings::all().filter(|it| it.group == group).map(entry));
     }
-    text
+    parts.join("\n\n") + "\n"
+}
+
+/// A setting at its default, with its sentence.
+fn entry(setting: &Setting) -> String {
+    let (said, key) = (comment(setting.help), setting.key());
+    let bare = setting.default.parse::<f64>().is_ok() || is_flag(setting.default);
+    match setting.default {
+        "" => format!("{said}\n# {key} = \"\""),
+        plain if bare => format!("{said}\n{key} = {plain}"),
+        words => format!("{said}\n{key} = \"{words}\""),
+    }
 }
 
 /// A sentence as comment lines that are not too long.
@@ -289,7 +292,8 @@ fn comment(sentence: &str) -> String {
             lines.push(String::from("#"));
         }
         if let Some(line) = lines.last_mut() {
-            *line += &format!(" {word}");
+            line.push(' ');
+            line.push_str(word);
         }
     }
     lines.join("\n")

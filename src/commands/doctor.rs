@@ -164,7 +164,9 @@ async fn store(queue: &dyn Queue, to: &mut Findings) {
     }
     match queue.warnings().await {
         Ok(warnings) => {
-            warnings.into_iter().for_each(|it| to.add(Grade::Warning, "store", it));
+            for warning in warnings {
+                to.add(Grade::Warning, "store", warning);
+            }
         }
         Err(error) => to.add(Grade::Bad, "store", error.to_string()),
     }

@@ -108,10 +108,11 @@ fn object(source: &str) -> Result<Map<String, Value>> {
     };
     let value = serde_json::from_str(&text);
     let value: Value = value.map_err(|error| Usage(format!("--inputs is not JSON: {error}")))?;
-    match value {
-        Value::Object(fields) => Ok(fields),
-        _ => Err(Usage("--inputs must be a JSON object: {\"name\": value, …}".to_owned()).into()),
-    }
+    let Value::Object(fields) = value else {
+        let form = "--inputs must be a JSON object: {\"name\": value, …}";
+        return Err(Usage(form.to_owned()).into());
+    };
+    Ok(fields)
 }
 
 /// Inputs as `name=text`, `name:=JSON` and `name=@FILE`.

@@ -42,7 +42,9 @@ async fn health(client: &Client, json: bool) -> Result<()> {
         Ok(health) => health,
         Err(error) => match error.downcast::<Failure>()? {
             Failure::Refused { problem, .. } if problem.get("status").is_some() => problem,
-            other => return Err(other).context("the server is not healthy"),
+            other @ (Failure::Refused { .. } | Failure::Unreachable { .. }) => {
+                return Err(other).context("the server is not healthy");
+            }
         },
     };
     let state = view::text(&health, "status");

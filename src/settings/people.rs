@@ -9,21 +9,30 @@ pub(super) const ALL: &[Setting] = &[
         group: Group::Log,
         default: "info",
         help: "error, warn, info, debug or trace; or by part, e.g. info,queue=debug",
-        set: |it, text| Ok(it.log.level = telemetry::level(text)?),
+        set: |it, text| {
+            it.log.level = telemetry::level(text)?;
+            Ok(())
+        },
     },
     Setting {
         name: "LOG_FORMAT",
         group: Group::Log,
         default: "text",
         help: "text for people, json for machines",
-        set: |it, text| Ok(it.log.format = text.parse()?),
+        set: |it, text| {
+            it.log.format = text.parse()?;
+            Ok(())
+        },
     },
     Setting {
         name: "DSPYX_URL",
         group: Group::Client,
         default: "",
         help: "The server; without it, the one on API_PORT of this machine",
-        set: |it, text| Ok(it.server.url = values::url(text, &["http", "https"])?),
+        set: |it, text| {
+            it.server.url = values::url(text, &["http", "https"])?;
+            Ok(())
+        },
     },
     Setting {
         name: "DSPYX_TOKEN",
@@ -31,20 +40,29 @@ pub(super) const ALL: &[Setting] = &[
         default: "",
         help: "The token to show it; not needed for a server on this machine that was started \
                without SECRET_KEY, nor where SECRET_KEY is set",
-        set: |it, text| Ok(it.server.token = Some(Secret::new(text))),
+        set: |it, text| {
+            it.server.token = Some(Secret::new(text));
+            Ok(())
+        },
     },
     Setting {
         name: "MLFLOW_TRACKING_URI",
         group: Group::Mlflow,
         default: "",
         help: "Accepted, and not used yet",
-        set: |it, _| Ok(it.mlflow.push("MLFLOW_TRACKING_URI")),
+        set: |it, _| {
+            it.mlflow.push("MLFLOW_TRACKING_URI");
+            Ok(())
+        },
     },
     Setting {
         name: "MLFLOW_EXPERIMENT_NAME",
         group: Group::Mlflow,
         default: "",
         help: "Accepted, and not used yet",
-        set: |it, _| Ok(it.mlflow.push("MLFLOW_EXPERIMENT_NAME")),
+        set: |it, _| {
+            it.mlflow.push("MLFLOW_EXPERIMENT_NAME");
+            Ok(())
+        },
     },
 ];

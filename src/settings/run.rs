@@ -9,14 +9,20 @@ pub(super) const ALL: &[Setting] = &[
         group: Group::Worker,
         default: "4",
         help: "How many executions run at once in this process; native programs may use hundreds",
-        set: |it, text| Ok(it.worker.slots = values::whole(text, 1..=10_000)?),
+        set: |it, text| {
+            it.worker.slots = values::whole(text, 1..=10_000)?;
+            Ok(())
+        },
     },
     Setting {
         name: "SHUTDOWN_TIMEOUT",
         group: Group::Worker,
         default: "25s",
         help: "How long running work may go on after a signal to stop, before it is given back",
-        set: |it, text| Ok(it.worker.shutdown_timeout = values::duration(text)?),
+        set: |it, text| {
+            it.worker.shutdown_timeout = values::duration(text)?;
+            Ok(())
+        },
     },
     Setting {
         name: "LEASE",
@@ -26,7 +32,8 @@ pub(super) const ALL: &[Setting] = &[
                every process of a fleet",
         set: |it, text| {
             it.limits.lease = values::positive(text)?;
-            Ok(it.worker.lease = it.limits.lease)
+            it.worker.lease = it.limits.lease;
+            Ok(())
         },
     },
     Setting {
@@ -34,21 +41,30 @@ pub(super) const ALL: &[Setting] = &[
         group: Group::Worker,
         default: "3",
         help: "How often an execution may take its worker with it before it fails as worker_lost",
-        set: |it, text| Ok(it.limits.crashes_max = values::whole(text, 1..=100)?),
+        set: |it, text| {
+            it.limits.crashes_max = values::whole(text, 1..=100)?;
+            Ok(())
+        },
     },
     Setting {
         name: "LATE_RESULTS",
         group: Group::Worker,
         default: "true",
         help: "Whether a result counts whose worker lost its lease, while there is no other",
-        set: |it, text| Ok(it.limits.late_results = values::flag(text)?),
+        set: |it, text| {
+            it.limits.late_results = values::flag(text)?;
+            Ok(())
+        },
     },
     Setting {
         name: "PROGRAMS_DIR",
         group: Group::Programs,
         default: "programs",
         help: "The folder of program files; changes are noticed",
-        set: |it, text| Ok(it.programs_dir = text.into()),
+        set: |it, text| {
+            it.programs_dir = text.into();
+            Ok(())
+        },
     },
     Setting {
         name: "LM_MODEL",
@@ -56,41 +72,59 @@ pub(super) const ALL: &[Setting] = &[
         default: "",
         help: "The model of programs that name none, e.g. openai/gpt-4o-mini, or dummy/echo for \
                the built-in one that needs no network",
-        set: |it, text| Ok(it.gateway.model = Some(text.to_owned())),
+        set: |it, text| {
+            it.gateway.model = Some(text.to_owned());
+            Ok(())
+        },
     },
     Setting {
         name: "LM_API_BASE",
         group: Group::Lm,
         default: "",
         help: "The OpenAI-compatible endpoint of programs that name none",
-        set: |it, text| Ok(it.gateway.api_base = Some(values::url(text, &["http", "https"])?)),
+        set: |it, text| {
+            it.gateway.api_base = Some(values::url(text, &["http", "https"])?);
+            Ok(())
+        },
     },
     Setting {
         name: "LM_API_KEY",
         group: Group::Lm,
         default: "",
         help: "The key for that endpoint",
-        set: |it, text| Ok(it.lm_api_key = Some(Secret::new(text))),
+        set: |it, text| {
+            it.lm_api_key = Some(Secret::new(text));
+            Ok(())
+        },
     },
     Setting {
         name: "LM_TIMEOUT",
         group: Group::Lm,
         default: "10m",
         help: "How long one request to a model may take",
-        set: |it, text| Ok(it.gateway.request_timeout = values::positive(text)?),
+        set: |it, text| {
+            it.gateway.request_timeout = values::positive(text)?;
+            Ok(())
+        },
     },
     Setting {
         name: "LM_RETRIES",
         group: Group::Lm,
         default: "3",
         help: "How often a failed request to a model is sent again within one attempt",
-        set: |it, text| Ok(it.gateway.retries = values::whole(text, 0..=100)?),
+        set: |it, text| {
+            it.gateway.retries = values::whole(text, 0..=100)?;
+            Ok(())
+        },
     },
     Setting {
         name: "LM_PROXY",
         group: Group::Lm,
         default: "",
         help: "The HTTP proxy on the way to models that are not on this machine",
-        set: |it, text| Ok(it.gateway.proxy = Some(values::url(text, &["http", "https"])?)),
+        set: |it, text| {
+            it.gateway.proxy = Some(values::url(text, &["http", "https"])?);
+            Ok(())
+        },
     },
 ];

@@ -22,42 +22,60 @@ pub(super) const ALL: &[Setting] = &[
         group: Group::Store,
         default: "dspyx.db",
         help: "The file of the embedded store; used by one process, and only without REDIS_URL",
-        set: |it, text| Ok(it.database_path = text.into()),
+        set: |it, text| {
+            it.database_path = text.into();
+            Ok(())
+        },
     },
     Setting {
         name: "QUEUE_NAME",
         group: Group::Store,
         default: "dspyx",
         help: "The name of the queue in Redis; queues of different names share nothing",
-        set: |it, text| Ok(it.queue_name = values::name(text)?),
+        set: |it, text| {
+            it.queue_name = values::name(text)?;
+            Ok(())
+        },
     },
     Setting {
         name: "ALLOW_EVICTION",
         group: Group::Store,
         default: "false",
         help: "Whether to work on a Redis that may evict keys, and so lose executions",
-        set: |it, text| Ok(it.allow_eviction = values::flag(text)?),
+        set: |it, text| {
+            it.allow_eviction = values::flag(text)?;
+            Ok(())
+        },
     },
     Setting {
         name: "RESULT_TTL",
         group: Group::Store,
         default: "7d",
         help: "How long ended executions and batches are kept",
-        set: |it, text| Ok(it.limits.result_ttl = values::positive(text)?),
+        set: |it, text| {
+            it.limits.result_ttl = values::positive(text)?;
+            Ok(())
+        },
     },
     Setting {
         name: "IDEMPOTENCY_TTL",
         group: Group::Store,
         default: "24h",
         help: "How long an Idempotency-Key is known",
-        set: |it, text| Ok(it.limits.idempotency_ttl = values::positive(text)?),
+        set: |it, text| {
+            it.limits.idempotency_ttl = values::positive(text)?;
+            Ok(())
+        },
     },
     Setting {
         name: "QUEUE_MAX",
         group: Group::Store,
         default: "1000000",
         help: "How many executions may wait; more are refused with 429",
-        set: |it, text| Ok(it.limits.waiting_max = values::whole(text, 1..=1_000_000_000)?),
+        set: |it, text| {
+            it.limits.waiting_max = values::whole(text, 1..=1_000_000_000)?;
+            Ok(())
+        },
     },
     Setting {
         name: "OWNER_QUEUE_MAX",
@@ -74,6 +92,9 @@ pub(super) const ALL: &[Setting] = &[
         group: Group::Store,
         default: "10000",
         help: "How many failed executions the dead list keeps",
-        set: |it, text| Ok(it.limits.dead_max = values::whole(text, 0..=1_000_000)?),
+        set: |it, text| {
+            it.limits.dead_max = values::whole(text, 0..=1_000_000)?;
+            Ok(())
+        },
     },
 ];
