@@ -119,6 +119,8 @@ fn tokens_are_made_with_the_key_only() {
     let with = dspyx(&["token", "create", "--subject", "alice", "--json"], &[KEY]);
     let scope = dspyx(&["token", "create", "--scope", "root"], &[KEY]);
 
+    let revoked = dspyx(&["token", "revoke", "x.y.z"], &[]);
+    assert!(revoked.code == 2 && revoked.err.contains("SECRET_KEY"), "{}", revoked.err);
     assert!(without.code == 2 && without.err.contains("SECRET_KEY"), "{}", without.err);
     let made: Value = serde_json::from_str(&with.out).unwrap();
     assert_eq!((with.code, &made["subject"]), (0, &"alice".into()));

@@ -21,7 +21,8 @@ pub(super) async fn run(config: &Config, command: Token, json: bool) -> Result<(
             create(config, &subject, &scope, expires, json)
         }
         Token::Revoke { text } => {
-            revoke(config, wire::queue(config).await?.as_ref(), &text, json).await
+            let (id, expires) = identity(config, &text)?;
+            revoke(wire::queue(config).await?.as_ref(), &id, expires, json).await
         }
         Token::ListRevoked => {
             let revoked = wire::queue_to_read(config).await?.revoked_tokens().await?;
@@ -60,9 +61,8 @@ fn create(
     }))
 }
 
-async fn revoke(config: &Config, queue: &dyn Queue, text: &str, json: bool) -> Result<()> {
-    let (id, expires) = identity(config, text)?;
-    queue.revoke_token(&id, expires).await?;
+async fn revoke(queue: &dyn Queue, id: &str, expires: DateTime<Utc>, json: bool) -> Result<()> {
+    queue.revoke_token(id, expires).await?;
     if json {
         return output::value(&json!({ "revoked": id }));
     }
