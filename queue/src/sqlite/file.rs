@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, config::DbConfig};
 
 use crate::{Error, Result};
 
@@ -37,7 +37,9 @@ impl File {
         connection.pragma_update(None, "synchronous", "full")?;
         connection.pragma_update(None, "cache_size", -65_536)?;
         connection.pragma_update(None, "journal_size_limit", 64 * 1024 * 1024)?;
-        connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+        // what a failed step is undone by, and what is sorted: not worth a file
+        connection.pragma_update(None, "temp_store", "memory")?;
+        tune(&connection)?;
         if version(&connection, path)? == 0 {
             connection.execute_batch(&format!(
                 "BEGIN IMMEDIATE; {} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT",
@@ -54,12 +56,20 @@ pub(super) fn open_to_read(path: &Path) -> Result<Connection> {
     let connection =
         Connection::open_with_flags(path, flags).map_err(|error| cannot_open(path, &error))?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
-    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    tune(&connection)?;
     if version(&connection, path)? == 0 {
         let path = path.display();
         return Err(Error::Setup(format!("`{path}` holds no queue: start the server on it first")));
     }
     Ok(connection)
+}
+
+/// Keeps statements as they were prepared once: without a stable plan each is prepared again
+/// whenever other values are bound, as they might fit another partial index.
+pub(super) fn tune(connection: &Connection) -> Result<()> {
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    Ok(())
 }
 
 /// The schema's version; 0 if the file is new. Newer ones are refused.

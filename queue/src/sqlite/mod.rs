@@ -48,7 +48,7 @@ use self::{
     reader::Readers,
     signal::Signals,
     step::{Rules, Step},
-    work::Dropped,
+    work::{Dropped, Heard},
     writer::Writer,
 };
 use crate::{Clock, Error, Limits, Result};
@@ -66,6 +66,7 @@ struct Inner {
     rules: Arc<Rules>,
     signals: Arc<Signals>,
     dropped: Arc<Dropped>,
+    heard: Heard,
 }
 
 impl SqliteQueue {
@@ -102,8 +103,8 @@ impl SqliteQueue {
         rules: Arc<Rules>,
         signals: Arc<Signals>,
     ) -> Self {
-        let dropped = Arc::default();
-        Self { inner: Arc::new(Inner { writer, readers, rules, signals, dropped }) }
+        let (dropped, heard) = (Arc::default(), Heard::default());
+        Self { inner: Arc::new(Inner { writer, readers, rules, signals, dropped, heard }) }
     }
 
     fn writer(&self) -> Result<&Writer> {

@@ -10,10 +10,16 @@ use super::{
     sql::sql,
     step::{Step, int},
 };
-use crate::{Orders, Result, State, WorkerInfo};
+use crate::{ExecutionId, Orders, Result, State, WorkerInfo};
 
-/// Extends a worker's lease, and gives it its orders.
-pub(super) fn beat(step: &mut Step<'_>, info: &WorkerInfo, text: &str) -> Result<Orders> {
+/// Extends a worker's lease, and gives it its orders; without those that it has heard, which it is
+/// given again and again until then.
+pub(super) fn beat(
+    step: &mut Step<'_>,
+    info: &WorkerInfo,
+    text: &str,
+    heard: &[ExecutionId],
+) -> Result<Orders> {
     let id = info.id.as_str();
     let dead = step.one(sql!("worker.sql", "find"), [id], |row| Ok(row.get::<_, bool>(0)?))?;
     let mut orders = Orders {
@@ -27,11 +33,11 @@ pub(super) fn beat(step: &mut Step<'_>, info: &WorkerInfo, text: &str) -> Result
     }
     let lease_end = step.now.saturating_add(super::step::millis(step.limits().lease));
     step.run(sql!("worker.sql", "beat"), (id, text, int(info.slots), lease_end))?;
+    for order in heard {
+        step.run(sql!("worker.sql", "forget_order"), (id, order.to_string()))?;
+    }
     let cancel =
         step.all(sql!("worker.sql", "orders"), [id], |row| Ok(row.get::<_, String>(0)?))?;
-    if !cancel.is_empty() {
-        step.run(sql!("worker.sql", "forget_orders"), [id])?;
-    }
     orders.cancel = cancel.iter().map(|id| id.parse()).collect::<Result<_>>()?;
     // a worker that is known only now may have asked for work before
     step.effects.arrived |= dead.is_none();

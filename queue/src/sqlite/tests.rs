@@ -1,1 +1,264 @@
-//! What the conformance suite does not see.
+//! What the conformance suite does not see: the file, the groups of steps, the statements.
+
+use std::{path::PathBuf, time::Duration};
+
+use rusqlite::Connection;
+use tempfile::TempDir;
+
+use super::{SqliteQueue, sql::sql, step::Step};
+use crate::{
+    Class, Clock, Control, Durability, Error, ExecutionId, Fields, Intake, Limits, Mode,
+    NewExecution, Records, Result, Spec, State, Want, Work, WorkerId, WorkerInfo,
+};
+
+struct Site {
+    folder: TempDir,
+}
+
+impl Site {
+    fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap() }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("queue.db")
+    }
+
+    fn open(&self) -> Result<SqliteQueue> {
+        SqliteQueue::open(&self.path(), Limits::default(), Clock::Store)
+    }
+}
+
+fn new() -> NewExecution {
+    NewExecution {
+        id: ExecutionId::new(),
+        spec: Spec {
+            program: "qa".to_owned(),
+            version: "1".to_owned(),
+            owner: "alice".to_owned(),
+            mode: Mode::Normal,
+            class: Class::Normal,
+            timeout: Duration::from_secs(5),
+            max_retries: 0,
+            deadline: None,
+            lm: Fields::new(),
+            metadata: std::collections::BTreeMap::new(),
+            webhook: None,
+        },
+        inputs: Fields::new(),
+        not_before: None,
+        cache: None,
+        idempotency: None,
+        durability: Durability::Memory,
+        ended: None,
+    }
+}
+
+fn info(worker: &WorkerId) -> WorkerInfo {
+    WorkerInfo {
+        id: worker.clone(),
+        host: "host".to_owned(),
+        pid: 1,
+        version: "1".to_owned(),
+        slots: 4,
+        running: 0,
+        started_at: chrono::Utc::now(),
+        programs: Vec::new(),
+    }
+}
+
+const ONE: Want = Want { slots: 1, bulk: 1, suspect: true };
+
+#[tokio::test]
+async fn file_can_be_opened_again_as_soon_as_it_is_dropped() {
+    let site = Site::new();
+    for _ in 0..20 {
+        let queue = site.open().unwrap();
+        assert!(matches!(site.open(), Err(Error::Setup(text)) if text.contains("another server")));
+        queue.submit(new()).await.unwrap();
+    }
+    let queue = site.open().unwrap();
+    assert_eq!(queue.stats(&crate::StatsFilter::default()).await.unwrap().depth.queued, 20);
+}
+
+#[tokio::test]
+async fn file_of_a_newer_version_is_refused() {
+    let site = Site::new();
+    drop(site.open().unwrap());
+    Connection::open(site.path()).unwrap().pragma_update(None, "user_version", 99).unwrap();
+
+    for refused in [site.open(), SqliteQueue::open_to_read(&site.path())] {
+        assert!(matches!(refused, Err(Error::Setup(text)) if text.contains("newer version")));
+    }
+}
+
+#[tokio::test]
+async fn server_that_writes_lets_others_read() {
+    let site = Site::new();
+    let queue = site.open().unwrap();
+    let id = queue.submit(new()).await.unwrap().id;
+
+    let reader = SqliteQueue::open_to_read(&site.path()).unwrap();
+
+    assert_eq!(reader.execution(id).await.unwrap().state, State::Queued);
+    assert!(reader.violations().await.unwrap().is_empty());
+    let refused = reader.submit(new()).await;
+    assert!(matches!(refused, Err(Error::Unsupported(_))), "{refused:?}");
+    queue.cancel(id).await.unwrap();
+    assert_eq!(reader.execution(id).await.unwrap().state, State::Cancelled);
+}
+
+#[tokio::test]
+async fn what_is_not_there_cannot_be_read() {
+    let site = Site::new();
+    assert!(matches!(SqliteQueue::open_to_read(&site.path()), Err(Error::Setup(_))));
+    assert!(!site.path().exists());
+}
+
+/// Raises a number, and then ends in its own way.
+fn raise_then<T>(then: impl FnOnce() -> Result<T>) -> impl FnOnce(&mut Step<'_>) -> Result<T> {
+    |step| {
+        step.raise_epoch()?;
+        step.effects.tally.of(step.now, "qa").retries += 1;
+        then()
+    }
+}
+
+#[tokio::test]
+async fn step_that_fails_leaves_its_group_alone() {
+    let site = Site::new();
+    let queue = site.open().unwrap();
+
+    // polled in turn while the writer is busy: most of them meet in one transaction
+    let steps = (0..90).map(|n| {
+        queue.write(raise_then(move || match n % 3 {
+            0 => Ok(()),
+            1 => Err(Error::NotFound("step")),
+            _ => panic!("a step that panics"),
+        }))
+    });
+    let answers = futures::future::join_all(steps).await;
+
+    for (n, answer) in answers.into_iter().enumerate() {
+        match n % 3 {
+            0 => answer.unwrap(),
+            1 => assert!(matches!(answer, Err(Error::NotFound("step"))), "{answer:?}"),
+            _ => assert!(matches!(answer, Err(Error::Corrupt(_))), "{answer:?}"),
+        }
+    }
+    assert_eq!(queue.epoch().await.unwrap(), 30);
+    assert_eq!(queue.stats(&crate::StatsFilter::default()).await.unwrap().retries, 30);
+}
+
+#[tokio::test]
+async fn state_that_cannot_be_is_not_written() {
+    let site = Site::new();
+    let queue = site.open().unwrap();
+    let id = queue.submit(new()).await.unwrap().id;
+
+    let broken = queue
+        .write(move |step| {
+            let sql = "UPDATE executions SET state = 'succeeded' WHERE id = ?1";
+            step.run(sql, [id.to_string()])
+        })
+        .await;
+
+    assert!(matches!(broken, Err(Error::Corrupt(_))), "{broken:?}");
+    assert_eq!(queue.execution(id).await.unwrap().state, State::Queued);
+}
+
+#[tokio::test]
+async fn what_ran_when_the_server_died_is_rescued_at_once() {
+    let site = Site::new();
+    let worker = WorkerId::new("host", 1);
+    let queue = site.open().unwrap();
+    queue.beat(&info(&worker)).await.unwrap();
+    let id = queue.submit(new()).await.unwrap().id;
+    let lost = queue.claim(&worker, ONE, Duration::ZERO).await.unwrap();
+    assert_eq!(lost.len(), 1);
+    drop((lost, queue));
+
+    let queue = site.open().unwrap();
+    let tick = queue.tick().await.unwrap();
+
+    assert_eq!((tick.rescued, tick.more), (1, false));
+    assert_eq!(queue.execution(id).await.unwrap().state, State::Queued);
+    assert!(queue.beat(&info(&worker)).await.unwrap().declared_dead);
+}
+
+#[tokio::test]
+async fn order_is_given_until_it_is_heard() {
+    let site = Site::new();
+    let worker = WorkerId::new("host", 1);
+    let queue = site.open().unwrap();
+    queue.beat(&info(&worker)).await.unwrap();
+    let id = queue.submit(new()).await.unwrap().id;
+    let _lease = queue.claim(&worker, ONE, Duration::ZERO).await.unwrap();
+    queue.cancel(id).await.unwrap();
+
+    // an answer that nobody reads
+    let text = serde_json::to_string(&info(&worker)).unwrap();
+    let told = info(&worker);
+    queue.write(move |step| super::rescue::beat(step, &told, &text, &[])).await.unwrap();
+
+    assert_eq!(queue.beat(&info(&worker)).await.unwrap().cancel, [id]);
+    assert!(queue.beat(&info(&worker)).await.unwrap().cancel.is_empty());
+}
+
+#[test]
+fn every_statement_is_understood() {
+    let db = Connection::open_in_memory().unwrap();
+    db.execute_batch(include_str!("schema.sql")).unwrap();
+    let files = [
+        include_str!("batch.sql"),
+        include_str!("claim.sql"),
+        include_str!("execution.sql"),
+        include_str!("list.sql"),
+        include_str!("settings.sql"),
+        include_str!("stats.sql"),
+        include_str!("submit.sql"),
+        include_str!("upkeep.sql"),
+        include_str!("violations.sql"),
+        include_str!("why.sql"),
+        include_str!("worker.sql"),
+    ];
+    for file in files {
+        for part in file.split("-- @").skip(1) {
+            let (name, statement) = part.split_once('\n').unwrap();
+            assert!(db.prepare(statement).is_ok(), "{name}: {:?}", db.prepare(statement).err());
+        }
+    }
+}
+
+#[test]
+fn waiting_work_is_found_by_index() {
+    let db = Connection::open_in_memory().unwrap();
+    db.execute_batch(include_str!("schema.sql")).unwrap();
+    super::file::tune(&db).unwrap();
+    for statement in [
+        sql!("claim.sql", "suspect"),
+        sql!("claim.sql", "ahead"),
+        sql!("claim.sql", "ahead_chunk"),
+        sql!("claim.sql", "in_lane"),
+        sql!("claim.sql", "chunk_in_lane"),
+        sql!("claim.sql", "next_lane"),
+        sql!("execution.sql", "due"),
+        sql!("execution.sql", "late"),
+        sql!("execution.sql", "held"),
+        sql!("execution.sql", "old"),
+        sql!("execution.sql", "next_due"),
+        sql!("batch.sql", "held"),
+        sql!("batch.sql", "late"),
+        sql!("batch.sql", "called_off"),
+    ] {
+        let mut plan = db.prepare(&format!("EXPLAIN QUERY PLAN {statement}")).unwrap();
+        let count = plan.parameter_count();
+        let lines = plan
+            .query_map(rusqlite::params_from_iter(vec![1; count]), |row| row.get::<_, String>(3))
+            .unwrap();
+        let lines: Vec<String> = lines.map(std::result::Result::unwrap).collect();
+        let text = lines.join("; ");
+        let scans = |line: &String| line.contains("SCAN") && !line.contains("USING");
+        assert!(!lines.iter().any(scans) && !text.contains("TEMP B-TREE"), "{statement}{text}");
+    }
+}

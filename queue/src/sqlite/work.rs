@@ -1,12 +1,14 @@
 //! The side that workers use, as steps of the writer.
 
 use std::{
+    collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use async_trait::async_trait;
 use tokio::time::{Instant, timeout_at};
+use tracing::warn;
 
 use super::{
     SqliteQueue,
@@ -16,13 +18,19 @@ use super::{
     signal::Signals,
     upkeep::tick,
 };
-use crate::{Ending, Lease, Orders, Result, Tick, Verdict, Want, Work, WorkerId, WorkerInfo};
+use crate::{
+    Ending, Error, ExecutionId, Lease, Orders, Result, Tick, Verdict, Want, Work, WorkerId,
+    WorkerInfo,
+};
 
 /// The most entries that one step takes back from a worker that retires.
 const RETIRE_MAX: usize = 100;
 
 /// The longest that a claim waits.
 const WAIT_MAX: Duration = Duration::from_hours(1);
+
+/// How long a result waits that could not be stored.
+const TRY_AGAIN: Duration = Duration::from_millis(500);
 
 /// An entry that was handed out to nobody, as the claim was dropped: worker, entry, hand-out.
 type Undelivered = (String, String, i64);
@@ -34,6 +42,24 @@ pub(super) struct Dropped(Mutex<Vec<Undelivered>>);
 impl Dropped {
     fn take(&self) -> Vec<Undelivered> {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// The orders that workers have heard: known once the answer to a heartbeat has arrived.
+#[derive(Default)]
+pub(super) struct Heard(Mutex<HashMap<WorkerId, Vec<ExecutionId>>>);
+
+impl Heard {
+    fn take(&self, worker: &WorkerId) -> Vec<ExecutionId> {
+        let mut heard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        heard.remove(worker).unwrap_or_default()
+    }
+
+    fn note(&self, worker: &WorkerId, orders: &[ExecutionId]) {
+        if !orders.is_empty() {
+            let mut heard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            heard.insert(worker.clone(), orders.to_vec());
+        }
     }
 }
 
@@ -86,16 +112,30 @@ impl Work for SqliteQueue {
     }
 
     async fn finish(&self, ending: Ending) -> Result<Verdict> {
-        let ended = Finish::new(ending)?;
-        self.write(move |step| finish(step, &ended)).await
+        let ended = Arc::new(Finish::new(ending)?);
+        loop {
+            let this = Arc::clone(&ended);
+            match self.write(move |step| finish(step, &this)).await {
+                // a full disk, say: what a program gave is worth waiting for
+                Err(Error::Unavailable(reason)) if self.writer()?.is_running() => {
+                    warn!(reason, "a result cannot be stored yet");
+                    tokio::time::sleep(TRY_AGAIN).await;
+                }
+                answer => return answer,
+            }
+        }
     }
 
     async fn beat(&self, info: &WorkerInfo) -> Result<Orders> {
-        let (info, text) = (info.clone(), serde_json::to_string(info)?);
-        self.write(move |step| beat(step, &info, &text)).await
+        let heard = self.inner.heard.take(&info.id);
+        let (told, text) = (info.clone(), serde_json::to_string(info)?);
+        let orders = self.write(move |step| beat(step, &told, &text, &heard)).await?;
+        self.inner.heard.note(&info.id, &orders.cancel);
+        Ok(orders)
     }
 
     async fn retire(&self, worker: &WorkerId) -> Result<()> {
+        self.inner.heard.take(worker);
         loop {
             let worker = worker.to_string();
             let (_, done) = self.write(move |step| rescue(step, &worker, RETIRE_MAX)).await?;

@@ -14,6 +14,9 @@ SELECT id FROM orders WHERE worker = ?1
 -- @forget_orders: Forgets what a worker was to stop.
 DELETE FROM orders WHERE worker = ?1
 
+-- @forget_order: Forgets one that a worker was to stop.
+DELETE FROM orders WHERE worker = ?1 AND id = ?2
+
 -- @order: Tells a worker to stop an execution.
 INSERT OR IGNORE INTO orders (worker, id)
 SELECT ?1, ?2 WHERE EXISTS (SELECT 1 FROM workers WHERE id = ?1 AND dead IS NULL)

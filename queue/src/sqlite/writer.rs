@@ -50,6 +50,11 @@ impl Writer {
         Ok(Self { steps: Some(sender), thread: Mutex::new(Some(thread)) })
     }
 
+    /// Whether there is hope for a step that could not be committed.
+    pub(super) fn is_running(&self) -> bool {
+        self.steps.as_ref().is_some_and(|steps| !steps.is_closed())
+    }
+
     /// Runs a step, and answers when it is on disk. A step that fails changes nothing.
     pub(super) async fn run<T: Send + 'static>(
         &self,
