@@ -11,11 +11,11 @@ use programs::Registry;
 use queue::{Lease, Queue, Want};
 use tokio::{
     sync::watch,
-    task::JoinSet,
+    task::{JoinError, JoinSet},
     time::{self, Duration},
 };
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::{
     Config, Gateway, Metrics, heartbeat, record, refresh,
@@ -150,7 +150,7 @@ impl Floor {
                     Err(_) => return,
                 },
                 reply = answer(&mut self.claim) => self.take(reply).await,
-                Some(_) = self.running.join_next() => self.sweep().await,
+                Some(ended) = self.running.join_next() => self.sweep(ended).await,
             }
         }
     }
@@ -244,10 +244,13 @@ impl Floor {
     }
 
     /// Frees the slots of all that have ended by now.
-    async fn sweep(&mut self) {
+    async fn sweep(&mut self, ended: Result<(), JoinError>) {
         // Many end together, as their results are recorded together: one claim is for them all.
         tokio::task::yield_now().await;
-        while self.running.try_join_next().is_some() {}
+        let others = std::iter::from_fn(|| self.running.try_join_next());
+        for error in others.chain([ended]).filter_map(Result::err) {
+            error!(%error, "an execution ended without a result; it waits for this worker's end");
+        }
     }
 
     /// Notes how the worker stands with the queue now.

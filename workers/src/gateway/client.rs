@@ -5,10 +5,13 @@ use std::{error::Error, time::Duration};
 use chrono::Utc;
 use dspy::{LmError, LmReply};
 use reqwest::{
-    Client, NoProxy, Proxy, Response,
+    Client, ClientBuilder, NoProxy, Proxy, Response,
     header::{CONTENT_TYPE, HeaderValue},
     redirect,
 };
+
+use rustls::{ClientConfig, RootCertStore};
+use tracing::warn;
 
 use super::{GatewayConfig, SetupError, provider::Route, reply};
 
@@ -33,20 +36,31 @@ impl From<LmError> for Refusal {
 pub(super) fn make(config: &GatewayConfig) -> Result<Client, SetupError> {
     // Fails only if the process has chosen one already, which is as good.
     drop(rustls::crypto::ring::default_provider().install_default());
-    let failed = |error: reqwest::Error| SetupError::Client(chain(&error));
-    let mut builder = Client::builder()
+    builder(config)?.build().or_else(|error| {
+        // A bare container has none. Models over plain HTTP and the offline one work all the same.
+        warn!("https endpoints cannot be asked: {}; install ca-certificates", chain(&error));
+        let failed = |error: reqwest::Error| SetupError::Client(chain(&error));
+        builder(config)?.tls_backend_preconfigured(trusting_nobody()).build().map_err(failed)
+    })
+}
+
+fn builder(config: &GatewayConfig) -> Result<ClientBuilder, SetupError> {
+    let builder = Client::builder()
         .user_agent(concat!("dspyx/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(config.connect_timeout)
         .read_timeout(config.read_timeout)
         // A redirected POST would lose its body or carry the key elsewhere.
         .redirect(redirect::Policy::none())
         .no_proxy();
-    if let Some(address) = &config.proxy {
-        let loopback = NoProxy::from_string("localhost,127.0.0.0/8,::1");
-        let proxy = Proxy::all(address).map_err(|_| SetupError::Address(address.clone()))?;
-        builder = builder.proxy(proxy.no_proxy(loopback));
-    }
-    builder.build().map_err(failed)
+    let Some(address) = &config.proxy else { return Ok(builder) };
+    let loopback = NoProxy::from_string("localhost,127.0.0.0/8,::1");
+    let proxy = Proxy::all(address).map_err(|_| SetupError::Address(address.clone()))?;
+    Ok(builder.proxy(proxy.no_proxy(loopback)))
+}
+
+fn trusting_nobody() -> ClientConfig {
+    let roots = RootCertStore::empty();
+    ClientConfig::builder().with_root_certificates(roots).with_no_client_auth()
 }
 
 /// Sends a request and reads the answer.

@@ -37,7 +37,7 @@ pub struct GatewayConfig {
     pub retry_after_max: Duration,
     /// The longest answer read.
     pub response_bytes_max: usize,
-    /// Whether to go through the proxy of the environment. Never for loopback.
+    /// The proxy to go through, except to loopback; none to go straight.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub proxy: Option<String>,
     /// The keys of the endpoints.
