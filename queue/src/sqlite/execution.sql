@@ -54,15 +54,16 @@ UPDATE executions SET cancel = 1 WHERE key = ?1
 -- @again: Starts a new generation of an ended one.
 UPDATE executions
 SET state = 'queued', rank = ?2, since = ?3, attempts = ?4, generation = generation + 1,
-    crashes = 0, hit = 0, dry = 0, report = NULL, started = NULL, finished = NULL, run_micros = NULL,
-    worker = NULL, delivery = NULL
+    crashes = 0, hit = 0, dry = 0, report = NULL, started = NULL, finished = NULL,
+    run_micros = NULL, worker = NULL, delivery = NULL
 WHERE key = ?1
 
 -- @alone_in: Items of a batch that wait or run alone, from a place on.
 SELECT * FROM executions WHERE batch = ?1 AND position >= ?2 ORDER BY position LIMIT ?3
 
 -- @old: Those that ended too long ago.
-SELECT key, id FROM executions WHERE finished IS NOT NULL AND finished < ?1 ORDER BY finished LIMIT ?2
+SELECT key, id FROM executions WHERE finished IS NOT NULL AND finished < ?1
+ORDER BY finished LIMIT ?2
 
 -- @lose: Notes a hand-out that was taken back.
 INSERT OR IGNORE INTO lost (entry, delivery, worker) VALUES (?1, ?2, ?3)

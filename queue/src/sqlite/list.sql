@@ -15,7 +15,8 @@ ORDER BY e.key DESC LIMIT ?7
 
 -- @scanned: Where a look at so many executions before a key ends; the first of all ever if there
 -- are no more.
-SELECT min(key), count(*) FROM (SELECT key FROM executions WHERE key < ?1 ORDER BY key DESC LIMIT ?2)
+SELECT min(key), count(*)
+FROM (SELECT key FROM executions WHERE key < ?1 ORDER BY key DESC LIMIT ?2)
 
 -- @batches: Batches, newest first, before a key.
 SELECT * FROM batches WHERE key < ?1 AND (?2 IS NULL OR owner = ?2) ORDER BY key DESC LIMIT ?3

@@ -81,7 +81,7 @@ impl SqliteQueue {
                 Ok(row.get::<_, i64>(0)?)
             })?;
         let numbers = AtomicI64::new(number.unwrap_or(0) + 1);
-        let rules = Arc::new(Rules { limits, clock, numbers });
+        let rules = Arc::new(Rules { limits, clock, numbers, deaf_until: AtomicI64::new(0) });
         let signals = Arc::new(Signals::default());
         let readers = Readers::open(path)?;
         let writer = Writer::start(file, Arc::clone(&rules), Arc::clone(&signals))?;
@@ -92,8 +92,12 @@ impl SqliteQueue {
     /// [`Error::Unsupported`].
     pub fn open_to_read(path: &Path) -> Result<Self> {
         let readers = Readers::open(path)?;
-        let rules =
-            Rules { limits: Limits::default(), clock: Clock::Store, numbers: AtomicI64::new(0) };
+        let rules = Rules {
+            limits: Limits::default(),
+            clock: Clock::Store,
+            numbers: AtomicI64::new(0),
+            deaf_until: AtomicI64::new(0),
+        };
         Ok(Self::of(None, readers, Arc::new(rules), Arc::default()))
     }
 

@@ -327,7 +327,8 @@ CREATE TRIGGER chunks_count AFTER UPDATE OF state, open ON chunks
 WHEN NEW.state <> OLD.state OR NEW.open <> OLD.open
 BEGIN
     UPDATE depth
-        SET count = count + iif(place = NEW.state, NEW.open, 0) - iif(place = OLD.state, OLD.open, 0)
+        SET count = count + iif(place = NEW.state, NEW.open, 0)
+                          - iif(place = OLD.state, OLD.open, 0)
         WHERE place IN (OLD.state, NEW.state);
     INSERT INTO owners (owner, class, waiting)
         SELECT NEW.owner, NEW.class,

@@ -14,8 +14,10 @@ ON CONFLICT DO UPDATE SET
     cache_hits = cache_hits + excluded.cache_hits,
     cache_misses = cache_misses + excluded.cache_misses,
     sum_micros = sum_micros + excluded.sum_micros,
-    min_micros = min(coalesce(min_micros, excluded.min_micros), coalesce(excluded.min_micros, min_micros)),
-    max_micros = max(coalesce(max_micros, excluded.max_micros), coalesce(excluded.max_micros, max_micros))
+    min_micros = min(coalesce(min_micros, excluded.min_micros),
+                     coalesce(excluded.min_micros, min_micros)),
+    max_micros = max(coalesce(max_micros, excluded.max_micros),
+                     coalesce(excluded.max_micros, max_micros))
 
 -- @add_duration: Adds durations of a program to a bucket of a minute.
 INSERT INTO durations (minute, program, bucket, count) VALUES (?1, ?2, ?3, ?4)

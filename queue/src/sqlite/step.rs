@@ -19,12 +19,27 @@ pub(super) struct Rules {
     pub(super) clock: Clock,
     /// Larger than any rank or delivery in the file.
     pub(super) numbers: AtomicI64,
+    /// Until when silence proves nothing, as heartbeats had to wait for a long step.
+    pub(super) deaf_until: AtomicI64,
 }
 
 impl Rules {
     /// The store's time, in ms.
     pub(super) fn now(&self) -> i64 {
         self.clock.manual().unwrap_or_else(|| chrono::Utc::now().timestamp_millis())
+    }
+
+    /// Gives workers time to be heard, after a step that none could be heard beside.
+    pub(super) fn was_deaf(&self) {
+        if self.clock.manual().is_none() {
+            let until = self.now().saturating_add(millis(self.limits.lease));
+            self.deaf_until.store(until, Ordering::Relaxed);
+        }
+    }
+
+    /// Workers are silent whose lease ended before this time.
+    pub(super) fn silent_before(&self, now: i64) -> i64 {
+        if now < self.deaf_until.load(Ordering::Relaxed) { 0 } else { now }
     }
 }
 

@@ -262,3 +262,28 @@ fn waiting_work_is_found_by_index() {
         assert!(!lines.iter().any(scans) && !text.contains("TEMP B-TREE"), "{statement}{text}");
     }
 }
+
+#[tokio::test]
+async fn worker_that_could_not_be_heard_is_not_declared_dead() {
+    let site = Site::new();
+    let limits = Limits { lease: Duration::from_millis(600), ..Limits::default() };
+    let queue = SqliteQueue::open(&site.path(), limits, Clock::Store).unwrap();
+    let worker = WorkerId::new("host", 1);
+    queue.beat(&info(&worker)).await.unwrap();
+    queue.submit(new()).await.unwrap();
+    let held = queue.claim(&worker, ONE, Duration::ZERO).await.unwrap();
+
+    // a step as long as a huge batch takes: longer than the lease
+    let begun = std::time::Instant::now();
+    let long = queue.write(move |_| {
+        while begun.elapsed() < Duration::from_millis(900) {
+            std::thread::yield_now();
+        }
+        Ok(())
+    });
+    long.await.unwrap();
+    let tick = queue.tick().await.unwrap();
+
+    assert_eq!((held.len(), tick.rescued), (1, 0));
+    assert!(!queue.beat(&info(&worker)).await.unwrap().declared_dead);
+}

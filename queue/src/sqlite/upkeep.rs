@@ -55,7 +55,8 @@ fn promote(step: &mut Step<'_>, tick: &mut Tick) -> Result<()> {
 }
 
 fn rescue_dead(step: &mut Step<'_>, tick: &mut Tick) -> Result<()> {
-    let dead = step.all(sql!("worker.sql", "to_rescue"), (step.now, int(MOST)), |row| {
+    let before = step.rules.silent_before(step.now);
+    let dead = step.all(sql!("worker.sql", "to_rescue"), (before, int(MOST)), |row| {
         Ok(row.get::<_, String>(0)?)
     })?;
     tick.more |= dead.len() == MOST;

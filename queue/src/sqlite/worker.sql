@@ -39,7 +39,7 @@ SELECT info FROM workers WHERE dead IS NULL AND lease_end >= ?1 ORDER BY id LIMI
 SELECT coalesce(sum(slots), 0), count(*) FROM workers WHERE dead IS NULL AND lease_end >= ?1
 
 -- @orphan: No worker outlives the process that held the file.
-UPDATE workers SET lease_end = 0 WHERE dead IS NULL
+UPDATE workers SET lease_end = -1 WHERE dead IS NULL
 
 -- @trim: Forgets tombstones older than ?1, and all but the newest ?2, at most ?3.
 DELETE FROM workers WHERE id IN (

@@ -5,6 +5,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex, PoisonError},
     thread::JoinHandle,
+    time::{Duration, Instant},
 };
 
 use rusqlite::{Connection, TransactionBehavior};
@@ -23,6 +24,9 @@ const GROUP_MAX: usize = 256;
 
 /// The most steps that wait; more wait in their callers.
 const QUEUE_MAX: usize = 1024;
+
+/// From which length on a transaction may have kept heartbeats from being heard in time.
+const DEAF_FROM: Duration = Duration::from_millis(500);
 
 /// Runs inside the transaction, and gives what to do once it is committed (or is not).
 type Work = Box<dyn FnOnce(&Group<'_>) -> (Effects, Answer) + Send>;
@@ -99,7 +103,11 @@ fn write(
         {
             group.push(step);
         }
+        let begun = Instant::now();
         write_group(&mut file.connection, group, rules, signals);
+        if begun.elapsed() > DEAF_FROM {
+            rules.was_deaf();
+        }
     }
 }
 
