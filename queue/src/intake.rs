@@ -4,7 +4,8 @@ use async_trait::async_trait;
 
 use crate::{BatchId, ExecutionId, NewBatch, NewExecution, Result, State, Submitted};
 
-/// Puts work in, and calls it off. Every method is one atomic step, and safe to repeat.
+/// Puts work in, and calls it off. Every method is safe to repeat, and one atomic step, but for
+/// [`Intake::cancel_batch`] and [`Intake::retry_batch`], which take a batch page by page.
 #[async_trait]
 pub trait Intake: Send + Sync {
     /// Accepts an execution. It comes back `succeeded` if the cache knew an equal one, and in the
@@ -23,10 +24,12 @@ pub trait Intake: Send + Sync {
     /// anew; history kept. [`crate::Error::AlreadyEnded`] if it succeeded or has not ended.
     async fn retry(&self, id: ExecutionId) -> Result<State>;
 
-    /// Calls off every item of a batch that has not ended.
+    /// Calls off every item of a batch that has not ended. Marks the batch first: if it stops
+    /// halfway, workers call off what they claim of it.
     async fn cancel_batch(&self, id: BatchId) -> Result<()>;
 
-    /// Runs the failed, cancelled and expired items of a batch again, and says how many.
+    /// Runs the failed, cancelled and expired items of a batch again, and says how many. If it
+    /// stops halfway, a repeated call does the rest.
     async fn retry_batch(&self, id: BatchId) -> Result<u64>;
 
     /// Runs executions of the dead list again, oldest first, at most `max` of the owner's (or of
