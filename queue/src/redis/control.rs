@@ -156,10 +156,14 @@ impl Control for RedisQueue {
         let server = self.server().await?;
         let mut warnings = Vec::new();
         if !server.append_only {
-            let kept = if server.snapshots { "since its last snapshot" } else { "at all" };
+            let lost = if server.snapshots {
+                "what was accepted since its last snapshot"
+            } else {
+                "everything that was accepted"
+            };
             warnings.push(format!(
-                "this server keeps no append-only file: if it stops, what was accepted {kept} is \
-                 lost; run `CONFIG SET appendonly yes`"
+                "this server keeps no append-only file: if it stops, {lost} is lost; \
+                 run `CONFIG SET appendonly yes`"
             ));
         }
         let policy = server.eviction.unwrap_or_default();
