@@ -58,7 +58,7 @@ pub(crate) struct ExecuteRequest {
     /// What you want to find again in the record's `metadata`.
     #[serde(default)]
     pub(crate) metadata: BTreeMap<String, String>,
-    /// A URL that is told when it has ended.
+    /// A URL that is to be told when it has ended; not supported yet, and refused.
     pub(crate) webhook: Option<String>,
 }
 
