@@ -96,10 +96,19 @@ async fn process_is_read_and_waited_for() {
 }
 
 #[tokio::test]
-#[should_panic(expected = "has ended")]
 async fn wait_notices_that_the_process_died() {
     let folder = tempfile::tempdir().unwrap();
     let mut process = Process::start("false", &[], &[], folder.path());
 
-    process.until("what never comes", SOON, async || None::<()>).await;
+    let local = tokio::task::LocalSet::new();
+    let waiting = local.run_until(async move {
+        let wait = async move {
+            process.until("what never comes", SOON, async || None::<()>).await;
+        };
+        tokio::task::spawn_local(wait).await
+    });
+
+    let panic = waiting.await.unwrap_err().into_panic();
+    let words = panic.downcast_ref::<String>().unwrap();
+    assert!(words.contains("has ended"), "{words}");
 }
