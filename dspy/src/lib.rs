@@ -1,8 +1,8 @@
 //! DSPy's semantics in Rust: what DSPy 3.4.1 sends to a language model, and how it reads the reply.
 //!
-//! A [`Predictor`] has a [`Signature`] (typed fields and instructions), a [`ModuleKind`], an
-//! [`Adapter`] and demos. [`Predictor::run`] renders the messages, asks an [`Lm`], and parses the
-//! reply into typed outputs. The messages are the package's to the byte, and the replies that it
+//! A [`Module`] is one predictor or a strategy over others. A [`Predictor`] has a [`Signature`]
+//! (typed fields and instructions), a [`ModuleKind`], an [`Adapter`] and demos. [`Module::run`]
+//! renders the messages, asks an [`Lm`], and parses the reply into typed outputs. The messages are the package's to the byte, and the replies that it
 //! accepts and refuses are the ones the package accepts and refuses.
 //!
 //! This crate knows no queue, no HTTP server, no files and no HTTP client: the [`Lm`] is given.
@@ -15,24 +15,30 @@ mod adapter;
 mod corpus;
 mod demo;
 mod dummy;
+mod embedder;
 mod error;
 mod field;
 mod json_repair;
 mod lm;
 mod module;
 mod python;
+mod run;
 mod signature;
+mod tool;
 mod trace;
 mod types;
 
 pub use adapter::Adapter;
 pub use demo::Demo;
 pub use dummy::DummyLm;
+pub use embedder::{Embedder, NoEmbedder};
 pub use error::{Error, InputError, LmError, Mistyped, ParseError};
 pub use field::Field;
 pub use lm::{Capabilities, Lm, LmReply, LmRequest, LmSettings, Message, Role, Usage};
-pub use module::{ModuleKind, Prediction, Predictor};
+pub use module::{Module, ModuleKind, Prediction, Predictor};
+pub use run::Run;
 pub use signature::Signature;
+pub use tool::{NoTools, Tool, ToolError, Tools};
 pub use trace::{Step, Trace};
 pub use types::{Definition, Definitions, EnumMember, Extra, Model, ModelField, Type, TypeError};
 

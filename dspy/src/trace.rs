@@ -1,21 +1,26 @@
 //! What a prediction did, step by step, for debugging.
 
-use serde::Serialize;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use serde::{Serialize, Serializer, ser::SerializeStruct};
 
 use crate::{Fields, LmReply, LmRequest};
 
 /// The most steps a trace keeps; later ones are counted only.
 const STEPS_MAX: usize = 1000;
 
-/// The calls of a prediction. Off, it costs nothing.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+/// The calls of a prediction, also of those that run beside each other. Off, it costs nothing.
+#[derive(Debug, Default)]
 pub struct Trace {
-    #[serde(skip)]
     on: bool,
-    /// The calls, in order.
-    pub steps: Vec<Step>,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    steps: Vec<Step>,
     /// How many calls were not kept.
-    pub dropped: usize,
+    dropped: usize,
 }
 
 /// One call of a model.
@@ -57,12 +62,36 @@ impl Trace {
         self.on
     }
 
+    /// The calls so far, in the order in which they ended.
+    pub fn steps(&self) -> Vec<Step> {
+        self.kept().steps.clone()
+    }
+
     /// Keeps a step, made only if it is wanted.
-    pub(crate) fn push(&mut self, step: impl FnOnce() -> Step) {
-        match (self.on, self.steps.len() < STEPS_MAX) {
-            (false, _) => {}
-            (true, true) => self.steps.push(step()),
-            (true, false) => self.dropped += 1,
+    pub(crate) fn push(&self, step: impl FnOnce() -> Step) {
+        if !self.on {
+            return;
         }
+        let mut kept = self.kept();
+        if kept.steps.len() < STEPS_MAX {
+            kept.steps.push(step());
+        } else {
+            kept.dropped += 1;
+        }
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// `{"steps": […], "dropped": 0}`
+impl Serialize for Trace {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let kept = self.kept();
+        let mut trace = serializer.serialize_struct("Trace", 2)?;
+        trace.serialize_field("steps", &kept.steps)?;
+        trace.serialize_field("dropped", &kept.dropped)?;
+        trace.end()
     }
 }

@@ -3,8 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on is to stop")]
 
 use dspy::{
-    Adapter, DummyLm, Error, Field, Fields, LmError, LmSettings, ModuleKind, Predictor, Signature,
-    Trace, Type,
+    Adapter, DummyLm, Error, Field, Fields, LmError, LmSettings, ModuleKind, Predictor, Run,
+    Signature, Trace, Type,
 };
 use serde_json::json;
 
@@ -46,7 +46,9 @@ fn question(text: &str) -> Fields {
 
 async fn run(predictor: &Predictor, text: &str) -> Result<Fields, Error> {
     let overrides = LmSettings::default();
-    let run = predictor.run(&question(text), &overrides, &DummyLm, &mut Trace::off()).await;
+    let trace = Trace::off();
+    let run = Run::new(&DummyLm, &overrides, &trace);
+    let run = predictor.run(&question(text), run).await;
     run.map(|it| it.outputs)
 }
 
@@ -77,15 +79,15 @@ async fn one_prompt_is_always_answered_alike_and_another_is_not() {
 async fn completions_of_one_call_differ() {
     let predictor = predictor("dummy/any", &["str", "int"]);
     let overrides = LmSettings { n: Some(3), ..LmSettings::default() };
-    let mut trace = Trace::on();
+    let trace = Trace::on();
+    let run = Run::new(&DummyLm, &overrides, &trace);
 
-    let inputs = question("why?");
-    let prediction = predictor.run(&inputs, &overrides, &DummyLm, &mut trace).await.unwrap();
+    let prediction = predictor.run(&question("why?"), run).await.unwrap();
 
     assert_eq!(prediction.completions.len(), 3);
     assert_ne!(prediction.completions[0], prediction.completions[1]);
-    assert_eq!(trace.steps.len(), 3);
-    assert_eq!(trace.steps[0].request.settings.temperature, Some(0.7));
+    assert_eq!(trace.steps().len(), 3);
+    assert_eq!(trace.steps()[0].request.settings.temperature, Some(0.7));
     assert!(prediction.usage["dummy/any"].total_tokens > 0);
 }
 

@@ -11,7 +11,9 @@ mod support;
 
 use std::collections::BTreeMap;
 
-use dspy::{Adapter, Demo, Error, Fields, LmSettings, ModuleKind, Prediction, Predictor, Trace};
+use dspy::{
+    Adapter, Demo, Error, Fields, LmSettings, ModuleKind, Prediction, Predictor, Run, Trace,
+};
 use serde_json::{Map, Value};
 use support::{folder, neutral, plain::plain, replay::Replay};
 
@@ -50,8 +52,9 @@ async fn check(case: &Value) -> Checked {
     let inputs = fields(&case["inputs"]);
     let overrides = settings(&case["call_kwargs"]["config"]);
     let lm = Replay::new(&case["replies"]);
-    let mut trace = Trace::on();
-    let result = predictor.run(&inputs, &overrides, &lm, &mut trace).await;
+    let trace = Trace::on();
+    let run = Run::new(&lm, &overrides, &trace);
+    let result = predictor.run(&inputs, run).await;
     check_requests(case, &lm)?;
     match (result, &case["error"]) {
         (Ok(prediction), Value::Null) => check_outputs(case, &prediction),

@@ -39,10 +39,10 @@ pub(crate) fn of_text(text: &str) -> String {
 /// The inputs as the program sees them: a default and the same value given are the same request.
 fn with_defaults(program: &Program, inputs: &Fields) -> Fields {
     let mut inputs = inputs.clone();
-    let crate::Runtime::Native(predictor) = &program.runtime else { return inputs };
-    for field in &predictor.signature.inputs {
-        if let Some(default) = &field.default {
-            inputs.entry(field.name.as_str()).or_insert_with(|| default.clone());
+    let crate::Runtime::Native(module) = &program.runtime else { return inputs };
+    for field in module.signature().inputs {
+        if let Some(default) = field.default {
+            inputs.entry(field.name).or_insert(default);
         }
     }
     inputs

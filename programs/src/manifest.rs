@@ -1,6 +1,6 @@
 //! What a program tells of itself to those who want to call it.
 
-use dspy::{Field, ModuleKind, Signature};
+use dspy::{Field, Signature};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -36,7 +36,7 @@ pub struct ManifestSignature {
     pub instructions: String,
     /// The module that asks; absent where Python decides.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub module: Option<ModuleKind>,
+    pub module: Option<String>,
     /// What it takes.
     pub inputs: Vec<ManifestField>,
     /// What it gives.
@@ -71,7 +71,11 @@ impl Program {
             version: self.version.clone(),
             description: self.description.clone(),
             runtime: self.runtime.name().to_owned(),
-            signatures: self.signatures().iter().map(|it| describe(it, self.module())).collect(),
+            signatures: self
+                .signatures()
+                .into_iter()
+                .map(|it| describe(it, self.module()))
+                .collect(),
             input_schema,
             output_schema,
         }
@@ -79,9 +83,9 @@ impl Program {
 
     fn schemas(&self) -> (Value, Value) {
         match &self.runtime {
-            Runtime::Native(predictor) => {
+            Runtime::Native(module) => {
                 // With what the module adds, as the record will have it.
-                let asked = predictor.full_signature();
+                let asked = module.signature();
                 (asked.input_schema(), asked.output_schema())
             }
             // What a Python program takes, only its runner knows.
@@ -89,20 +93,20 @@ impl Program {
         }
     }
 
-    fn module(&self) -> Option<ModuleKind> {
+    fn module(&self) -> Option<&'static str> {
         match &self.runtime {
-            Runtime::Native(predictor) => Some(predictor.module),
+            Runtime::Native(module) => Some(module.name()),
             Runtime::Python(_) => None,
         }
     }
 }
 
-fn describe(signature: &Signature, module: Option<ModuleKind>) -> ManifestSignature {
+fn describe(signature: &Signature, module: Option<&str>) -> ManifestSignature {
     let fields = |fields: &[Field]| fields.iter().map(field).collect();
     ManifestSignature {
         name: signature.name.clone(),
         instructions: signature.instructions.clone(),
-        module,
+        module: module.map(str::to_owned),
         inputs: fields(&signature.inputs),
         outputs: fields(&signature.outputs),
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dspy::{Fields, InputError, Predictor, Signature};
+use dspy::{Fields, InputError, Module, Signature};
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, LmConfig, PythonProgram, Retries, fingerprint};
@@ -36,7 +36,7 @@ pub struct Program {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Runtime {
     /// In the worker itself.
-    Native(Box<Predictor>),
+    Native(Box<Module>),
     /// In a Python child process.
     Python(Box<PythonProgram>),
 }
@@ -77,7 +77,7 @@ impl Program {
     /// The inputs of a Python program are known to its runner only, and are not refused here.
     pub fn check(&self, inputs: &Fields) -> Result<(), InputError> {
         match &self.runtime {
-            Runtime::Native(predictor) => predictor.signature.check_inputs(inputs),
+            Runtime::Native(module) => module.check_inputs(inputs),
             Runtime::Python(_) => Ok(()),
         }
     }
@@ -102,10 +102,12 @@ impl Program {
     }
 
     /// The signatures of its file.
-    pub(crate) fn signatures(&self) -> &[Signature] {
+    pub(crate) fn signatures(&self) -> Vec<&Signature> {
         match &self.runtime {
-            Runtime::Native(predictor) => std::slice::from_ref(&predictor.signature),
-            Runtime::Python(python) => &python.signatures,
+            Runtime::Native(module) => {
+                module.predictors().into_iter().map(|it| &it.signature).collect()
+            }
+            Runtime::Python(python) => python.signatures.iter().collect(),
         }
     }
 }

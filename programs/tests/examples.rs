@@ -4,7 +4,7 @@
 
 use std::{path::Path, time::Duration};
 
-use dspy::{DummyLm, Fields, LmSettings, ModuleKind, Trace};
+use dspy::{DummyLm, Fields, LmSettings, ModuleKind, Run, Trace};
 use programs::{Registry, Runtime};
 use serde_json::{Value, json};
 
@@ -79,7 +79,8 @@ fn the_manifest_of_the_sentiment_program_is_typed() {
 #[test]
 fn the_sentiment_program_reads_as_the_model_sees_it() {
     let program = examples().get("sentiment@1.0.0").unwrap();
-    let Runtime::Native(predictor) = &program.runtime else { panic!("not native") };
+    let Runtime::Native(module) = &program.runtime else { panic!("not native") };
+    let predictor = module.predictors()[0];
 
     assert_eq!(predictor.module, ModuleKind::ChainOfThought);
     assert_eq!(predictor.settings.temperature, Some(0.0));
@@ -103,10 +104,11 @@ async fn every_example_answers_without_a_network() {
         ("echo", json!({"text": "a"}), vec!["reply"]),
     ] {
         let program = examples().get(id).unwrap();
-        let Runtime::Native(predictor) = &program.runtime else { panic!("{id} is not native") };
-        let (settings, mut trace) = (LmSettings::default(), Trace::off());
+        let Runtime::Native(module) = &program.runtime else { panic!("{id} is not native") };
+        let (overrides, trace) = (LmSettings::default(), Trace::off());
+        let run = Run::new(&DummyLm, &overrides, &trace);
 
-        let prediction = predictor.run(&fields(inputs), &settings, &DummyLm, &mut trace).await;
+        let prediction = module.run(&fields(inputs), run).await;
 
         let prediction = prediction.unwrap_or_else(|e| panic!("{id}: {e}"));
         assert!(prediction.outputs.keys().eq(outputs), "{id}: {:?}", prediction.outputs);

@@ -12,7 +12,7 @@ fn load(text: &str) -> Program {
 
 fn native(program: &Program) -> &Predictor {
     match &program.runtime {
-        Runtime::Native(predictor) => predictor,
+        Runtime::Native(module) => module.predictors()[0],
         Runtime::Python(_) => panic!("not native"),
     }
 }

@@ -3,7 +3,7 @@
 use std::{any::Any, borrow::Cow, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use chrono::Utc;
-use dspy::Trace;
+use dspy::{Run, Trace};
 use futures::FutureExt;
 use programs::{Backoff, LmConfig, Program, Runtime};
 use queue::{End, Ending, FailureKind, Fields, Lease, Mode, Report, Spec, Task};
@@ -99,9 +99,10 @@ async fn perform(
     }
     let Evidence { trace, tally, extra, .. } = evidence;
     match &program.runtime {
-        Runtime::Native(predictor) => {
+        Runtime::Native(module) => {
             let call = shift.gateway.call(&lm, Some(until), tally);
-            let prediction = predictor.run(inputs, &overrides, &call, trace).await?;
+            let run = Run::new(&call, &overrides, trace);
+            let prediction = module.run(inputs, run).await?;
             if !prediction.warnings.is_empty() {
                 extra.insert("warnings".to_owned(), prediction.warnings.into());
             }

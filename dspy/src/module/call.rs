@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{Prediction, Predictor, warning};
 use crate::{
-    Error, Fields, Lm, LmError, LmReply, LmRequest, LmSettings, Signature, Step, Trace,
+    Error, Fields, Lm, LmError, LmReply, LmRequest, LmSettings, Run, Signature, Step,
     adapter::{Format, response_format},
 };
 
@@ -19,8 +19,7 @@ pub(super) struct Call<'a> {
     pub(super) signature: &'a Signature,
     pub(super) inputs: &'a Fields,
     pub(super) settings: &'a LmSettings,
-    pub(super) lm: &'a dyn Lm,
-    pub(super) trace: &'a mut Trace,
+    pub(super) run: Run<'a>,
 }
 
 struct Asked {
@@ -46,7 +45,7 @@ impl Call<'_> {
             settings: self.settings_of(i),
             response_format: response_format.clone(),
         });
-        let lm = self.lm;
+        let lm = self.run.lm;
         let asked = join_all(requests.map(|request| ask_one(lm, request))).await;
         let mut outputs = Vec::with_capacity(asked.len());
         for asked in asked {
@@ -59,7 +58,7 @@ impl Call<'_> {
         let model = self.settings.model.as_deref().unwrap_or_default();
         match format {
             Format::Chat => None,
-            Format::Json => response_format(self.signature, self.lm.capabilities(model)),
+            Format::Json => response_format(self.signature, self.run.lm.capabilities(model)),
         }
     }
 
@@ -99,7 +98,7 @@ impl Call<'_> {
             }
             Err(error) => Err(Error::Lm(error.clone())),
         };
-        self.trace.push(|| Step {
+        self.run.trace.push(|| Step {
             predictor: self.predictor.name.clone(),
             adapter: format.name(),
             request,

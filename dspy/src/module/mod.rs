@@ -4,15 +4,17 @@ mod call;
 mod chain_of_thought;
 mod instance;
 mod predict;
+mod predictor;
 mod warning;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Adapter, Demo, Error, Fields, Lm, LmSettings, Signature, Trace, Usage};
+use crate::{Error, Fields, InputError, Run, Signature, Usage};
+pub use predictor::Predictor;
 
-/// The kinds of module that run natively.
+/// How a predictor asks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ModuleKind {
@@ -23,21 +25,11 @@ pub enum ModuleKind {
     ChainOfThought,
 }
 
-/// A module over one signature, ready to run.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Predictor {
-    /// Its name in traces.
-    pub name: String,
-    /// What it takes and gives, without what the module adds.
-    pub signature: Signature,
-    /// How it asks.
-    pub module: ModuleKind,
-    /// How it writes and reads.
-    pub adapter: Adapter,
-    /// Examples for the model.
-    pub demos: Vec<Demo>,
-    /// Settings of its calls.
-    pub settings: LmSettings,
+/// A program: one predictor, or a strategy over others.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Module {
+    /// `dspy.Predict`, `dspy.ChainOfThought`
+    Predict(Predictor),
 }
 
 /// What a module made.
@@ -57,33 +49,52 @@ pub struct Prediction {
     pub warnings: Vec<String>,
 }
 
-impl Predictor {
-    /// A predictor with the default adapter, no demos and no settings.
-    pub fn new(name: impl Into<String>, signature: Signature, module: ModuleKind) -> Self {
-        let (adapter, settings) = (Adapter::default(), LmSettings::default());
-        Self { name: name.into(), signature, module, adapter, demos: Vec::new(), settings }
-    }
-
-    /// What the model is asked with: the signature and what the module adds to it.
-    pub fn full_signature(&self) -> Signature {
-        match self.module {
-            ModuleKind::Predict => predict::signature(&self.signature),
-            ModuleKind::ChainOfThought => chain_of_thought::signature(&self.signature),
+impl Module {
+    /// Its name in program files: `predict`, `chain_of_thought`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Predict(predictor) => predictor.module.name(),
         }
     }
 
-    /// Asks the model and reads its reply.
+    /// What it takes and gives, with what the module adds.
+    pub fn signature(&self) -> Signature {
+        match self {
+            Self::Predict(predictor) => predictor.full_signature(),
+        }
+    }
+
+    /// Its predictors.
+    pub fn predictors(&self) -> Vec<&Predictor> {
+        match self {
+            Self::Predict(predictor) => vec![predictor],
+        }
+    }
+
+    /// Checks that every required input is there and has its type.
+    pub fn check_inputs(&self, inputs: &Fields) -> Result<(), InputError> {
+        match self {
+            Self::Predict(predictor) => predictor.signature.check_inputs(inputs),
+        }
+    }
+
+    /// Runs it.
     ///
     /// Inputs that are missing or of another type are warned of, as in DSPy; to refuse them, call
-    /// [`Signature::check_inputs`] first. The future may be dropped at any time.
-    pub async fn run(
-        &self,
-        inputs: &Fields,
-        overrides: &LmSettings,
-        lm: &dyn Lm,
-        trace: &mut Trace,
-    ) -> Result<Prediction, Error> {
-        let signature = self.full_signature();
-        predict::run(self, &signature, inputs, overrides, lm, trace).await
+    /// [`Module::check_inputs`] first. The future may be dropped at any time.
+    pub async fn run(&self, inputs: &Fields, run: Run<'_>) -> Result<Prediction, Error> {
+        match self {
+            Self::Predict(predictor) => predictor.run(inputs, run).await,
+        }
+    }
+}
+
+impl ModuleKind {
+    /// Its name in program files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Predict => "predict",
+            Self::ChainOfThought => "chain_of_thought",
+        }
     }
 }

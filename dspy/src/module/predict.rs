@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Prediction, Predictor, call::Call, warning};
-use crate::{Error, Fields, Lm, LmSettings, Signature, Trace};
+use crate::{Error, Fields, LmSettings, Run, Signature};
 
 /// Below this, several completions would be one and the same.
 const TEMPERATURE_OF_ONE: f64 = 0.15;
@@ -23,18 +23,16 @@ pub(super) async fn run(
     predictor: &Predictor,
     signature: &Signature,
     inputs: &Fields,
-    overrides: &LmSettings,
-    lm: &dyn Lm,
-    trace: &mut Trace,
+    run: Run<'_>,
 ) -> Result<Prediction, Error> {
-    let settings = settings(&predictor.settings, overrides);
+    let settings = settings(&predictor.settings, run.overrides);
     let inputs = with_defaults(signature, inputs);
     let mut prediction = Prediction {
         warnings: warning::of_inputs(signature, &inputs),
         usage: BTreeMap::new(),
         ..Prediction::default()
     };
-    let mut call = Call { predictor, signature, inputs: &inputs, settings: &settings, lm, trace };
+    let mut call = Call { predictor, signature, inputs: &inputs, settings: &settings, run };
     let asked = call.ask(predictor.adapter.format(), &mut prediction).await;
     let completions = match (asked, predictor.adapter.fallback()) {
         (Err(Error::Parse(_)), Some(fallback)) => call.ask(fallback, &mut prediction).await?,

@@ -19,7 +19,7 @@ mod spot;
 mod times;
 mod yaml;
 
-use dspy::Predictor;
+use dspy::{Module, Predictor};
 use serde_json::json;
 
 use self::{
@@ -144,7 +144,8 @@ fn runtime(file: &Table<'_>, lm: &LmConfig) -> Result<Runtime, LoadError> {
     }
     dependencies(file)?;
     let asked = main(file, signatures)?;
-    Ok(Runtime::Native(Box::new(Predictor { settings: lm.settings.clone(), ..asked.predictor() })))
+    let predictor = Predictor { settings: lm.settings.clone(), ..asked.predictor() };
+    Ok(Runtime::Native(Box::new(Module::Predict(predictor))))
 }
 
 /// The signature that runs.
