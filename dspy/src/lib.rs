@@ -2,8 +2,9 @@
 //!
 //! A [`Module`] is one predictor or a strategy over others. A [`Predictor`] has a [`Signature`]
 //! (typed fields and instructions), a [`ModuleKind`], an [`Adapter`] and demos. [`Module::run`]
-//! renders the messages, asks an [`Lm`], and parses the reply into typed outputs. The messages are the package's to the byte, and the replies that it
-//! accepts and refuses are the ones the package accepts and refuses.
+//! renders the messages, asks an [`Lm`], and parses the reply into typed outputs. The messages are
+//! the package's to the byte, and the replies that it accepts and refuses are the ones the package
+//! accepts and refuses.
 //!
 //! This crate knows no queue, no HTTP server, no files and no HTTP client: the [`Lm`] is given.
 

@@ -1,5 +1,5 @@
 //! What tests need from the outside world: Redis in all its forms, a language model, a network
-//! that fails, an HTTP client, and the program itself as a process.
+//! that fails, an HTTP client, a Python with the real DSPy, and the program itself as a process.
 //!
 //! It knows none of our crates, so every one of them can use it. All that it starts is gone when
 //! the value is dropped, and when the test dies without dropping anything.
@@ -9,6 +9,7 @@ mod http;
 mod lm_answer;
 mod process;
 mod proxy;
+mod python;
 mod redis_cluster;
 mod redis_sentinel;
 mod redis_server;
@@ -19,6 +20,7 @@ mod wait;
 pub use http::{Answer, Http};
 pub use process::Process;
 pub use proxy::{Network, Proxy};
+pub use python::python;
 pub use redis_cluster::RedisCluster;
 pub use redis_sentinel::RedisSentinel;
 pub use redis_server::RedisServer;

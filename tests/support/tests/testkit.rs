@@ -112,3 +112,11 @@ async fn wait_notices_that_the_process_died() {
     let words = panic.downcast_ref::<String>().unwrap();
     assert!(words.contains("has ended"), "{words}");
 }
+
+#[test]
+fn python_has_the_dspy_that_we_are_held_to() {
+    let version = "import importlib.metadata as it; print(it.version('dspy'))";
+    let said = std::process::Command::new(testkit::python()).args(["-c", version]).output();
+
+    assert_eq!(String::from_utf8(said.unwrap().stdout).unwrap().trim(), "3.4.1");
+}
