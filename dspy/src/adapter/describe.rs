@@ -76,14 +76,7 @@ pub(super) fn whole_schema(field: &Field, definitions: &Definitions) -> Value {
     if let Some(schema) = &field.json_schema {
         return schema.clone();
     }
-    let mut names = Vec::new();
-    field.ty.names(&mut names);
-    let mut schema = field.ty.json_schema();
-    let definitions = definitions.schemas(names);
-    if !definitions.is_empty() {
-        schema["$defs"] = Value::Object(definitions);
-    }
-    schema
+    definitions.whole_schema(&field.ty)
 }
 
 /// How the reminder in the last message says which type a field has.

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::describe::whole_schema;
-use crate::{Capabilities, Signature, Type};
+use crate::{Capabilities, Signature, Type, types::schema::title};
 
 /// The deepest nesting of a schema.
 const DEPTH_MAX: usize = 64;
@@ -58,21 +58,6 @@ fn model_schema(signature: &Signature) -> Value {
         schema["$defs"] = Value::Object(definitions);
     }
     schema
-}
-
-/// `max_words` as pydantic titles it: `Max Words`.
-fn title(name: &str) -> String {
-    let mut title = String::with_capacity(name.len());
-    let mut after_letter = false;
-    for c in name.chars() {
-        if after_letter {
-            title.extend(c.to_lowercase());
-        } else {
-            title.extend(c.to_uppercase());
-        }
-        after_letter = c.is_alphabetic();
-    }
-    title.replace('_', " ").trim().to_owned()
 }
 
 /// DSPy's own pass: objects are closed, and all of their properties required.

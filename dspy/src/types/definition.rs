@@ -42,6 +42,12 @@ pub struct Model {
     /// Whether a field with an alias may also be given by its name.
     #[serde(default)]
     pub populate_by_name: bool,
+    /// What it is: the docstring of its class.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub doc: Option<String>,
+    /// Its JSON Schema, where the one made of its fields is not the one to show.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub json_schema: Option<Value>,
 }
 
 /// What a model does with fields it does not have.
@@ -67,6 +73,9 @@ pub struct ModelField {
     pub alias: Option<String>,
     /// Its type.
     pub ty: Type,
+    /// What it holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub desc: Option<String>,
     /// Its value where none is given; `None` if one must be given.
     #[serde(default)]
     pub default: Option<Value>,

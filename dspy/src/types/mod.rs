@@ -7,6 +7,7 @@ mod coerce;
 mod definition;
 mod fit;
 mod issue;
+mod model_schema;
 mod name;
 mod numeric;
 pub(crate) mod schema;

@@ -1,8 +1,8 @@
 //! JSON Schemas, as pydantic makes them.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::{Definition, Definitions, Type};
+use super::Type;
 use crate::python::repr;
 
 impl Type {
@@ -56,52 +56,6 @@ impl Type {
     }
 }
 
-impl Definitions {
-    /// The `$defs` of the types in these, and of what they are made of.
-    pub(crate) fn schemas(&self, mut names: Vec<String>) -> Map<String, Value> {
-        let mut schemas = Map::new();
-        let mut at = 0;
-        while let Some(name) = names.get(at).cloned() {
-            at += 1;
-            if let Some(definition) = self.get(&name) {
-                schemas.insert(name.clone(), definition.json_schema(&name, &mut names));
-            }
-        }
-        schemas
-    }
-}
-
-impl Definition {
-    fn json_schema(&self, title: &str, names: &mut Vec<String>) -> Value {
-        match self {
-            Self::Enum(members) => {
-                let values: Vec<_> = members.iter().map(|it| it.value.clone()).collect();
-                let mut schema = literal(&values);
-                schema["title"] = title.into();
-                schema
-            }
-            Self::Model(model) => {
-                let mut properties = Map::new();
-                let mut required = Vec::new();
-                for field in &model.fields {
-                    field.ty.names(names);
-                    let name = field.alias.as_ref().unwrap_or(&field.name);
-                    properties.insert(name.clone(), field.ty.json_schema());
-                    if field.default.is_none() {
-                        required.push(name);
-                    }
-                }
-                json!({
-                    "properties": properties,
-                    "required": required,
-                    "title": title,
-                    "type": "object",
-                })
-            }
-        }
-    }
-}
-
 /// Any of the schemas, each named once.
 fn any_of(schemas: impl Iterator<Item = Value>) -> Value {
     let mut distinct: Vec<Value> = Vec::new();
@@ -120,8 +74,14 @@ fn dict(key: &Type, value: &Type) -> Value {
     let any = *value == Type::Any;
     let values = if any { Value::Bool(true) } else { value.json_schema() };
     let mut schema = json!({"additionalProperties": values, "type": "object"});
-    if let Type::Literal(keys) = key {
-        schema["propertyNames"] = literal(keys);
+    let mut keys = key.json_schema();
+    if let Some(keys) = keys.as_object_mut() {
+        // pydantic shows names of which there is more to say than that they are texts.
+        let is_more = keys.len() > 1 && keys.get("type") == Some(&"string".into());
+        if is_more || keys.contains_key("$ref") {
+            keys.shift_remove("type");
+            schema["propertyNames"] = Value::Object(std::mem::take(keys));
+        }
     }
     schema
 }
@@ -133,6 +93,19 @@ fn tuple(items: &[Type]) -> Value {
 }
 
 fn literal(values: &[Value]) -> Value {
+    match values {
+        [only] => typed(json!({"const": only}), values),
+        values => choice(values),
+    }
+}
+
+/// The schema of one of some values, as it is made of an enum.
+pub(super) fn choice(values: &[Value]) -> Value {
+    typed(json!({"enum": values}), values)
+}
+
+/// A schema with the type that all values have, if they have one.
+fn typed(mut schema: Value, values: &[Value]) -> Value {
     let type_of = |value: &Value| match value {
         Value::String(_) => Some("string"),
         Value::Bool(_) => Some("boolean"),
@@ -140,15 +113,26 @@ fn literal(values: &[Value]) -> Value {
         Value::Number(_) => Some("integer"),
         Value::Null | Value::Array(_) | Value::Object(_) => None,
     };
-    let mut schema = match values {
-        [only] => json!({"const": only}),
-        values => json!({"enum": values}),
-    };
     let first = values.first().and_then(type_of);
     if let Some(first) = first.filter(|first| values.iter().all(|it| type_of(it) == Some(*first))) {
         schema["type"] = first.into();
     }
     schema
+}
+
+/// `max_words` as pydantic titles it: `Max Words`.
+pub(crate) fn title(name: &str) -> String {
+    let mut title = String::with_capacity(name.len());
+    let mut after_letter = false;
+    for c in name.chars() {
+        if after_letter {
+            title.extend(c.to_lowercase());
+        } else {
+            title.extend(c.to_uppercase());
+        }
+        after_letter = c.is_alphabetic();
+    }
+    title.replace('_', " ").trim().to_owned()
 }
 
 /// A schema with `type` first and all else by the alphabet: how DSPy shows it to the model.

@@ -36,8 +36,6 @@ fn field(neutral: &Value) -> Result<Field, String> {
     field.prefix = neutral["prefix"].as_str().map(ToOwned::to_owned);
     field.constraints = neutral["constraints"].as_str().map(ToOwned::to_owned);
     field.default = neutral.get("default").map(plain);
-    let uses_own = neutral["type"].to_string().contains("\"ref\"");
-    field.json_schema = neutral.get("json_schema").filter(|_| uses_own).cloned();
     Ok(field)
 }
 
@@ -67,6 +65,8 @@ fn definition(neutral: &Value) -> Result<Definition, String> {
         fields: fields.collect::<Result<_, _>>()?,
         extra,
         populate_by_name,
+        doc: neutral["doc"].as_str().map(ToOwned::to_owned),
+        json_schema: None,
     }))
 }
 
@@ -76,6 +76,7 @@ fn model_field(neutral: &Value) -> Result<ModelField, String> {
         name: text(neutral, "name"),
         alias: neutral["alias"].as_str().map(ToOwned::to_owned),
         ty: ty(&neutral["type"])?,
+        desc: neutral["description"].as_str().map(ToOwned::to_owned),
         default: (!is_required).then(|| plain(&neutral["default"])),
         bounds: bounds(&neutral["constraints"])?,
     })
