@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::python;
+use crate::{ToolError, python};
 
 /// A failure of a prediction.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -18,6 +18,34 @@ pub enum Error {
     /// The caller's: the inputs do not fit the signature.
     #[error(transparent)]
     Inputs(#[from] InputError),
+    /// The tools of the program could not be had.
+    #[error("the program's tools cannot be listed: {0}")]
+    Tools(#[from] ToolError),
+    /// The program is wrong in a way that shows only when it runs.
+    #[error("{0}")]
+    Program(String),
+    /// A step of a chain failed: [`Error::cause`] is what it failed of.
+    #[error("step `{step}`: {error}")]
+    Step {
+        /// The step's name; of one over a list with the item's place: `write[2]`.
+        step: String,
+        /// Why.
+        error: Box<Error>,
+    },
+}
+
+impl Error {
+    /// The error itself, without the steps in which it happened.
+    pub fn cause(&self) -> &Self {
+        match self {
+            Self::Step { error, .. } => error.cause(),
+            Self::Lm(_)
+            | Self::Parse(_)
+            | Self::Inputs(_)
+            | Self::Tools(_)
+            | Self::Program(_) => self,
+        }
+    }
 }
 
 /// A reply that an adapter could not read.

@@ -24,6 +24,7 @@ mod lm;
 mod module;
 mod python;
 mod run;
+mod scope;
 mod signature;
 mod tool;
 mod trace;
@@ -38,9 +39,10 @@ pub use field::Field;
 pub use lm::{Capabilities, Lm, LmReply, LmRequest, LmSettings, Message, Role, Usage};
 pub use module::{Module, ModuleKind, Prediction, Predictor};
 pub use run::Run;
+pub use scope::Scope;
 pub use signature::Signature;
 pub use tool::{NoTools, Tool, ToolError, Tools};
-pub use trace::{Step, Trace};
+pub use trace::{LmStep, Step, ToolStep, Trace};
 pub use types::{Definition, Definitions, EnumMember, Extra, Model, ModelField, Type, TypeError};
 
 /// Values by field name, in order.

@@ -1,6 +1,6 @@
 //! What a module may use while it runs.
 
-use crate::{Embedder, Lm, LmSettings, NoEmbedder, NoTools, Tools, Trace};
+use crate::{Embedder, Lm, LmSettings, NoEmbedder, NoTools, Scope, Tools, Trace};
 
 /// What a module may use while it runs. Cheap to copy, so that a module can hand on another one
 /// to what it runs.
@@ -16,11 +16,14 @@ pub struct Run<'a> {
     pub tools: &'a dyn Tools,
     /// The model of embeddings that it asks.
     pub embedder: &'a dyn Embedder,
+    /// Where in a program it runs; `Scope::default()` at the top.
+    pub scope: Scope<'a>,
 }
 
 impl<'a> Run<'a> {
     /// A run without tools and embeddings.
     pub fn new(lm: &'a dyn Lm, overrides: &'a LmSettings, trace: &'a Trace) -> Self {
-        Self { lm, overrides, trace, tools: &NoTools, embedder: &NoEmbedder }
+        let scope = Scope::default();
+        Self { lm, overrides, trace, tools: &NoTools, embedder: &NoEmbedder, scope }
     }
 }

@@ -7,24 +7,30 @@ use serde_json::{Map, Value};
 use crate::Fields;
 
 /// A tool, as the model is told of it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Tool {
     /// Its name.
     pub name: String,
-    /// What it does.
+    /// What it does; may be empty.
     pub desc: String,
     /// The JSON Schema of each argument, in order.
     pub args: Map<String, Value>,
+    /// Whether it takes arguments of other names too, as they come.
+    #[serde(default)]
+    pub has_kwargs: bool,
 }
 
-/// The tools of a program.
+/// The tools of a program. They come from sources, each of which may give several: a source is
+/// one tool, or a server of many.
 #[async_trait]
 pub trait Tools: Send + Sync {
-    /// All of them, in the order in which the model is told.
-    async fn list(&self) -> Result<Vec<Tool>, ToolError>;
+    /// The tools of these sources, in that order.
+    async fn list(&self, sources: &[String]) -> Result<Vec<Tool>, ToolError>;
 
-    /// What a tool gives. An error is told to the model, which may try something else.
-    async fn call(&self, name: &str, args: &Fields) -> Result<Value, ToolError>;
+    /// What a tool of these sources gives. An error is told to the model, which may try
+    /// something else.
+    async fn call(&self, sources: &[String], name: &str, args: &Fields)
+    -> Result<Value, ToolError>;
 }
 
 /// Why a tool gave nothing.
@@ -38,11 +44,19 @@ pub struct NoTools;
 
 #[async_trait]
 impl Tools for NoTools {
-    async fn list(&self) -> Result<Vec<Tool>, ToolError> {
-        Ok(Vec::new())
+    async fn list(&self, sources: &[String]) -> Result<Vec<Tool>, ToolError> {
+        match sources {
+            [] => Ok(Vec::new()),
+            [source, ..] => Err(ToolError(format!("the program has no tools `{source}`"))),
+        }
     }
 
-    async fn call(&self, name: &str, _args: &Fields) -> Result<Value, ToolError> {
+    async fn call(
+        &self,
+        _sources: &[String],
+        name: &str,
+        _args: &Fields,
+    ) -> Result<Value, ToolError> {
         Err(ToolError(format!("there is no tool `{name}`")))
     }
 }

@@ -1,8 +1,28 @@
 //! What a prediction did, step by step, for debugging.
+//!
+//! The shape is one for every runtime: a Python program's runner writes the same from the
+//! callbacks of the package. In JSON, in the order in which the calls ended:
+//!
+//! ```json
+//! {"steps": [
+//!    {"kind": "lm", "predictor": "agent.react", "adapter": "ChatAdapter",
+//!     "request": {"messages": [{"role": "system", "content": "…"}], "settings": {"model": "…"}},
+//!     "reply": {"text": "…", "finish_reason": "stop", "usage": {"total_tokens": 12}, "model": "…"},
+//!     "outputs": {"next_tool_name": "search"}, "error": null,
+//!     "render_ms": 0.1, "lm_ms": 412.0, "parse_ms": 0.1},
+//!    {"kind": "tool", "predictor": "agent.react", "name": "search", "args": {"q": "rust"},
+//!     "result": ["…"], "error": null, "ms": 31.5}],
+//!  "dropped": 0}
+//! ```
+//!
+//! `predictor` is the path that DSPy's `named_predictors` gives: `self` for a program that is one
+//! `dspy.Predict`. Of `reply`, `outputs`, `result` and `error`, what there was not is `null`.
+//! A reply that could not be read and was asked for again in another format is two steps.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::{Serialize, Serializer, ser::SerializeStruct};
+use serde_json::Value;
 
 use crate::{Fields, LmReply, LmRequest};
 
@@ -23,10 +43,20 @@ struct Kept {
     dropped: usize,
 }
 
+/// One step of a prediction: `{"kind": "lm", …}` or `{"kind": "tool", …}`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Step {
+    /// A call of a model.
+    Lm(LmStep),
+    /// A call of a tool.
+    Tool(ToolStep),
+}
+
 /// One call of a model.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Step {
-    /// The predictor that called.
+pub struct LmStep {
+    /// The predictor that called, by its path in the program: `draft.predict`.
     pub predictor: String,
     /// The adapter that rendered and parsed.
     pub adapter: &'static str,
@@ -44,6 +74,41 @@ pub struct Step {
     pub lm_ms: f64,
     /// How long parsing took, in milliseconds.
     pub parse_ms: f64,
+}
+
+/// One call of a tool.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ToolStep {
+    /// The predictor that chose it, by its path in the program: `agent.react`.
+    pub predictor: String,
+    /// The tool.
+    pub name: String,
+    /// The arguments, as the model gave them.
+    pub args: Fields,
+    /// What it gave, when it gave something.
+    pub result: Option<Value>,
+    /// What went wrong, as the model was told.
+    pub error: Option<String>,
+    /// How long it took, in milliseconds.
+    pub ms: f64,
+}
+
+impl Step {
+    /// The call of a model, if it is one.
+    pub fn lm(&self) -> Option<&LmStep> {
+        match self {
+            Self::Lm(step) => Some(step),
+            Self::Tool(_) => None,
+        }
+    }
+
+    /// The call of a tool, if it is one.
+    pub fn tool(&self) -> Option<&ToolStep> {
+        match self {
+            Self::Lm(_) => None,
+            Self::Tool(step) => Some(step),
+        }
+    }
 }
 
 impl Trace {

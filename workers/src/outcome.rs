@@ -4,6 +4,7 @@
 //! |------------------------------------------|---------------------------------------------------|
 //! | the model asks to slow down (429)        | put off as long as it asks; uses no attempt       |
 //! | the model fails, is cut off or too slow  | again after a delay, while attempts are left      |
+//! | the program's tools cannot be listed     | again after a delay, while attempts are left      |
 //! | the attempt takes too long               | again after a delay, while attempts are left      |
 //! | the reply cannot be read                 | again at once with a fresh rollout, at most twice |
 //! | inputs, settings, key, program, a panic  | failed: it would go wrong again                   |
@@ -122,21 +123,24 @@ pub(crate) fn of(
 fn next(error: &Error, it: &Circumstances, random: &mut impl Rng) -> Next {
     let attempts_left = it.attempts_used < it.max_retries;
     let again = |delay| if attempts_left { Next::Again(delay) } else { Next::Fail };
+    let error = match error {
+        Error::Deadline => return Next::Expire,
+        Error::Timeout(_) => return again(delay(it, random)),
+        Error::Prediction(error) => error.cause(),
+        Error::Program(_) | Error::Panicked(_) => return Next::Fail,
+    };
     match error {
-        Error::Deadline => Next::Expire,
-        Error::Timeout(_) => again(delay(it, random)),
-        Error::Prediction(dspy::Error::Parse(_)) if it.parse_errors < PARSE_RETRIES_MAX => {
-            again(Duration::ZERO)
-        }
-        Error::Prediction(dspy::Error::Lm(LmError::RateLimited { retry_after, .. }))
-            if may_be_put_off(it) =>
-        {
+        dspy::Error::Parse(_) if it.parse_errors < PARSE_RETRIES_MAX => again(Duration::ZERO),
+        dspy::Error::Lm(LmError::RateLimited { retry_after, .. }) if may_be_put_off(it) => {
             Next::Later(put_off(*retry_after, random))
         }
-        Error::Prediction(dspy::Error::Lm(error)) if error.is_retryable() => {
-            again(delay(it, random))
-        }
-        Error::Prediction(_) | Error::Program(_) | Error::Panicked(_) => Next::Fail,
+        dspy::Error::Lm(error) if error.is_retryable() => again(delay(it, random)),
+        dspy::Error::Tools(_) => again(delay(it, random)),
+        dspy::Error::Parse(_)
+        | dspy::Error::Lm(_)
+        | dspy::Error::Inputs(_)
+        | dspy::Error::Program(_)
+        | dspy::Error::Step { .. } => Next::Fail,
     }
 }
 
@@ -168,17 +172,24 @@ fn delay(it: &Circumstances, random: &mut impl Rng) -> Duration {
 fn kind(error: &Error) -> FailureKind {
     match error {
         Error::Program(programs::Error::NotFound(_)) => FailureKind::ProgramNotFound,
-        Error::Program(programs::Error::Override { .. })
-        | Error::Prediction(dspy::Error::Inputs(_)) => FailureKind::Validation,
+        Error::Program(programs::Error::Override { .. }) => FailureKind::Validation,
         Error::Program(programs::Error::NotRunnable(_)) | Error::Panicked(_) => {
             FailureKind::ProgramError
         }
-        Error::Prediction(dspy::Error::Parse(_)) => FailureKind::ParseError,
-        Error::Prediction(dspy::Error::Lm(LmError::BudgetExceeded(_))) => {
-            FailureKind::BudgetExceeded
-        }
-        Error::Prediction(dspy::Error::Lm(_)) => FailureKind::LmError,
+        Error::Prediction(error) => kind_of_prediction(error.cause()),
         Error::Timeout(_) | Error::Deadline => FailureKind::Timeout,
+    }
+}
+
+fn kind_of_prediction(error: &dspy::Error) -> FailureKind {
+    match error {
+        dspy::Error::Inputs(_) => FailureKind::Validation,
+        dspy::Error::Parse(_) => FailureKind::ParseError,
+        dspy::Error::Lm(LmError::BudgetExceeded(_)) => FailureKind::BudgetExceeded,
+        dspy::Error::Lm(_) => FailureKind::LmError,
+        dspy::Error::Tools(_) | dspy::Error::Program(_) | dspy::Error::Step { .. } => {
+            FailureKind::ProgramError
+        }
     }
 }
 

@@ -5,9 +5,9 @@ use std::time::Instant;
 use futures::future::join_all;
 use serde_json::Value;
 
-use super::{Prediction, Predictor, warning};
+use super::{Ledger, Predictor, warning};
 use crate::{
-    Error, Fields, Lm, LmError, LmReply, LmRequest, LmSettings, Run, Signature, Step,
+    Error, Fields, Lm, LmError, LmReply, LmRequest, LmSettings, LmStep, Run, Signature, Step,
     adapter::{Format, response_format},
 };
 
@@ -29,14 +29,14 @@ struct Asked {
 }
 
 impl Call<'_> {
-    /// The outputs of every completion; usage and warnings go into `prediction` either way.
+    /// The outputs of every completion; usage and warnings go into the ledger either way.
     pub(super) async fn ask(
         &mut self,
         format: Format,
-        prediction: &mut Prediction,
+        ledger: &mut Ledger,
     ) -> Result<Vec<Fields>, Error> {
         let started = Instant::now();
-        let demos = &self.predictor.demos;
+        let demos = self.run.scope.demos.unwrap_or(&self.predictor.demos);
         let messages = format.render(self.signature, demos, self.inputs);
         let response_format = self.response_format(format);
         let render_ms = ms_since(started);
@@ -49,7 +49,7 @@ impl Call<'_> {
         let asked = join_all(requests.map(|request| ask_one(lm, request))).await;
         let mut outputs = Vec::with_capacity(asked.len());
         for asked in asked {
-            outputs.push(self.read(format, asked, render_ms, prediction));
+            outputs.push(self.read(format, asked, render_ms, ledger));
         }
         outputs.into_iter().collect()
     }
@@ -82,14 +82,14 @@ impl Call<'_> {
         format: Format,
         asked: Asked,
         render_ms: f64,
-        prediction: &mut Prediction,
+        ledger: &mut Ledger,
     ) -> Result<Fields, Error> {
         let started = Instant::now();
         let Asked { request, reply, lm_ms } = asked;
         if let Ok(reply) = &reply {
             let model = request.settings.model.clone().unwrap_or_else(|| reply.model.clone());
-            *prediction.usage.entry(model).or_default() += reply.usage;
-            prediction.warnings.extend(warning::of_reply(reply));
+            *ledger.usage.entry(model).or_default() += reply.usage;
+            ledger.warnings.extend(warning::of_reply(reply));
         }
         let outputs = match &reply {
             Ok(reply) => {
@@ -98,16 +98,18 @@ impl Call<'_> {
             }
             Err(error) => Err(Error::Lm(error.clone())),
         };
-        self.run.trace.push(|| Step {
-            predictor: self.predictor.name.clone(),
-            adapter: format.name(),
-            request,
-            reply: reply.ok(),
-            outputs: outputs.as_ref().ok().cloned(),
-            error: outputs.as_ref().err().map(ToString::to_string),
-            render_ms,
-            lm_ms,
-            parse_ms: ms_since(started),
+        self.run.trace.push(|| {
+            Step::Lm(LmStep {
+                predictor: self.run.scope.to_string(),
+                adapter: format.name(),
+                request,
+                reply: reply.ok(),
+                outputs: outputs.as_ref().ok().cloned(),
+                error: outputs.as_ref().err().map(ToString::to_string),
+                render_ms,
+                lm_ms,
+                parse_ms: ms_since(started),
+            })
         });
         outputs
     }
@@ -119,6 +121,6 @@ async fn ask_one(lm: &dyn Lm, request: LmRequest) -> Asked {
     Asked { request, reply, lm_ms: ms_since(started) }
 }
 
-fn ms_since(started: Instant) -> f64 {
+pub(super) fn ms_since(started: Instant) -> f64 {
     started.elapsed().as_secs_f64() * 1000.0
 }

@@ -3,15 +3,18 @@
 mod call;
 mod chain_of_thought;
 mod instance;
+mod named;
 mod predict;
+mod prediction;
 mod predictor;
 mod warning;
 
-use std::collections::BTreeMap;
-
+use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Fields, InputError, Run, Signature, Usage};
+use crate::{Error, Fields, InputError, Run, Signature};
+pub use prediction::Prediction;
+pub(crate) use prediction::{Ledger, Made};
 pub use predictor::Predictor;
 
 /// How a predictor asks.
@@ -32,23 +35,6 @@ pub enum Module {
     Predict(Predictor),
 }
 
-/// What a module made.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct Prediction {
-    /// The outputs; with `reasoning` first where the module asked for it.
-    ///
-    /// What JSON cannot write stands as text: `"NaN"`, `"Infinity"`, `"-Infinity"`.
-    pub outputs: Fields,
-    /// All completions, where more than one was asked for; the first is `outputs`.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub completions: Vec<Fields>,
-    /// Tokens used, by model.
-    pub usage: BTreeMap<String, Usage>,
-    /// What DSPy would log: missing, extra and mistyped inputs, cut replies.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub warnings: Vec<String>,
-}
-
 impl Module {
     /// Its name in program files: `predict`, `chain_of_thought`.
     pub fn name(&self) -> &'static str {
@@ -66,9 +52,7 @@ impl Module {
 
     /// Its predictors.
     pub fn predictors(&self) -> Vec<&Predictor> {
-        match self {
-            Self::Predict(predictor) => vec![predictor],
-        }
+        self.named_predictors().into_iter().map(|(_, it)| it).collect()
     }
 
     /// Checks that every required input is there and has its type.
@@ -83,8 +67,20 @@ impl Module {
     /// Inputs that are missing or of another type are warned of, as in DSPy; to refuse them, call
     /// [`Module::check_inputs`] first. The future may be dropped at any time.
     pub async fn run(&self, inputs: &Fields, run: Run<'_>) -> Result<Prediction, Error> {
+        let mut ledger = Ledger::default();
+        let made = self.perform(inputs, run, &mut ledger).await?;
+        Ok(ledger.close(made))
+    }
+
+    /// Runs it as a part of another one, which keeps the ledger.
+    fn perform<'a>(
+        &'a self,
+        inputs: &'a Fields,
+        run: Run<'a>,
+        ledger: &'a mut Ledger,
+    ) -> BoxFuture<'a, Result<Made, Error>> {
         match self {
-            Self::Predict(predictor) => predictor.run(inputs, run).await,
+            Self::Predict(predictor) => Box::pin(predictor.perform(inputs, run, ledger)),
         }
     }
 }

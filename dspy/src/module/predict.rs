@@ -1,8 +1,6 @@
 //! `dspy.Predict`: asks once, or several times for several completions.
 
-use std::collections::BTreeMap;
-
-use super::{Prediction, Predictor, call::Call, warning};
+use super::{Ledger, Made, Predictor, call::Call, warning};
 use crate::{Error, Fields, LmSettings, Run, Signature};
 
 /// Below this, several completions would be one and the same.
@@ -24,29 +22,27 @@ pub(super) async fn run(
     signature: &Signature,
     inputs: &Fields,
     run: Run<'_>,
-) -> Result<Prediction, Error> {
-    let settings = settings(&predictor.settings, run.overrides);
+    ledger: &mut Ledger,
+) -> Result<Made, Error> {
+    let settings = settings(predictor, run);
     let inputs = with_defaults(signature, inputs);
-    let mut prediction = Prediction {
-        warnings: warning::of_inputs(signature, &inputs),
-        usage: BTreeMap::new(),
-        ..Prediction::default()
-    };
+    ledger.warnings.extend(warning::of_inputs(signature, &inputs));
     let mut call = Call { predictor, signature, inputs: &inputs, settings: &settings, run };
-    let asked = call.ask(predictor.adapter.format(), &mut prediction).await;
+    let asked = call.ask(predictor.adapter.format(), ledger).await;
     let completions = match (asked, predictor.adapter.fallback()) {
-        (Err(Error::Parse(_)), Some(fallback)) => call.ask(fallback, &mut prediction).await?,
+        (Err(Error::Parse(_)), Some(fallback)) => call.ask(fallback, ledger).await?,
         (asked, _) => asked?,
     };
-    prediction.outputs = completions.first().cloned().unwrap_or_default();
-    if completions.len() > 1 {
-        prediction.completions = completions;
-    }
-    Ok(prediction)
+    Ok(Made::first_of(completions))
 }
 
-fn settings(own: &LmSettings, overrides: &LmSettings) -> LmSettings {
-    let mut settings = own.overlaid(overrides);
+/// The settings of the model, of this attempt, of the predictor, of the request: the last wins.
+fn settings(predictor: &Predictor, run: Run<'_>) -> LmSettings {
+    let base = run.scope.attempt.map_or_else(
+        || predictor.lm.overlaid(&predictor.settings),
+        |it| predictor.lm.overlaid(it).overlaid(&predictor.settings),
+    );
+    let mut settings = base.overlaid(run.overrides);
     let is_cold = settings.temperature.is_none_or(|it| it <= TEMPERATURE_OF_ONE);
     if is_cold && settings.n.is_some_and(|n| n > 1) {
         settings.temperature = Some(TEMPERATURE_OF_MANY);

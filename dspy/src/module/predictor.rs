@@ -2,13 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ModuleKind, Prediction, chain_of_thought, predict};
+use super::{Ledger, Made, ModuleKind, Prediction, chain_of_thought, predict};
 use crate::{Adapter, Demo, Error, Fields, LmSettings, Run, Signature};
 
 /// A module over one signature, ready to run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Predictor {
-    /// Its name in traces.
+    /// Its name, for people. Traces name it by its path in the program.
     pub name: String,
     /// What it takes and gives, without what the module adds.
     pub signature: Signature,
@@ -18,15 +18,25 @@ pub struct Predictor {
     pub adapter: Adapter,
     /// Examples for the model.
     pub demos: Vec<Demo>,
-    /// Settings of its calls.
+    /// Settings of the model that it asks: the program's, or its own `lm` in a saved state.
+    #[serde(default)]
+    pub lm: LmSettings,
+    /// Settings of its calls, over those of the model: the `config` of `dspy.Predict`.
     pub settings: LmSettings,
 }
 
 impl Predictor {
     /// A predictor with the default adapter, no demos and no settings.
     pub fn new(name: impl Into<String>, signature: Signature, module: ModuleKind) -> Self {
-        let (adapter, settings) = (Adapter::default(), LmSettings::default());
-        Self { name: name.into(), signature, module, adapter, demos: Vec::new(), settings }
+        Self {
+            name: name.into(),
+            signature,
+            module,
+            adapter: Adapter::default(),
+            demos: Vec::new(),
+            lm: LmSettings::default(),
+            settings: LmSettings::default(),
+        }
     }
 
     /// What the model is asked with: the signature and what the module adds to it.
@@ -42,7 +52,23 @@ impl Predictor {
     /// Inputs that are missing or of another type are warned of, as in DSPy; to refuse them, call
     /// [`Signature::check_inputs`] first. The future may be dropped at any time.
     pub async fn run(&self, inputs: &Fields, run: Run<'_>) -> Result<Prediction, Error> {
+        let mut ledger = Ledger::default();
+        let made = self.perform(inputs, run, &mut ledger).await?;
+        Ok(ledger.close(made))
+    }
+
+    pub(super) async fn perform(
+        &self,
+        inputs: &Fields,
+        run: Run<'_>,
+        ledger: &mut Ledger,
+    ) -> Result<Made, Error> {
         let signature = self.full_signature();
-        predict::run(self, &signature, inputs, run).await
+        let segment = run.scope.segment("predict");
+        let scope = match self.module {
+            ModuleKind::Predict => run.scope,
+            ModuleKind::ChainOfThought => run.scope.at(&segment),
+        };
+        predict::run(self, &signature, inputs, Run { scope, ..run }, ledger).await
     }
 }

@@ -144,7 +144,7 @@ fn runtime(file: &Table<'_>, lm: &LmConfig) -> Result<Runtime, LoadError> {
     }
     dependencies(file)?;
     let asked = main(file, signatures)?;
-    let predictor = Predictor { settings: lm.settings.clone(), ..asked.predictor() };
+    let predictor = Predictor { lm: lm.settings.clone(), ..asked.predictor() };
     Ok(Runtime::Native(Box::new(Module::Predict(predictor))))
 }
 
