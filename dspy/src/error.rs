@@ -39,11 +39,9 @@ impl Error {
     pub fn cause(&self) -> &Self {
         match self {
             Self::Step { error, .. } => error.cause(),
-            Self::Lm(_)
-            | Self::Parse(_)
-            | Self::Inputs(_)
-            | Self::Tools(_)
-            | Self::Program(_) => self,
+            Self::Lm(_) | Self::Parse(_) | Self::Inputs(_) | Self::Tools(_) | Self::Program(_) => {
+                self
+            }
         }
     }
 }

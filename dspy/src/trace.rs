@@ -7,7 +7,7 @@
 //! {"steps": [
 //!    {"kind": "lm", "predictor": "agent.react", "adapter": "ChatAdapter",
 //!     "request": {"messages": [{"role": "system", "content": "…"}], "settings": {"model": "…"}},
-//!     "reply": {"text": "…", "finish_reason": "stop", "usage": {"total_tokens": 12}, "model": "…"},
+//!     "reply": {"text": "…", "finish_reason": "stop", "usage": {…}, "model": "…"},
 //!     "outputs": {"next_tool_name": "search"}, "error": null,
 //!     "render_ms": 0.1, "lm_ms": 412.0, "parse_ms": 0.1},
 //!    {"kind": "tool", "predictor": "agent.react", "name": "search", "args": {"q": "rust"},
@@ -48,9 +48,9 @@ struct Kept {
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Step {
     /// A call of a model.
-    Lm(LmStep),
+    Lm(Box<LmStep>),
     /// A call of a tool.
-    Tool(ToolStep),
+    Tool(Box<ToolStep>),
 }
 
 /// One call of a model.

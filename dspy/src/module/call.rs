@@ -99,7 +99,7 @@ impl Call<'_> {
             Err(error) => Err(Error::Lm(error.clone())),
         };
         self.run.trace.push(|| {
-            Step::Lm(LmStep {
+            Step::Lm(Box::new(LmStep {
                 predictor: self.run.scope.to_string(),
                 adapter: format.name(),
                 request,
@@ -109,7 +109,7 @@ impl Call<'_> {
                 render_ms,
                 lm_ms,
                 parse_ms: ms_since(started),
-            })
+            }))
         });
         outputs
     }
