@@ -28,6 +28,7 @@ mod execution;
 mod id;
 mod intake;
 mod lease;
+mod ledger;
 mod limits;
 mod record;
 mod records;
@@ -48,6 +49,7 @@ pub use execution::{Event, State};
 pub use id::{BatchId, ExecutionId, WorkerId};
 pub use intake::Intake;
 pub use lease::{ATTEMPTS_KEPT, Ending, Lease, Task, Verdict, Want};
+pub use ledger::{Budget, Ledger, Paid, Place, Rate, Recalled, Turn, Wanted};
 pub use limits::Limits;
 pub use record::{Execution, Filter, Page, Why};
 pub use records::{PAGE_MAX, Records};
@@ -60,6 +62,6 @@ pub use work::Work;
 pub use worker::{Orders, Tick, WorkerInfo};
 
 /// All sides of a queue: what a store is.
-pub trait Queue: Intake + Work + Records + Control {}
+pub trait Queue: Intake + Work + Records + Control + Ledger {}
 
-impl<T: Intake + Work + Records + Control> Queue for T {}
+impl<T: Intake + Work + Records + Control + Ledger> Queue for T {}

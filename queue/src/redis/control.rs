@@ -99,7 +99,9 @@ impl Control for RedisQueue {
         for program in programs {
             cleared += self.clear_program(&program).await?;
         }
-        self.raise_epoch(redis::pipe()).await?;
+        let mut pipe = redis::pipe();
+        pipe.hincr(self.store.keys.named("cfg"), "cleared", 1).ignore();
+        self.raise_epoch(pipe).await?;
         Ok(cleared)
     }
 

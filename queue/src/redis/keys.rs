@@ -3,7 +3,7 @@
 //! `P` is `dq:{<queue>#0}:`. A lane is `<class letter>:<name>`, where the name is `o:<owner>`,
 //! `b:<batch>`, `!` for what goes before all others of its class, or `?` for suspects.
 //!
-//! - `P cfg`: hash; `paused`, `epoch`
+//! - `P cfg`: hash; `paused`, `epoch`, how often caches were `cleared`
 //! - `P n`: hash; how many executions `waiting` (scheduled too) and `live` (not ended)
 //! - `P l:<lane>`: stream; entries of a lane, waiting or with a worker; group `w`
 //! - `P lanes`: set; the lanes that have a stream
@@ -35,6 +35,11 @@
 //! - `P b:<batch>:o`, `:s`, `:lost`: hash, hash, set; items left by entry; entry by chunk or
 //!   item; lost entries
 //! - `P old`: sorted set; ended batches by the time (ms) to forget them
+//! - `P rate:<rate>`: string; until when (ms) it is used up; has a TTL
+//! - `P j:<id>`: hash; replies that an execution has paid for, by place; has a TTL
+//! - `P lr:<clearing>:<request>`, `P lf:<request>`: string; the reply to equal calls, and who is
+//!   asking for one; have TTLs
+//! - `P sp:<scope>`: string; what was spent, in millionths; has a TTL
 //! - `P programs`, `P revoked`: hash, sorted set; kept program files; revoked tokens by expiry
 //!   (s)
 

@@ -17,6 +17,7 @@ mod gather;
 mod home;
 mod intake;
 mod keys;
+mod ledger;
 mod list;
 mod read;
 mod scripts;

@@ -19,6 +19,11 @@ pub(super) struct Scripts {
     pub(super) clear: Script,
     pub(super) ahead: Script,
     pub(super) check: Script,
+    pub(super) reserve: Script,
+    pub(super) hold_off: Script,
+    pub(super) recall: Script,
+    pub(super) keep: Script,
+    pub(super) give_up: Script,
 }
 
 /// What may run when the server's memory is full: all that gives memory back.
@@ -35,6 +40,18 @@ macro_rules! always {
 macro_rules! with_memory {
     ($file:literal) => {
         Script::new(concat!("#!lua\n", include_str!("lua/common.lua"), include_str!($file)))
+    };
+}
+
+/// What must be accounted for even then: the money is spent.
+macro_rules! ledger {
+    ($file:literal) => {
+        Script::new(concat!(
+            "#!lua flags=allow-oom\n",
+            include_str!("lua/common.lua"),
+            include_str!("lua/ledger.lua"),
+            include_str!($file)
+        ))
     };
 }
 
@@ -56,6 +73,11 @@ impl Scripts {
             clear: always!("lua/clear.lua"),
             ahead: always!("lua/ahead.lua"),
             check: always!("lua/check.lua"),
+            reserve: ledger!("lua/reserve.lua"),
+            hold_off: ledger!("lua/hold_off.lua"),
+            recall: ledger!("lua/recall.lua"),
+            keep: ledger!("lua/keep.lua"),
+            give_up: ledger!("lua/give_up.lua"),
         }
     }
 }

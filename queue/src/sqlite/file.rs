@@ -10,8 +10,11 @@ use rusqlite::{Connection, OpenFlags, config::DbConfig};
 
 use crate::{Error, Result};
 
+/// What makes each version of the schema out of the one before.
+const SCHEMAS: [&str; 2] = [include_str!("schema.sql"), include_str!("schema_ledger.sql")];
+
 /// The version of the schema that this program writes and reads.
-const SCHEMA_VERSION: i64 = 1;
+const SCHEMA_VERSION: usize = SCHEMAS.len();
 
 /// How long a step waits for others' locks; a reader of another process holds none for long.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -40,10 +43,11 @@ impl File {
         // what a failed step is undone by, and what is sorted: not worth a file
         connection.pragma_update(None, "temp_store", "memory")?;
         tune(&connection)?;
-        if version(&connection, path)? == 0 {
+        let missing = SCHEMAS.iter().skip(version(&connection, path)?);
+        let missing = missing.copied().collect::<String>();
+        if !missing.is_empty() {
             connection.execute_batch(&format!(
-                "BEGIN IMMEDIATE; {} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT",
-                include_str!("schema.sql")
+                "BEGIN IMMEDIATE; {missing} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT"
             ))?;
         }
         Ok(Self { connection, _lock: lock })
@@ -57,9 +61,11 @@ pub(super) fn open_to_read(path: &Path) -> Result<Connection> {
         Connection::open_with_flags(path, flags).map_err(|error| cannot_open(path, &error))?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     tune(&connection)?;
-    if version(&connection, path)? == 0 {
+    if version(&connection, path)? < SCHEMA_VERSION {
         let path = path.display();
-        return Err(Error::Setup(format!("`{path}` holds no queue: start the server on it first")));
+        return Err(Error::Setup(format!(
+            "`{path}` holds no queue of this version: start the server on it first"
+        )));
     }
     Ok(connection)
 }
@@ -73,10 +79,11 @@ pub(super) fn tune(connection: &Connection) -> Result<()> {
 }
 
 /// The schema's version; 0 if the file is new. Newer ones are refused.
-fn version(connection: &Connection, path: &Path) -> Result<i64> {
-    let version: i64 = connection
+fn version(connection: &Connection, path: &Path) -> Result<usize> {
+    let version: u16 = connection
         .pragma_query_value(None, "user_version", |row| row.get(0))
         .map_err(|error| cannot_open(path, &error))?;
+    let version = usize::from(version);
     if version > SCHEMA_VERSION {
         let path = path.display();
         return Err(Error::Setup(format!(

@@ -12,6 +12,7 @@ mod file;
 mod finish;
 mod intake;
 mod item;
+mod ledger;
 mod list;
 mod reader;
 mod records;

@@ -1,0 +1,87 @@
+//! The side where paid calls are accounted for.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::{RedisQueue, millis};
+use crate::{Error, ExecutionId, Ledger, Paid, Rate, Recalled, Result, Turn, Wanted};
+
+/// How long what was spent is remembered after the last call.
+const SPENDING_KEPT: Duration = Duration::from_hours(31 * 24);
+
+#[async_trait]
+impl Ledger for RedisQueue {
+    async fn reserve(&self, rates: &[Rate], wait_max: Duration) -> Result<Turn> {
+        let store = &self.store;
+        let mut call = store.scripts.reserve.key(store.prefix());
+        call.arg(store.now()).arg(millis(wait_max));
+        for rate in rates {
+            call.arg(&rate.name).arg(rate.cost_ms()).arg(rate.burst_ms());
+        }
+        let (taken, wait): (bool, u64) = store.home.call(&call).await?;
+        let wait = Duration::from_millis(wait);
+        Ok(if taken { Turn::In(wait) } else { Turn::TooLate(wait) })
+    }
+
+    async fn hold_off(&self, rate: &str, time: Duration) -> Result<()> {
+        let store = &self.store;
+        let mut call = store.scripts.hold_off.key(store.prefix());
+        call.arg(store.now()).arg(rate).arg(millis(time));
+        store.home.call(&call).await
+    }
+
+    async fn recall(&self, wanted: &Wanted) -> Result<Recalled> {
+        let (store, place) = (&self.store, &wanted.place);
+        let mut call = store.scripts.recall.key(store.prefix());
+        call.arg(place.execution.to_string()).arg(place.name()).arg(&place.request);
+        call.arg(if wanted.shared { "1" } else { "" });
+        call.arg(&wanted.holder).arg(millis(wanted.hold));
+        for budget in &wanted.budgets {
+            call.arg(&budget.scope).arg(budget.micros_max);
+        }
+        let answer: Vec<Vec<u8>> = store.home.call(&call).await?;
+        recalled(answer).ok_or_else(|| Error::Corrupt("the answer to a recall".to_owned()))
+    }
+
+    async fn keep(&self, paid: &Paid) -> Result<()> {
+        let (store, place) = (&self.store, &paid.place);
+        let mut call = store.scripts.keep.key(store.prefix());
+        call.arg(store.now()).arg(place.execution.to_string()).arg(place.name());
+        call.arg(&place.request).arg(&paid.holder).arg(&paid.reply).arg(millis(paid.kept));
+        let shared = paid.shared.map(|ttl| millis(ttl).to_string()).unwrap_or_default();
+        call.arg(shared).arg(millis(SPENDING_KEPT)).arg(paid.costs.len());
+        for (scope, micros) in &paid.costs {
+            call.arg(scope).arg(micros);
+        }
+        for rate in &paid.corrections {
+            call.arg(&rate.name).arg(rate.cost_ms());
+        }
+        store.home.call(&call).await
+    }
+
+    async fn give_up(&self, request: &str, holder: &str) -> Result<()> {
+        let store = &self.store;
+        let mut call = store.scripts.give_up.key(store.prefix());
+        call.arg(request).arg(holder);
+        store.home.call(&call).await
+    }
+
+    async fn forget(&self, execution: ExecutionId) -> Result<()> {
+        let mut pipe = redis::pipe();
+        pipe.unlink(self.store.keys.named(&format!("j:{execution}"))).ignore();
+        self.store.home.query(&pipe).await
+    }
+}
+
+fn recalled(answer: Vec<Vec<u8>>) -> Option<Recalled> {
+    let mut answer = answer.into_iter();
+    Some(match answer.next()?.as_slice() {
+        b"own" => Recalled::Own(answer.next()?),
+        b"shared" => Recalled::Shared(answer.next()?),
+        b"yours" => Recalled::Yours,
+        b"elsewhere" => Recalled::Elsewhere,
+        b"spent" => Recalled::Spent(String::from_utf8(answer.next()?).ok()?),
+        _ => return None,
+    })
+}
