@@ -17,6 +17,8 @@ pub struct Limits {
     pub waiting_per_owner_max: u64,
     /// How many failed executions the dead list keeps.
     pub dead_max: u64,
+    /// How many replies to paid calls are kept for equal calls.
+    pub shared_replies_max: u64,
     /// How often a suspect may take its worker with it before it is failed as `worker_lost`.
     pub crashes_max: u32,
     /// Whether a result counts whose worker lost its lease, while there is no other.
@@ -32,6 +34,7 @@ impl Default for Limits {
             waiting_max: 1_000_000,
             waiting_per_owner_max: 200_000,
             dead_max: 10_000,
+            shared_replies_max: 100_000,
             crashes_max: 3,
             late_results: true,
         }

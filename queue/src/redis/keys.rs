@@ -39,6 +39,7 @@
 //! - `P j:<id>`: hash; replies that an execution has paid for, by place; has a TTL
 //! - `P lr:<clearing>:<request>`, `P lf:<request>`: string; the reply to equal calls, and who is
 //!   asking for one; have TTLs
+//! - `P lrx`: sorted set; the former by the time (ms) they end
 //! - `P sp:<scope>`: string; what was spent, in millionths; has a TTL
 //! - `P programs`, `P revoked`: hash, sorted set; kept program files; revoked tokens by expiry
 //!   (s)

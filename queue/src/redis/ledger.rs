@@ -50,7 +50,10 @@ impl Ledger for RedisQueue {
         call.arg(store.now()).arg(place.execution.to_string()).arg(place.name());
         call.arg(&place.request).arg(&paid.holder).arg(&paid.reply).arg(millis(paid.kept));
         let shared = paid.shared.map(|ttl| millis(ttl).to_string()).unwrap_or_default();
-        call.arg(shared).arg(millis(SPENDING_KEPT)).arg(paid.costs.len());
+        call.arg(shared)
+            .arg(store.limits.shared_replies_max)
+            .arg(millis(SPENDING_KEPT))
+            .arg(paid.costs.len());
         for (scope, micros) in &paid.costs {
             call.arg(scope).arg(micros);
         }

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use super::{
-    SqliteQueue, ledger,
+    SqliteQueue,
     sql::sql,
     step::{all, count, setting},
     violations::violations,
@@ -29,7 +29,7 @@ impl Control for SqliteQueue {
         let program = program.map(str::to_owned);
         self.write(move |step| {
             let cleared = step.run(sql!("settings.sql", "clear_cache"), [program])?;
-            step.run(sql!("ledger.sql", "forget"), ledger::SHARED)?;
+            step.run(sql!("ledger.sql", "clear"), [])?;
             step.raise_epoch()?;
             Ok(cleared as u64)
         })

@@ -9,13 +9,10 @@ use super::{
     sql::sql,
     step::{Step, count, int, millis},
 };
-use crate::{ExecutionId, Ledger, Paid, Place, Rate, Recalled, Result, Turn, Wanted};
+use crate::{ExecutionId, Ledger, Paid, Rate, Recalled, Result, Turn, Wanted};
 
 /// How long what was spent is remembered after the last call.
 const SPENDING_KEPT: Duration = Duration::from_hours(31 * 24);
-
-/// The first keys of shared replies, and the first that are none: '/' and '0' follow each other.
-pub(super) const SHARED: (&str, &str) = ("shared/", "shared0");
 
 #[async_trait]
 impl Ledger for SqliteQueue {
@@ -55,9 +52,7 @@ impl Ledger for SqliteQueue {
 
     async fn forget(&self, execution: ExecutionId) -> Result<()> {
         self.write(move |step| {
-            // '/' and '0' follow each other: all of this execution's places lie between
-            let between = (format!("{execution}/"), format!("{execution}0"));
-            step.run(sql!("ledger.sql", "forget"), between)?;
+            step.run(sql!("ledger.sql", "forget"), [execution.to_string()])?;
             Ok(())
         })
         .await
@@ -94,12 +89,16 @@ fn use_up(step: &Step<'_>, rate: &str, used: f64) -> Result<()> {
 }
 
 fn recall(step: &Step<'_>, wanted: &Wanted) -> Result<Recalled> {
-    let request = &wanted.place.request;
-    if let Some(reply) = reply(step, &own(&wanted.place))? {
+    let place = &wanted.place;
+    let request = &place.request;
+    let own = (place.execution.to_string(), place.name(), step.now);
+    if let Some(reply) = step.one(sql!("ledger.sql", "own"), own, |row| Ok(row.get(0)?))? {
         return Ok(Recalled::Own(reply));
     }
+    let shared = (request, step.now);
     if wanted.shared
-        && let Some(reply) = reply(step, &shared(request))?
+        && let Some(reply) =
+            step.one(sql!("ledger.sql", "shared"), shared, |row| Ok(row.get(0)?))?
     {
         return Ok(Recalled::Shared(reply));
     }
@@ -124,9 +123,10 @@ fn recall(step: &Step<'_>, wanted: &Wanted) -> Result<Recalled> {
 }
 
 fn keep(step: &Step<'_>, paid: &Paid) -> Result<()> {
+    let place = &paid.place;
     let expires = step.now + millis(paid.kept);
-    let place = (own(&paid.place), &paid.reply, expires);
-    if step.run(sql!("ledger.sql", "fill"), place)? == 1 {
+    let filled = (place.execution.to_string(), place.name(), &paid.reply, expires);
+    if step.run(sql!("ledger.sql", "fill"), filled)? == 1 {
         let expires = step.now + millis(SPENDING_KEPT);
         for (scope, micros) in &paid.costs {
             step.run(sql!("ledger.sql", "spend"), (scope, int(*micros), expires))?;
@@ -137,21 +137,9 @@ fn keep(step: &Step<'_>, paid: &Paid) -> Result<()> {
         }
     }
     if let Some(ttl) = paid.shared {
-        let reply = (shared(&paid.place.request), &paid.reply, step.now + millis(ttl));
+        let reply = (&place.request, &paid.reply, step.now + millis(ttl));
         step.run(sql!("ledger.sql", "share"), reply)?;
     }
-    step.run(sql!("ledger.sql", "give_up"), (&paid.place.request, &paid.holder))?;
+    step.run(sql!("ledger.sql", "give_up"), (&place.request, &paid.holder))?;
     Ok(())
-}
-
-fn reply(step: &Step<'_>, key: &str) -> Result<Option<Vec<u8>>> {
-    step.one(sql!("ledger.sql", "reply"), (key, step.now), |row| Ok(row.get(0)?))
-}
-
-fn own(place: &Place) -> String {
-    format!("{}/{}", place.execution, place.name())
-}
-
-fn shared(request: &str) -> String {
-    format!("{}{request}", SHARED.0)
 }

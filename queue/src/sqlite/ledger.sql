@@ -6,17 +6,24 @@ SELECT used FROM rates WHERE name = ?1
 -- @use_up: Notes until when a rate is used up.
 INSERT INTO rates (name, used) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET used = excluded.used
 
--- @reply: A reply that is not too old.
-SELECT reply FROM replies WHERE key = ?1 AND expires > ?2
+-- @own: A reply that an execution has paid for.
+SELECT reply FROM journal WHERE execution = ?1 AND place = ?2 AND expires > ?3
+
+-- @shared: A reply that serves equal calls.
+SELECT reply FROM shared WHERE request = ?1 AND expires > ?2
 
 -- @fill: Keeps a reply at a place that holds none.
-INSERT INTO replies (key, reply, expires) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING
+INSERT INTO journal (execution, place, reply, expires) VALUES (?1, ?2, ?3, ?4)
+ON CONFLICT DO NOTHING
 
 -- @share: Keeps a reply for equal calls.
-INSERT OR REPLACE INTO replies (key, reply, expires) VALUES (?1, ?2, ?3)
+INSERT OR REPLACE INTO shared (request, reply, expires) VALUES (?1, ?2, ?3)
 
--- @forget: Forgets the replies between two keys.
-DELETE FROM replies WHERE key > ?1 AND key < ?2
+-- @forget: Forgets the replies that an execution has paid for.
+DELETE FROM journal WHERE execution = ?1
+
+-- @clear: Forgets the replies that serve equal calls.
+DELETE FROM shared
 
 -- @spent: What a scope has spent.
 SELECT micros FROM spending WHERE scope = ?1
@@ -34,9 +41,15 @@ INSERT OR REPLACE INTO flights (request, holder, until) VALUES (?1, ?2, ?3)
 -- @give_up: Ends a holder's right.
 DELETE FROM flights WHERE request = ?1 AND holder = ?2
 
--- @trim_replies: Forgets replies that are too old.
-DELETE FROM replies WHERE key IN (
-    SELECT key FROM replies WHERE expires <= ?1 ORDER BY expires LIMIT ?2)
+-- @trim_journal: Forgets replies that are too old.
+DELETE FROM journal WHERE (execution, place) IN (
+    SELECT execution, place FROM journal WHERE expires <= ?1 ORDER BY expires LIMIT ?2)
+
+-- @trim_shared: Forgets replies that are too old, and the oldest of too many.
+DELETE FROM shared WHERE request IN (
+    SELECT request FROM shared ORDER BY expires LIMIT min(?3, max(
+        (SELECT count(*) FROM shared WHERE expires <= ?1),
+        (SELECT count(*) FROM shared) - ?2)))
 
 -- @trim_spending: Forgets what was spent long ago.
 DELETE FROM spending WHERE scope IN (SELECT scope FROM spending WHERE expires <= ?1 LIMIT ?2)

@@ -3,14 +3,23 @@
 -- Until when a rate is used up (ms).
 CREATE TABLE rates (name TEXT PRIMARY KEY, used REAL NOT NULL) STRICT, WITHOUT ROWID;
 
--- Replies that were paid for: `<execution>/<place>` in a journal, `shared/<request>` for equal
--- calls.
-CREATE TABLE replies (
-    key     TEXT PRIMARY KEY,
+-- Replies that an execution has paid for.
+CREATE TABLE journal (
+    execution TEXT NOT NULL,
+    place     TEXT NOT NULL,
+    reply     BLOB NOT NULL,
+    expires   INTEGER NOT NULL,
+    PRIMARY KEY (execution, place)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX journal_expire ON journal (expires);
+
+-- Replies that serve equal calls.
+CREATE TABLE shared (
+    request TEXT PRIMARY KEY,
     reply   BLOB NOT NULL,
     expires INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX replies_expire ON replies (expires);
+CREATE INDEX shared_expire ON shared (expires);
 
 -- Who is making a call that others wait for.
 CREATE TABLE flights (

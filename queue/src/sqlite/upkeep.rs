@@ -175,11 +175,13 @@ fn trim_rest(step: &mut Step<'_>, tick: &mut Tick) -> Result<()> {
     let oldest_minute = minute(now.saturating_sub(millis(WINDOW_MAX))) - 1;
     let tombstones = now.saturating_sub(millis(TOMBSTONE_KEPT));
     let dead_max = int(step.limits().dead_max);
+    let shared_max = int(step.limits().shared_replies_max);
     let trimmed = [
         step.run(sql!("upkeep.sql", "keys"), (now, TRIM_MAX))?,
         step.run(sql!("upkeep.sql", "cache"), (horizon(step), TRIM_MAX))?,
         step.run(sql!("upkeep.sql", "tokens"), (now, TRIM_MAX))?,
-        step.run(sql!("ledger.sql", "trim_replies"), (now, TRIM_MAX))?,
+        step.run(sql!("ledger.sql", "trim_journal"), (now, TRIM_MAX))?,
+        step.run(sql!("ledger.sql", "trim_shared"), (now, shared_max, TRIM_MAX))?,
         step.run(sql!("ledger.sql", "trim_spending"), (now, TRIM_MAX))?,
         step.run(sql!("ledger.sql", "trim_rates"), (now as f64, TRIM_MAX))?,
         step.run(sql!("ledger.sql", "trim_flights"), (now, TRIM_MAX))?,

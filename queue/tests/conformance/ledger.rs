@@ -186,3 +186,21 @@ pub(crate) async fn spent_budget_stops_new_calls(store: Store) -> Rig {
     assert_eq!(rig.queue.recall(&within(&first, 1)).await.unwrap(), own);
     rig
 }
+
+pub(crate) async fn oldest_shared_replies_are_forgotten(store: Store) -> Rig {
+    let rig = store.open_with(Limits { shared_replies_max: 2, ..Limits::default() }).await;
+    for request in ["a", "b", "c"] {
+        let place = place(ExecutionId::new(), request);
+        rig.queue.keep(&paid(&place, "h", request)).await.unwrap();
+        rig.pass(Duration::from_secs(1));
+    }
+    rig.tick().await;
+
+    let knows = async |request: &str| {
+        let wanted = wanted(&place(ExecutionId::new(), request), "h");
+        matches!(rig.queue.recall(&wanted).await.unwrap(), Recalled::Shared(_))
+    };
+
+    assert_eq!((knows("a").await, knows("b").await, knows("c").await), (false, true, true));
+    rig
+}
