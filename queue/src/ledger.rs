@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use serde_json::Value;
 
 use crate::{ExecutionId, Result};
 
@@ -94,12 +95,12 @@ pub struct Budget {
 }
 
 /// What is known of a call.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Recalled {
     /// The reply, from the execution's own journal: it was paid for before.
-    Own(Vec<u8>),
+    Own(Value),
     /// The reply to an equal call.
-    Shared(Vec<u8>),
+    Shared(Value),
     /// Nothing: the caller is to make the call.
     Yours,
     /// Somebody else is making an equal call: look again soon.
@@ -116,7 +117,7 @@ pub struct Paid {
     /// Who made the call.
     pub holder: String,
     /// The reply.
-    pub reply: Vec<u8>,
+    pub reply: Value,
     /// How long the journal keeps it.
     pub kept: Duration,
     /// How long it may serve equal calls, if at all.

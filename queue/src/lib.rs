@@ -30,6 +30,7 @@ mod intake;
 mod lease;
 mod ledger;
 mod limits;
+mod pack;
 mod record;
 mod records;
 mod redis;

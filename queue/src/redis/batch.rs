@@ -7,12 +7,13 @@ use redis::Value;
 use super::{
     RedisQueue,
     claim::read,
-    document::{Shared, Tail, corrupt, pack, time, unpack},
+    document::{Shared, Tail, corrupt, time},
     millis,
 };
 use crate::{
     Batch, BatchId, BatchItem, BatchState, CHUNK_ITEMS, Ended, Error, NewBatch, Page, Report,
     Result, State, Submitted,
+    pack::{pack, unpack},
 };
 
 /// How long chunks are kept whose batch was not accepted, in seconds.

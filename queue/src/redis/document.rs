@@ -5,18 +5,15 @@
 //! behind a head line `state|generation|finished ms|flags|bytes of the envelope`. Scripts read
 //! heads and program ids, and take the rest as it is.
 
-use std::{borrow::Cow, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 
-use crate::{Attempt, CacheKey, Error, Fields, Report, Result, Spec, State};
-
-/// What is longer is compressed.
-const PLAIN_MAX: usize = 1024;
-/// The most that a frame may hold: more is a mistake.
-const FRAME_MAX: usize = 1 << 30;
-const FRAME_MAGIC: [u8; 4] = [0x28, 0xB5, 0x2F, 0xFD];
+use crate::{
+    Attempt, CacheKey, Error, Fields, Report, Result, Spec, State,
+    pack::{pack, unpack},
+};
 
 /// What was asked for.
 #[derive(Debug)]
@@ -136,28 +133,6 @@ impl Head {
     }
 }
 
-/// JSON, compressed when it is long.
-pub(super) fn pack<T: Serialize>(value: &T) -> Result<Vec<u8>> {
-    let json = serde_json::to_vec(value)?;
-    if json.len() <= PLAIN_MAX {
-        return Ok(json);
-    }
-    zstd::bulk::compress(&json, 1).map_err(|error| Error::Corrupt(error.to_string()))
-}
-
-/// What [`pack`] wrote.
-pub(super) fn unpack<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
-    let json = if bytes.starts_with(&FRAME_MAGIC) {
-        let size = zstd::zstd_safe::get_frame_content_size(bytes).ok().flatten();
-        let size = size.and_then(|size| usize::try_from(size).ok()).filter(|it| *it <= FRAME_MAX);
-        let size = size.ok_or_else(|| corrupt("a frame's size"))?;
-        Cow::Owned(zstd::bulk::decompress(bytes, size).map_err(|_| corrupt("a frame"))?)
-    } else {
-        Cow::Borrowed(bytes)
-    };
-    Ok(serde_json::from_slice(&json)?)
-}
-
 pub(super) fn time(millis: i64) -> DateTime<Utc> {
     DateTime::from_timestamp_millis(millis).unwrap_or_default()
 }
@@ -215,6 +190,6 @@ mod tests {
         for bytes in [&b""[..], b"succeeded|0|1||9\nshort", b"what|0|1||0\n", b"failed|x|1||0\n"] {
             assert!(Head::split(bytes).is_err(), "{bytes:?}");
         }
-        assert!(unpack::<Tail>(&FRAME_MAGIC).is_err());
+        assert!(unpack::<Tail>(&[0x28, 0xB5, 0x2F, 0xFD]).is_err());
     }
 }

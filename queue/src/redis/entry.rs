@@ -6,11 +6,12 @@ use redis::Value;
 
 use super::{
     claim::read,
-    document::{Envelope, Head, Shared, Tail, corrupt, time, unpack},
+    document::{Envelope, Head, Shared, Tail, corrupt, time},
 };
 use crate::{
     Attempt, BatchId, BatchItem, CHUNK_ITEMS, CacheKey, ExecutionId, Lease, Result, WorkerId,
     lease::{Task, Token},
+    pack::unpack,
 };
 
 /// What a claim brought.

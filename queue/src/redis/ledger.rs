@@ -5,7 +5,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::{RedisQueue, millis};
-use crate::{Error, ExecutionId, Ledger, Paid, Rate, Recalled, Result, Turn, Wanted};
+use crate::{
+    Error, ExecutionId, Ledger, Paid, Rate, Recalled, Result, Turn, Wanted,
+    pack::{pack, unpack},
+};
 
 /// How long what was spent is remembered after the last call.
 const SPENDING_KEPT: Duration = Duration::from_hours(31 * 24);
@@ -41,14 +44,14 @@ impl Ledger for RedisQueue {
             call.arg(&budget.scope).arg(budget.micros_max);
         }
         let answer: Vec<Vec<u8>> = store.home.call(&call).await?;
-        recalled(answer).ok_or_else(|| Error::Corrupt("the answer to a recall".to_owned()))
+        recalled(&answer)
     }
 
     async fn keep(&self, paid: &Paid) -> Result<()> {
         let (store, place) = (&self.store, &paid.place);
         let mut call = store.scripts.keep.key(store.prefix());
         call.arg(store.now()).arg(place.execution.to_string()).arg(place.name());
-        call.arg(&place.request).arg(&paid.holder).arg(&paid.reply).arg(millis(paid.kept));
+        call.arg(&place.request).arg(&paid.holder).arg(pack(&paid.reply)?).arg(millis(paid.kept));
         let shared = paid.shared.map(|ttl| millis(ttl).to_string()).unwrap_or_default();
         call.arg(shared)
             .arg(store.limits.shared_replies_max)
@@ -77,14 +80,15 @@ impl Ledger for RedisQueue {
     }
 }
 
-fn recalled(answer: Vec<Vec<u8>>) -> Option<Recalled> {
-    let mut answer = answer.into_iter();
-    Some(match answer.next()?.as_slice() {
-        b"own" => Recalled::Own(answer.next()?),
-        b"shared" => Recalled::Shared(answer.next()?),
-        b"yours" => Recalled::Yours,
-        b"elsewhere" => Recalled::Elsewhere,
-        b"spent" => Recalled::Spent(String::from_utf8(answer.next()?).ok()?),
-        _ => return None,
-    })
+fn recalled(answer: &[Vec<u8>]) -> Result<Recalled> {
+    match answer {
+        [what, reply] if what == b"own" => Ok(Recalled::Own(unpack(reply)?)),
+        [what, reply] if what == b"shared" => Ok(Recalled::Shared(unpack(reply)?)),
+        [what, scope] if what == b"spent" => {
+            Ok(Recalled::Spent(String::from_utf8_lossy(scope).into_owned()))
+        }
+        [what] if what == b"yours" => Ok(Recalled::Yours),
+        [what] if what == b"elsewhere" => Ok(Recalled::Elsewhere),
+        _ => Err(Error::Corrupt("the answer to a recall".to_owned())),
+    }
 }

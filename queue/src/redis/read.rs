@@ -9,11 +9,11 @@ use tokio::time::{Instant, timeout_at};
 use super::{
     RedisQueue,
     claim::read,
-    document::{Envelope, Head, Shared, Tail, corrupt, time, unpack},
+    document::{Envelope, Head, Shared, Tail, corrupt, time},
 };
 use crate::{
     Batch, BatchId, BatchItem, CHUNK_ITEMS, Error, Execution, ExecutionId, Filter, PAGE_MAX, Page,
-    Records, Result, State, Stats, StatsFilter, Why, WorkerId,
+    Records, Result, State, Stats, StatsFilter, Why, WorkerId, pack::unpack,
 };
 
 /// How many executions one script reads.

@@ -3,13 +3,17 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use rusqlite::Row;
 
 use super::{
     SqliteQueue,
     sql::sql,
     step::{Step, count, int, millis},
 };
-use crate::{ExecutionId, Ledger, Paid, Rate, Recalled, Result, Turn, Wanted};
+use crate::{
+    ExecutionId, Ledger, Paid, Rate, Recalled, Result, Turn, Wanted,
+    pack::{pack, unpack},
+};
 
 /// How long what was spent is remembered after the last call.
 const SPENDING_KEPT: Duration = Duration::from_hours(31 * 24);
@@ -92,15 +96,14 @@ fn recall(step: &Step<'_>, wanted: &Wanted) -> Result<Recalled> {
     let place = &wanted.place;
     let request = &place.request;
     let own = (place.execution.to_string(), place.name(), step.now);
-    if let Some(reply) = step.one(sql!("ledger.sql", "own"), own, |row| Ok(row.get(0)?))? {
-        return Ok(Recalled::Own(reply));
+    if let Some(reply) = step.one(sql!("ledger.sql", "own"), own, blob)? {
+        return Ok(Recalled::Own(unpack(&reply)?));
     }
     let shared = (request, step.now);
     if wanted.shared
-        && let Some(reply) =
-            step.one(sql!("ledger.sql", "shared"), shared, |row| Ok(row.get(0)?))?
+        && let Some(reply) = step.one(sql!("ledger.sql", "shared"), shared, blob)?
     {
-        return Ok(Recalled::Shared(reply));
+        return Ok(Recalled::Shared(unpack(&reply)?));
     }
     for budget in &wanted.budgets {
         let spent =
@@ -122,10 +125,14 @@ fn recall(step: &Step<'_>, wanted: &Wanted) -> Result<Recalled> {
     Ok(Recalled::Yours)
 }
 
+fn blob(row: &Row<'_>) -> Result<Vec<u8>> {
+    Ok(row.get(0)?)
+}
+
 fn keep(step: &Step<'_>, paid: &Paid) -> Result<()> {
-    let place = &paid.place;
+    let (place, reply) = (&paid.place, pack(&paid.reply)?);
     let expires = step.now + millis(paid.kept);
-    let filled = (place.execution.to_string(), place.name(), &paid.reply, expires);
+    let filled = (place.execution.to_string(), place.name(), &reply, expires);
     if step.run(sql!("ledger.sql", "fill"), filled)? == 1 {
         let expires = step.now + millis(SPENDING_KEPT);
         for (scope, micros) in &paid.costs {
@@ -137,7 +144,7 @@ fn keep(step: &Step<'_>, paid: &Paid) -> Result<()> {
         }
     }
     if let Some(ttl) = paid.shared {
-        let reply = (&place.request, &paid.reply, step.now + millis(ttl));
+        let reply = (&place.request, &reply, step.now + millis(ttl));
         step.run(sql!("ledger.sql", "share"), reply)?;
     }
     step.run(sql!("ledger.sql", "give_up"), (&place.request, &paid.holder))?;

@@ -33,7 +33,7 @@ fn paid(place: &Place, holder: &str, reply: &str) -> Paid {
     Paid {
         place: place.clone(),
         holder: holder.to_owned(),
-        reply: reply.as_bytes().to_vec(),
+        reply: reply.into(),
         kept: HOUR,
         shared: Some(HOUR),
         costs: vec![],
@@ -116,9 +116,9 @@ pub(crate) async fn own_reply_comes_back_in_its_place(store: Store) -> Rig {
 
     assert_eq!(rig.queue.recall(&alone(&first)).await.unwrap(), Recalled::Yours);
     rig.queue.keep(&unshared).await.unwrap();
-    rig.queue.keep(&Paid { reply: b"other".to_vec(), ..unshared }).await.unwrap();
+    rig.queue.keep(&Paid { reply: "other".into(), ..unshared }).await.unwrap();
 
-    let own = Recalled::Own(b"one".to_vec());
+    let own = Recalled::Own("one".into());
     assert_eq!(rig.queue.recall(&alone(&first)).await.unwrap(), own);
     assert_eq!(rig.queue.recall(&alone(&again)).await.unwrap(), Recalled::Yours);
     let later = Place { generation: 1, ..first.clone() };
@@ -137,7 +137,7 @@ pub(crate) async fn equal_calls_are_made_once(store: Store) -> Rig {
     assert_eq!(rig.queue.recall(&wanted(&theirs, "they")).await.unwrap(), Recalled::Elsewhere);
     rig.queue.keep(&paid(&mine, "me", "reply")).await.unwrap();
 
-    let shared = Recalled::Shared(b"reply".to_vec());
+    let shared = Recalled::Shared("reply".into());
     assert_eq!(rig.queue.recall(&wanted(&theirs, "they")).await.unwrap(), shared);
     rig.queue.clear_cache(None).await.unwrap();
     assert_eq!(rig.queue.recall(&wanted(&theirs, "they")).await.unwrap(), Recalled::Yours);
@@ -182,7 +182,7 @@ pub(crate) async fn spent_budget_stops_new_calls(store: Store) -> Rig {
     let spent = Recalled::Spent("b:1".to_owned());
     assert_eq!(rig.queue.recall(&within(&second, 700)).await.unwrap(), spent);
     assert_eq!(rig.queue.recall(&within(&second, 701)).await.unwrap(), Recalled::Yours);
-    let own = Recalled::Own(b"reply".to_vec());
+    let own = Recalled::Own("reply".into());
     assert_eq!(rig.queue.recall(&within(&first, 1)).await.unwrap(), own);
     rig
 }

@@ -1,0 +1,39 @@
+//! JSON as the stores hold it: a zstd frame when it is long.
+
+use std::borrow::Cow;
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{Error, Result};
+
+/// What is longer is compressed.
+const PLAIN_MAX: usize = 1024;
+/// The most that a frame may hold: more is a mistake.
+const FRAME_MAX: usize = 1 << 30;
+const FRAME_MAGIC: [u8; 4] = [0x28, 0xB5, 0x2F, 0xFD];
+
+/// JSON, compressed when it is long.
+pub(crate) fn pack<T: Serialize>(value: &T) -> Result<Vec<u8>> {
+    let json = serde_json::to_vec(value)?;
+    if json.len() <= PLAIN_MAX {
+        return Ok(json);
+    }
+    zstd::bulk::compress(&json, 1).map_err(|error| Error::Corrupt(error.to_string()))
+}
+
+/// What [`pack`] wrote.
+pub(crate) fn unpack<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+    let json = if bytes.starts_with(&FRAME_MAGIC) {
+        let size = zstd::zstd_safe::get_frame_content_size(bytes).ok().flatten();
+        let size = size.and_then(|size| usize::try_from(size).ok()).filter(|it| *it <= FRAME_MAX);
+        let size = size.ok_or_else(|| corrupt("a frame's size"))?;
+        Cow::Owned(zstd::bulk::decompress(bytes, size).map_err(|_| corrupt("a frame"))?)
+    } else {
+        Cow::Borrowed(bytes)
+    };
+    Ok(serde_json::from_slice(&json)?)
+}
+
+fn corrupt(what: &str) -> Error {
+    Error::Corrupt(what.to_owned())
+}
