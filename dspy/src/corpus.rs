@@ -180,8 +180,8 @@ fn random_programs_are_rendered_and_read_as_the_package_does() {
     for row in &rows {
         let signature = neutral::signature(&row["signature"]).unwrap();
         let adapter = match row["adapter"].as_str().unwrap() {
-            "JSONAdapter" => Adapter::Json,
-            _ => Adapter::Chat { json_fallback: false },
+            "JSONAdapter" => Adapter::json(),
+            _ => Adapter::chat(false),
         };
         let demos = row["demos"].as_array().unwrap().iter();
         let demos: Vec<_> = demos.map(|it| Demo(fields(it))).collect();

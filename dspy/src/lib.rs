@@ -27,10 +27,11 @@ mod run;
 mod scope;
 mod signature;
 mod tool;
+mod tool_call;
 mod trace;
 mod types;
 
-pub use adapter::Adapter;
+pub use adapter::{Adapter, FunctionCalling};
 pub use demo::Demo;
 pub use dummy::DummyLm;
 pub use embedder::{Embedder, NoEmbedder};
@@ -42,6 +43,7 @@ pub use run::Run;
 pub use scope::Scope;
 pub use signature::Signature;
 pub use tool::{NoTools, Tool, ToolError, Tools};
+pub use tool_call::ToolCall;
 pub use trace::{LmStep, Step, ToolStep, Trace};
 pub use types::{Definition, Definitions, EnumMember, Extra, Model, ModelField, Type, TypeError};
 

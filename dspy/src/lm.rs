@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::LmError;
+use crate::{LmError, ToolCall};
 
 /// A language model. One call is one completion.
 #[async_trait]
@@ -20,13 +20,19 @@ pub trait Lm: Send + Sync {
     }
 }
 
-/// What a model is known to support: decides which `response_format` the JSON adapter sends.
+/// What a model is known to support: decides what an adapter asks for
+/// besides text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about a model")]
 pub struct Capabilities {
     /// It takes a `response_format` at all.
     pub response_format: bool,
     /// It takes a JSON Schema as `response_format`.
     pub response_schema: bool,
+    /// It calls functions that it is told of apart from the prompt.
+    pub function_calling: bool,
+    /// It reasons before it answers, and takes a `reasoning_effort`.
+    pub reasoning: bool,
 }
 
 /// One call of a model.
@@ -46,8 +52,17 @@ pub struct LmRequest {
 pub struct Message {
     /// Who speaks.
     pub role: Role,
-    /// A string, or a list of content parts as in the OpenAI protocol.
+    /// The call that a message of a tool answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool_call_id: Option<String>,
+    /// A string, a list of content parts as in the OpenAI protocol, or nothing beside calls.
     pub content: Value,
+    /// The calls of tools that the model made in this message.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tool_calls: Vec<ToolCall>,
+    /// The name of the tool that answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
 }
 
 /// Who speaks in a message.
@@ -60,6 +75,8 @@ pub enum Role {
     User,
     /// An answer of the model.
     Assistant,
+    /// What a tool gave.
+    Tool,
 }
 
 /// How the model is to answer. What is absent is not sent.
@@ -103,6 +120,12 @@ pub struct LmReply {
     /// The reasoning, when the provider returns it apart.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reasoning: Option<String>,
+    /// The calls of tools that the model asks for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tool_calls: Vec<ToolCall>,
+    /// What the model quotes from the documents it was given, as the provider says it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub citations: Vec<Value>,
     /// Why the model stopped: `stop`, `length`, …
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finish_reason: Option<String>,
@@ -127,7 +150,13 @@ pub struct Usage {
 impl Message {
     /// A message of text.
     pub fn text(role: Role, text: String) -> Self {
-        Self { role, content: Value::String(text) }
+        Self {
+            role,
+            tool_call_id: None,
+            content: Value::String(text),
+            tool_calls: Vec::new(),
+            name: None,
+        }
     }
 }
 

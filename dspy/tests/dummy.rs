@@ -36,7 +36,7 @@ fn predictor(model: &str, types: &[&str]) -> Predictor {
     let signature = Signature::new("Every", "", inputs, outputs);
     let mut predictor = Predictor::new("every", signature, ModuleKind::ChainOfThought);
     predictor.settings.model = Some(model.to_owned());
-    predictor.adapter = Adapter::Chat { json_fallback: false };
+    predictor.adapter = Adapter::chat(false);
     predictor
 }
 
@@ -55,7 +55,7 @@ async fn run(predictor: &Predictor, text: &str) -> Result<Fields, Error> {
 #[tokio::test]
 async fn every_type_is_answered_in_every_format() {
     let mut predictor = predictor("dummy/any", &TYPES);
-    for adapter in [Adapter::Chat { json_fallback: false }, Adapter::Json] {
+    for adapter in [Adapter::chat(false), Adapter::json()] {
         predictor.adapter = adapter;
 
         let outputs = run(&predictor, "why?").await.unwrap();

@@ -12,7 +12,8 @@ mod support;
 use std::collections::BTreeMap;
 
 use dspy::{
-    Adapter, Demo, Error, Fields, LmSettings, ModuleKind, Prediction, Predictor, Run, Trace,
+    Adapter, Demo, Error, Fields, FunctionCalling, LmSettings, ModuleKind, Prediction, Predictor,
+    Run, Trace,
 };
 use serde_json::{Map, Value};
 use support::{folder, neutral, plain::plain, replay::Replay};
@@ -78,10 +79,13 @@ fn predictor(case: &Value) -> Result<Predictor, String> {
     }
     let mut predictor = Predictor::new("self", signature, module);
     predictor.adapter = match (case["adapter"].as_str().unwrap(), &case["adapter_options"]) {
-        ("ChatAdapter", options) => {
-            Adapter::Chat { json_fallback: options["use_json_adapter_fallback"] != false }
+        ("ChatAdapter", options) => Adapter::Chat {
+            json_fallback: options["use_json_adapter_fallback"] != false,
+            calling: calling(options, FunctionCalling::OFF),
+        },
+        ("JSONAdapter", options) => {
+            Adapter::Json { calling: calling(options, FunctionCalling::ON) }
         }
-        ("JSONAdapter", _) => Adapter::Json,
         (other, _) => return Err(format!("adapter {other}")),
     };
     let demos = case["call_kwargs"].get("demos").unwrap_or(&neutral["demos"]);
@@ -90,6 +94,13 @@ fn predictor(case: &Value) -> Result<Predictor, String> {
     let model = LmSettings { model: case["model"].as_str().map(ToOwned::to_owned), ..lm };
     predictor.settings = model.overlaid(&settings(&neutral["config"]));
     Ok(predictor)
+}
+
+fn calling(options: &Value, default: FunctionCalling) -> FunctionCalling {
+    FunctionCalling {
+        native: options["use_native_function_calling"].as_bool().unwrap_or(default.native),
+        parallel: options["parallel_tool_calls"].as_bool(),
+    }
 }
 
 fn fields(value: &Value) -> Fields {

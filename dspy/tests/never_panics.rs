@@ -29,7 +29,7 @@ fn signature() -> Signature {
 /// Reads a text in both formats and as the value of every type.
 fn read(text: &str) {
     let signature = signature();
-    for adapter in [Adapter::Chat { json_fallback: false }, Adapter::Json] {
+    for adapter in [Adapter::chat(false), Adapter::json()] {
         let _read = adapter.parse(&signature, text);
         for output in &signature.outputs {
             let one = Signature::new("One", "", Vec::new(), vec![output.clone()]);

@@ -23,18 +23,52 @@ pub enum Adapter {
     Chat {
         /// Whether a reply that cannot be read is asked for again as JSON.
         json_fallback: bool,
+        /// How tools are called.
+        calling: FunctionCalling,
     },
     /// One JSON object: DSPy's `JSONAdapter`.
-    Json,
+    Json {
+        /// How tools are called.
+        calling: FunctionCalling,
+    },
+}
+
+/// Whether tools are told to the model apart from the prompt, and called apart from the text.
+///
+/// Only for a signature with a `ToolCalls` output, and only with a model that can.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FunctionCalling {
+    /// Whether the provider's own function calling is used.
+    pub native: bool,
+    /// Whether several calls at once are asked for; `None` leaves it to the provider.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parallel: Option<bool>,
+}
+
+impl FunctionCalling {
+    /// Tools are in the prompt, calls in the text.
+    pub const OFF: Self = Self { native: false, parallel: None };
+    /// Native where the model can.
+    pub const ON: Self = Self { native: true, parallel: None };
 }
 
 impl Default for Adapter {
     fn default() -> Self {
-        Self::Chat { json_fallback: true }
+        Self::chat(true)
     }
 }
 
 impl Adapter {
+    /// DSPy's `ChatAdapter` with its defaults.
+    pub fn chat(json_fallback: bool) -> Self {
+        Self::Chat { json_fallback, calling: FunctionCalling::OFF }
+    }
+
+    /// DSPy's `JSONAdapter` with its defaults.
+    pub fn json() -> Self {
+        Self::Json { calling: FunctionCalling::ON }
+    }
+
     /// The package's name of it.
     pub fn name(self) -> &'static str {
         self.format().name()
@@ -53,15 +87,15 @@ impl Adapter {
     pub(crate) fn format(self) -> Format {
         match self {
             Self::Chat { .. } => Format::Chat,
-            Self::Json => Format::Json,
+            Self::Json { .. } => Format::Json,
         }
     }
 
     /// The format to ask in when a reply in the first one could not be read.
     pub(crate) fn fallback(self) -> Option<Format> {
         match self {
-            Self::Chat { json_fallback: true } => Some(Format::Json),
-            Self::Chat { json_fallback: false } | Self::Json => None,
+            Self::Chat { json_fallback: true, .. } => Some(Format::Json),
+            Self::Chat { json_fallback: false, .. } | Self::Json { .. } => None,
         }
     }
 }

@@ -153,10 +153,10 @@ fn reply(request: &LmRequest, model: &str, text: String) -> LmReply {
     let total_tokens = prompt_tokens + completion_tokens;
     LmReply {
         text: Some(text),
-        reasoning: None,
         finish_reason: Some("stop".to_owned()),
         usage: Usage { prompt_tokens, completion_tokens, total_tokens },
         model: model.to_owned(),
+        ..LmReply::default()
     }
 }
 

@@ -1,4 +1,4 @@
-//! `json.dumps(value, ensure_ascii=False)`, to the byte.
+//! `json.dumps(value, …)` in the styles that the package uses, to the byte.
 
 use std::fmt::Write as _;
 
@@ -6,17 +6,38 @@ use serde_json::{Number, Value};
 
 use super::repr;
 
+/// How a text of JSON looks.
+#[derive(Clone, Copy)]
+struct Style {
+    /// What stands between two items of a line.
+    comma: &'static str,
+    colon: &'static str,
+    is_indented: bool,
+    is_ascii: bool,
+}
+
+const SPACED: Style = Style { comma: ", ", colon: ": ", is_indented: false, is_ascii: false };
+const INDENTED: Style = Style { comma: ",", is_indented: true, ..SPACED };
+const COMPACT_ASCII: Style = Style { comma: ",", colon: ":", is_ascii: true, ..SPACED };
+
 /// One line: `, ` and `: ` between.
 pub(crate) fn dumps(value: &Value) -> String {
-    let mut out = String::new();
-    write(&mut out, value, None);
-    out
+    written(value, SPACED)
 }
 
 /// With an indent of two blanks.
 pub(crate) fn dumps_indented(value: &Value) -> String {
+    written(value, INDENTED)
+}
+
+/// No blanks, and nothing but ASCII: `ensure_ascii=True, separators=(",", ":")`.
+pub(crate) fn dumps_ascii(value: &Value) -> String {
+    written(value, COMPACT_ASCII)
+}
+
+fn written(value: &Value, style: Style) -> String {
     let mut out = String::new();
-    write(&mut out, value, Some(0));
+    write(&mut out, value, style, 0);
     out
 }
 
@@ -28,60 +49,58 @@ pub(crate) fn number(number: &Number) -> String {
     }
 }
 
-fn write(out: &mut String, value: &Value, level: Option<usize>) {
+fn write(out: &mut String, value: &Value, style: Style, level: usize) {
     match value {
         Value::Null => out.push_str("null"),
         Value::Bool(true) => out.push_str("true"),
         Value::Bool(false) => out.push_str("false"),
         Value::Number(it) => out.push_str(&number(it).replace("inf", "Infinity")),
-        Value::String(text) => write_string(out, text),
+        Value::String(text) => write_string(out, text, style),
         Value::Array(items) if items.is_empty() => out.push_str("[]"),
         Value::Object(map) if map.is_empty() => out.push_str("{}"),
         Value::Array(items) => {
             out.push('[');
             for (i, item) in items.iter().enumerate() {
-                separate(out, i, level);
-                write(out, item, level.map(|it| it + 1));
+                separate(out, i, style, level);
+                write(out, item, style, level + 1);
             }
-            close(out, ']', level);
+            close(out, ']', style, level);
         }
         Value::Object(map) => {
             out.push('{');
             for (i, (name, item)) in map.iter().enumerate() {
-                separate(out, i, level);
-                write_string(out, name);
-                out.push_str(": ");
-                write(out, item, level.map(|it| it + 1));
+                separate(out, i, style, level);
+                write_string(out, name, style);
+                out.push_str(style.colon);
+                write(out, item, style, level + 1);
             }
-            close(out, '}', level);
+            close(out, '}', style, level);
         }
     }
 }
 
-fn separate(out: &mut String, i: usize, level: Option<usize>) {
-    match level {
-        None if i == 0 => {}
-        None => out.push_str(", "),
-        Some(level) => {
-            out.push_str(if i == 0 { "\n" } else { ",\n" });
-            indent(out, level + 1);
-        }
+fn separate(out: &mut String, i: usize, style: Style, level: usize) {
+    if i > 0 {
+        out.push_str(style.comma);
+    }
+    if style.is_indented {
+        new_line(out, level + 1);
     }
 }
 
-fn close(out: &mut String, bracket: char, level: Option<usize>) {
-    if let Some(level) = level {
-        out.push('\n');
-        indent(out, level);
+fn close(out: &mut String, bracket: char, style: Style, level: usize) {
+    if style.is_indented {
+        new_line(out, level);
     }
     out.push(bracket);
 }
 
-fn indent(out: &mut String, level: usize) {
+fn new_line(out: &mut String, level: usize) {
+    out.push('\n');
     out.extend(std::iter::repeat_n("  ", level));
 }
 
-fn write_string(out: &mut String, text: &str) {
+fn write_string(out: &mut String, text: &str, style: Style) {
     out.push('"');
     for c in text.chars() {
         match c {
@@ -93,6 +112,10 @@ fn write_string(out: &mut String, text: &str) {
             '\u{8}' => out.push_str("\\b"),
             '\u{c}' => out.push_str("\\f"),
             c if c < ' ' => drop(write!(out, "\\u{:04x}", u32::from(c))),
+            c if style.is_ascii && c > '\u{7f}' => {
+                let units = c.encode_utf16(&mut [0; 2]).to_vec();
+                out.extend(units.iter().map(|unit| format!("\\u{unit:04x}")));
+            }
             c => out.push(c),
         }
     }
@@ -116,6 +139,10 @@ mod tests {
         assert_eq!(
             dumps_indented(&json!({"a": [1], "b": []})),
             "{\n  \"a\": [\n    1\n  ],\n  \"b\": []\n}"
+        );
+        assert_eq!(
+            dumps_ascii(&json!({"a": [1, "é😀\u{7f}"]})),
+            "{\"a\":[1,\"\\u00e9\\ud83d\\ude00\u{7f}\"]}"
         );
     }
 }

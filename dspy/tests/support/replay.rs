@@ -34,18 +34,27 @@ impl Lm for Replay {
         Ok(LmReply {
             text: text(&message["content"]),
             reasoning: text(&message["reasoning_content"]),
+            tool_calls: serde_json::from_value(message["tool_calls"].clone()).unwrap_or_default(),
             finish_reason: text(&choice["finish_reason"]),
             usage: serde_json::from_value::<Usage>(body["usage"].clone()).unwrap_or_default(),
             model: request.settings.model.clone().unwrap_or_default(),
+            ..LmReply::default()
         })
     }
 
     fn capabilities(&self, model: &str) -> Capabilities {
         match model {
-            "openai/gpt-4o-mini" => Capabilities { response_format: true, response_schema: true },
-            "openai/gpt-3.5-turbo" => {
-                Capabilities { response_format: true, response_schema: false }
-            }
+            "openai/gpt-4o-mini" => Capabilities {
+                response_format: true,
+                response_schema: true,
+                function_calling: true,
+                reasoning: false,
+            },
+            "openai/gpt-3.5-turbo" => Capabilities {
+                response_format: true,
+                function_calling: true,
+                ..Capabilities::default()
+            },
             _ => Capabilities::default(),
         }
     }

@@ -132,7 +132,7 @@ fn module(spot: &Spot<'_>) -> Result<ModuleKind, LoadError> {
 fn adapter(spot: &Spot<'_>) -> Result<Adapter, LoadError> {
     match spot.text()? {
         "chat" => Ok(Adapter::default()),
-        "json" => Ok(Adapter::Json),
+        "json" => Ok(Adapter::json()),
         word @ ("xml" | "baml" | "two_step") => {
             let problem = format!("the native engine does not have the adapter `{word}` yet");
             Err(spot.fail(problem, WRITE_PYTHON))

@@ -165,6 +165,7 @@ fn key(
 pub(super) fn capabilities(model: &str) -> Capabilities {
     const SCHEMAS: [&str; 6] = ["gpt-4o", "gpt-4.1", "gpt-5", "o1", "o3", "o4-mini"];
     const OBJECTS: [&str; 4] = ["gpt-3.5-turbo", "gpt-4-turbo", "gpt-4-1106", "gpt-4-0125"];
+    const REASONERS: [&str; 4] = ["gpt-5", "o1", "o3", "o4-mini"];
     const BEFORE_SCHEMAS: &str = "gpt-4o-2024-05-13";
     let name = model.strip_prefix("openai/").unwrap_or(model);
     let is = |known: &[&str]| known.iter().any(|it| name.starts_with(it));
@@ -172,6 +173,8 @@ pub(super) fn capabilities(model: &str) -> Capabilities {
     Capabilities {
         response_format: response_schema || is(&SCHEMAS) || is(&OBJECTS),
         response_schema,
+        function_calling: is(&SCHEMAS) || is(&OBJECTS),
+        reasoning: is(&REASONERS),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use dspy::{LmError, LmReply, Usage};
+use dspy::{LmError, LmReply, ToolCall, Usage};
 use reqwest::{StatusCode, header::HeaderMap};
 use serde::Deserialize;
 use serde_json::Value;
@@ -32,6 +32,10 @@ struct Message {
     content: Option<Value>,
     reasoning_content: Option<String>,
     reasoning: Option<String>,
+    #[serde(default)]
+    tool_calls: Option<Vec<Value>>,
+    #[serde(default)]
+    provider_specific_fields: Option<Value>,
 }
 
 /// Some servers say null for what they did not count.
@@ -70,7 +74,9 @@ pub(super) fn read(body: &[u8], model: &str) -> Result<LmReply, LmError> {
     let total_tokens = usage.total.unwrap_or(prompt_tokens.saturating_add(completion_tokens));
     Ok(LmReply {
         text: text(message.content)?,
-        reasoning: message.reasoning_content.or(message.reasoning),
+        reasoning: message.reasoning_content.or(message.reasoning).filter(|it| !it.is_empty()),
+        tool_calls: tool_calls(message.tool_calls.unwrap_or_default())?,
+        citations: citations(message.provider_specific_fields.as_ref()),
         finish_reason: choice.finish_reason,
         usage: Usage { prompt_tokens, completion_tokens, total_tokens },
         model: model.to_owned(),
@@ -89,6 +95,39 @@ fn text(content: Option<Value>) -> Result<Option<String>, LmError> {
             Err(LmError::InvalidResponse("the content of the model's answer is no text".to_owned()))
         }
     }
+}
+
+/// The calls of functions; other kinds of calls are none of ours. A call without an id gets one, so
+/// that an answer can refer to it.
+fn tool_calls(calls: Vec<Value>) -> Result<Vec<ToolCall>, LmError> {
+    let unnamed = || {
+        let text = "the model's answer calls a tool without naming it";
+        LmError::InvalidResponse(text.to_owned())
+    };
+    let mut read = Vec::with_capacity(calls.len());
+    for (i, call) in calls.into_iter().enumerate() {
+        if !matches!(call["type"].as_str(), None | Some("" | "function")) {
+            continue;
+        }
+        let mut call: ToolCall = serde_json::from_value(call).map_err(|_| unnamed())?;
+        if call.name.is_empty() {
+            return Err(unnamed());
+        }
+        if call.id.is_empty() {
+            call.id = format!("call_{i}");
+        }
+        read.push(call);
+    }
+    Ok(read)
+}
+
+/// What the model quotes: LiteLLM's place for it, citations or lists of them.
+fn citations(fields: Option<&Value>) -> Vec<Value> {
+    let Some(Value::Array(groups)) = fields.map(|it| it["citations"].clone()) else {
+        return Vec::new();
+    };
+    let group = |it| if let Value::Array(citations) = it { citations } else { vec![it] };
+    groups.into_iter().flat_map(group).collect()
 }
 
 /// An error inside an answer that claims success, as some gateways give.
@@ -178,6 +217,35 @@ mod tests {
 
         assert_eq!((null.text, null.usage), (None, Usage::default()));
         assert_eq!(parts.unwrap().text.as_deref(), Some("ab"));
+    }
+
+    #[test]
+    fn calls_of_tools_are_read_and_named() {
+        let of = |calls: &str| {
+            let body = r#"{"choices":[{"message":{"content":null,"tool_calls":CALLS}}]}"#;
+            read_text(&body.replace("CALLS", calls)).map(|it| it.tool_calls)
+        };
+
+        let calls = of(r#"[{"id":"c1","function":{"name":"f","arguments":"{\"a\":1}"}},
+            {"id":null,"type":"function","function":{"name":"g","arguments":""}},
+            {"type":"custom","custom":{}}]"#);
+        let names: Vec<_> =
+            calls.unwrap().into_iter().map(|it| (it.id, it.name, it.args)).collect();
+
+        let args = serde_json::json!({"a": 1}).as_object().unwrap().clone();
+        let second = ("call_1".to_owned(), "g".to_owned(), dspy::Fields::new());
+        assert_eq!(names, [("c1".to_owned(), "f".to_owned(), args), second]);
+        assert!(of("null").unwrap().is_empty());
+        assert_eq!(of(r#"[{"function":{}}]"#).unwrap_err().code(), "provider");
+    }
+
+    #[test]
+    fn quotes_of_documents_are_read() {
+        let body = r#"{"choices":[{"message":{"content":"a","provider_specific_fields":
+            {"citations":[[{"cited_text":"x"}],{"cited_text":"y"}]}}}]}"#;
+
+        assert_eq!(read_text(body).unwrap().citations.len(), 2);
+        assert!(read_text(&body.replace("citations", "other")).unwrap().citations.is_empty());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! A call as the endpoint reads it: compact JSON, keys in the order in which DSPy sends them.
 
-use dspy::{LmRequest, LmSettings};
+use dspy::{LmRequest, LmSettings, Message};
 use serde_json::{Map, Value, json};
 
 /// Settings of this house, which no endpoint knows.
@@ -55,15 +55,16 @@ pub(super) fn body(model: &str, tokens: &'static str, request: &LmRequest) -> Ve
     Value::Object(body).to_string().into_bytes()
 }
 
+/// The messages without the names of tools, which DSPy's client does not send either.
 fn messages(request: &LmRequest) -> Value {
-    let message = |it: &dspy::Message| json!({"role": it.role, "content": it.content});
+    let message = |it: &Message| json!(Message { name: None, ..it.clone() });
     request.messages.iter().map(message).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use dspy::{Message, Role};
+    use dspy::{Role, ToolCall};
 
     #[test]
     fn keys_are_in_the_order_in_which_dspy_sends_them() {
@@ -91,6 +92,33 @@ mod tests {
             + r#""max_tokens":9,"temperature":1.0,"seed":4,"presence_penalty":0.5,"stop":["x"],"#
             + r#""tools":[],"response_format":{"type":"json_object"},"reasoning_effort":"low","#
             + r#""top_k":3}"#;
+        assert_eq!(String::from_utf8(body).unwrap(), expected);
+    }
+
+    #[test]
+    fn calls_of_tools_and_their_answers_are_sent_as_dspy_sends_them() {
+        let args = json!({"q": "grüße"}).as_object().unwrap().clone();
+        let call = ToolCall { id: "c1".to_owned(), name: "search".to_owned(), args };
+        let asking = Message {
+            content: Value::Null,
+            tool_calls: vec![call],
+            ..Message::text(Role::Assistant, String::new())
+        };
+        let answer = Message {
+            tool_call_id: Some("c1".to_owned()),
+            name: Some("search".to_owned()),
+            ..Message::text(Role::Tool, "found".to_owned())
+        };
+        let messages = vec![asking, answer];
+        let settings = LmSettings::default();
+
+        let body =
+            body("m", "max_tokens", &LmRequest { messages, settings, response_format: None });
+
+        let expected = r#"{"model":"m","messages":[{"role":"assistant","content":null,"#.to_owned()
+            + r#""tool_calls":[{"id":"c1","type":"function","function":{"name":"search","#
+            + r#""arguments":"{\"q\":\"gr\\u00fc\\u00dfe\"}"}}]},"#
+            + r#"{"role":"tool","tool_call_id":"c1","content":"found"}]}"#;
         assert_eq!(String::from_utf8(body).unwrap(), expected);
     }
 
