@@ -121,6 +121,12 @@ pub(crate) fn url(text: &str, schemes: &[&str]) -> Result<String> {
     bail!("must begin with {} and name a host", forms.join(", "))
 }
 
+/// Addresses, separated by commas.
+pub(crate) fn urls(text: &str, schemes: &[&str]) -> Result<Vec<String>> {
+    let each = text.split(',').map(str::trim).filter(|it| !it.is_empty());
+    each.map(|it| url(it, schemes)).collect()
+}
+
 /// A short name that can be part of a key.
 pub(crate) fn name(text: &str) -> Result<String> {
     const NAME_MAX: usize = 64;
@@ -165,6 +171,9 @@ mod tests {
         for text in ["ftp://a", "http://", "http:///x", "a:1"] {
             assert!(url(text, &["http", "https"]).is_err(), "{text}");
         }
+        let several = urls("http://a:1/, https://b,", &["http", "https"]).unwrap();
+        assert_eq!(several, ["http://a:1", "https://b"]);
+        assert!(urls("http://a, b", &["http", "https"]).is_err());
     }
 
     #[test]

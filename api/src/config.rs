@@ -36,6 +36,8 @@ pub struct Config {
     /// The model and the endpoint that the fleet's workers ask where nobody names one. Part of what
     /// makes executions equal: after a change of it, old results do not stand for new ones.
     pub default_model: String,
+    /// Whether programs that are registered here may start MCP servers as processes.
+    pub allow_mcp_commands: bool,
     /// Whether the workers of this fleet report to MLflow; only shown.
     pub mlflow_tracking: bool,
     /// The longest wait for a result in one request.
@@ -64,6 +66,7 @@ impl Default for Config {
             cache_enabled: true,
             cache_ttl_seconds: 24 * 3600,
             default_model: String::new(),
+            allow_mcp_commands: false,
             mlflow_tracking: false,
             wait_seconds_max: 60,
             requests_per_owner_per_second: NonZeroU32::new(50_000),

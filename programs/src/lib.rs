@@ -25,7 +25,7 @@ mod version;
 pub use error::{Error, LoadError};
 pub use lm::LmConfig;
 pub use manifest::{Manifest, ManifestField, ManifestSignature};
-pub use program::{CachePolicy, Program, Runtime};
+pub use program::{CachePolicy, Origin, Program, Runtime};
 pub use python::{PythonProgram, Source};
 pub use registry::{Registry, Reload};
 pub use retries::{Backoff, Jitter, Retries};

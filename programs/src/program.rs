@@ -28,8 +28,20 @@ pub struct Program {
     pub cache: CachePolicy,
     /// Which model it asks.
     pub lm: LmConfig,
+    /// Who wrote it, and so how far it is trusted.
+    pub origin: Origin,
     /// How it runs.
     pub runtime: Runtime,
+}
+
+/// Who wrote a program, and so how far it is trusted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The operator: it is a file of their folder.
+    File,
+    /// Whoever may register programs over HTTP. It may not send keys where it likes, nor start
+    /// processes, unless the operator says so.
+    Registered,
 }
 
 /// How a program runs. There are two ways, and no third is planned: hence no trait.

@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::{
-    Error, LoadError, Program, file, fingerprint,
+    Error, LoadError, Origin, Program, file, fingerprint,
     folder::{self, Stamp},
     shelf::{Item, Shelf},
     version,
@@ -77,9 +77,9 @@ impl Registry {
     }
 
     /// The program of a text, YAML or JSON. `origin` names the text in errors, and is the id of a
-    /// program that has neither `id` nor `name`.
+    /// program that has neither `id` nor `name`. It is trusted like one that was registered.
     pub fn parse(text: &str, origin: &str) -> Result<Program, LoadError> {
-        file::parse(text, origin)
+        file::parse(text, origin, Origin::Registered)
     }
 
     /// The program of an id: `name`, whose newest version it is, or `name@version`. A program
@@ -242,7 +242,7 @@ impl Text {
 fn load(path: &Path, known: Text) -> Text {
     let origin = folder::origin(path);
     match folder::read(path) {
-        Ok(text) => known.read_again(&text, |text| file::parse(text, &origin)),
+        Ok(text) => known.read_again(&text, |text| file::parse(text, &origin, Origin::File)),
         // Without its digest, so that the text is parsed when it can be read again.
         Err(problem) => Text { digest: String::new(), ..known.broken(problem) },
     }
@@ -251,7 +251,7 @@ fn load(path: &Path, known: Text) -> Text {
 /// The program of a text that was registered as `id`, which has to be the text's own.
 fn parse_kept(text: &str, id: &str) -> Result<Program, LoadError> {
     let (name, pinned) = version::split(id);
-    let program = file::parse(text, name)?;
+    let program = file::parse(text, name, Origin::Registered)?;
     if program.id != name || pinned.is_some_and(|it| it != program.version) {
         let problem = format!("is registered as {id}, but says that it is {}", program.pinned());
         return Err(LoadError::whole(id, problem, "register it under its own id"));

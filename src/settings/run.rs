@@ -67,6 +67,30 @@ pub(super) const ALL: &[Setting] = &[
         },
     },
     Setting {
+        name: "TRUSTED_BASES",
+        group: Group::Programs,
+        default: "",
+        help: "The addresses, separated by commas, at and below which programs registered over \
+               HTTP may call tools and have keys sent; files of PROGRAMS_DIR may anywhere",
+        set: |it, text| {
+            it.gateway.trusted_bases = values::urls(text, &["http", "https"])?;
+            Ok(())
+        },
+    },
+    Setting {
+        name: "ALLOW_MCP_COMMANDS",
+        group: Group::Programs,
+        default: "false",
+        help: "Whether programs registered over HTTP may start MCP servers as processes, and so \
+               run any command as this user; files of PROGRAMS_DIR always may",
+        set: |it, text| {
+            let allowed = values::flag(text)?;
+            it.worker.allow_mcp_commands = allowed;
+            it.api.allow_mcp_commands = allowed;
+            Ok(())
+        },
+    },
+    Setting {
         name: "LM_MODEL",
         group: Group::Lm,
         default: "",

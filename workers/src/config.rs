@@ -27,6 +27,8 @@ pub struct Config {
     /// The longest delay before the first retry; doubles with each further one, up to a minute.
     #[serde(rename = "retry_base_seconds", with = "seconds")]
     pub retry_base: Duration,
+    /// Whether programs registered over HTTP may start MCP servers as processes.
+    pub allow_mcp_commands: bool,
     /// The machine's name, by which the fleet knows it; found out if none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,
@@ -42,6 +44,7 @@ impl Default for Config {
             lease: Duration::from_secs(3),
             claim_wait: Duration::from_secs(10),
             retry_base: Duration::from_secs(1),
+            allow_mcp_commands: false,
             host: None,
         }
     }

@@ -100,7 +100,7 @@ async fn perform(
     let Evidence { trace, tally, extra, .. } = evidence;
     match &program.runtime {
         Runtime::Native(module) => {
-            let call = shift.gateway.call(&lm, Some(until), tally);
+            let call = shift.gateway.call(&lm, program.origin, tally).until(until);
             let run = Run::new(&call, &overrides, trace);
             let prediction = module.run(inputs, run).await?;
             if !prediction.warnings.is_empty() {

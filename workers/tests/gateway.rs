@@ -8,7 +8,7 @@ use std::{
 };
 
 use dspy::{Lm, LmError, LmReply, LmRequest, LmSettings, Message, Role};
-use programs::LmConfig;
+use programs::{LmConfig, Origin};
 use serde_json::json;
 use testkit::{Reply, StubLm};
 use workers::{Gateway, GatewayConfig, Keys, Tally};
@@ -43,7 +43,8 @@ async fn ask(gateway: &Gateway) -> Result<LmReply, LmError> {
 async fn ask_within(gateway: &Gateway, limit: Duration) -> Result<LmReply, LmError> {
     let (lm, tally) = (LmConfig::default(), Tally::default());
     let deadline = tokio::time::Instant::now() + limit;
-    gateway.call(&lm, Some(deadline), &tally).complete(&request("openai/stub")).await
+    let call = gateway.call(&lm, Origin::File, &tally).until(deadline);
+    call.complete(&request("openai/stub")).await
 }
 
 #[tokio::test]
@@ -238,7 +239,8 @@ async fn a_fallback_answers_what_the_model_cannot() {
     let fallbacks = vec!["openai/other".to_owned()];
     let (config, tally) = (LmConfig { fallbacks, ..LmConfig::default() }, Tally::default());
 
-    let reply = gateway.call(&config, None, &tally).complete(&request("openai/stub")).await;
+    let call = gateway.call(&config, Origin::File, &tally);
+    let reply = call.complete(&request("openai/stub")).await;
 
     assert_eq!(reply.unwrap().model, "openai/other");
     assert_eq!(tally.usage().keys().collect::<Vec<_>>(), ["openai/other"]);

@@ -26,7 +26,9 @@ use self::{
     signature::{Asked, MAIN, WRITE_PYTHON},
     spot::{Spot, Table},
 };
-use crate::{LmConfig, LoadError, Program, PythonProgram, Runtime, Source, fingerprint, version};
+use crate::{
+    LmConfig, LoadError, Origin, Program, PythonProgram, Runtime, Source, fingerprint, version,
+};
 
 /// The longest program file.
 pub(crate) const TEXT_BYTES_MAX: usize = 1 << 20;
@@ -63,8 +65,8 @@ const KEYS: [&str; 20] = [
 const NOTES: [&str; 4] = ["author", "metadata", "metrics", "hokusai_token"];
 
 /// The program of a text. `origin` names the text in errors, and is the id of a program that has
-/// neither `id` nor `name`.
-pub(crate) fn parse(text: &str, origin: &str) -> Result<Program, LoadError> {
+/// neither `id` nor `name`; `wrote` is who wrote it.
+pub(crate) fn parse(text: &str, origin: &str, wrote: Origin) -> Result<Program, LoadError> {
     let tree = yaml::read(text, origin)?;
     let file = Spot::root(origin, &tree).table(&KEYS)?;
     for key in NOTES {
@@ -82,6 +84,7 @@ pub(crate) fn parse(text: &str, origin: &str) -> Result<Program, LoadError> {
         retries: times::retries(&file)?,
         cache: times::cache(&file)?,
         digest: fingerprint::of_text(&content),
+        origin: wrote,
         id,
         version,
         name,

@@ -9,14 +9,14 @@ use std::{
 use async_trait::async_trait;
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use dspy::{Capabilities, DummyLm, Lm, LmError, LmReply, LmRequest, Usage};
-use programs::LmConfig;
+use programs::{LmConfig, Origin};
 use rand::Rng;
 use tokio::time::{self, Instant};
 
 use super::{
     Gateway,
     client::{self, Refusal},
-    provider::{self, Endpoint, Route},
+    provider::{self, Endpoint, Route, Signpost},
     request,
 };
 
@@ -30,6 +30,7 @@ const SPREAD_MAX: Duration = Duration::from_secs(1);
 pub struct Call<'a> {
     gateway: &'a Gateway,
     lm: &'a LmConfig,
+    origin: Origin,
     deadline: Option<Instant>,
     tally: &'a Tally,
 }
@@ -54,10 +55,16 @@ impl<'a> Call<'a> {
     pub(super) fn new(
         gateway: &'a Gateway,
         lm: &'a LmConfig,
-        deadline: Option<Instant>,
+        origin: Origin,
         tally: &'a Tally,
     ) -> Self {
-        Self { gateway, lm, deadline, tally }
+        Self { gateway, lm, origin, deadline: None, tally }
+    }
+
+    /// The same, but over at that time.
+    #[must_use]
+    pub fn until(self, deadline: Instant) -> Self {
+        Self { deadline: Some(deadline), ..self }
     }
 
     fn count(&self, reply: &LmReply) {
@@ -84,8 +91,8 @@ impl<'a> Call<'a> {
         {
             return DummyLm.complete(request).await;
         }
-        let endpoint = if own { self.endpoint() } else { Endpoint::default() };
-        let route = provider::route(model, endpoint, &self.gateway.config)?;
+        let endpoint = if own { self.endpoint() } else { Endpoint::of_provider(self.origin) };
+        let route = provider::route(model, endpoint, self.gateway.signpost())?;
         let body = request::body(route.model, route.provider.tokens, request);
         let mut delays = self.gateway.delays();
         loop {
@@ -106,6 +113,7 @@ impl<'a> Call<'a> {
         Endpoint {
             api_base: self.lm.api_base.as_deref(),
             api_key_env: self.lm.api_key_env.as_deref(),
+            origin: self.origin,
         }
     }
 
@@ -212,6 +220,11 @@ fn another_may_do(error: &LmError) -> bool {
 }
 
 impl Gateway {
+    /// What decides where a request goes.
+    pub(super) fn signpost(&self) -> Signpost<'_> {
+        Signpost { config: &self.config, trust: &self.trust }
+    }
+
     fn delays(&self) -> ExponentialBackoff {
         let config = &self.config;
         let builder = ExponentialBuilder::default()

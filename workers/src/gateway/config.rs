@@ -16,6 +16,8 @@ pub struct GatewayConfig {
     /// Where `openai/…` models are asked instead of at OpenAI (`LM_API_BASE`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub api_base: Option<String>,
+    /// Addresses at and below which keys may be sent, whoever wrote the program (`TRUSTED_BASES`).
+    pub trusted_bases: Vec<String>,
     /// How long a connection may take to be made.
     #[serde(rename = "connect_timeout_seconds", with = "seconds")]
     pub connect_timeout: Duration,
@@ -50,6 +52,7 @@ impl Default for GatewayConfig {
         Self {
             model: None,
             api_base: None,
+            trusted_bases: Vec::new(),
             connect_timeout: Duration::from_secs(10),
             read_timeout: Duration::from_secs(600),
             request_timeout: Duration::from_secs(600),
@@ -100,6 +103,9 @@ pub enum SetupError {
     /// An address is none.
     #[error("`{0}` is not the address of a model endpoint, like https://api.openai.com/v1")]
     Address(String),
+    /// An address that is to be trusted is none.
+    #[error("`{0}` in TRUSTED_BASES is not an address, like https://lm.example/v1")]
+    Trusted(String),
     /// There is no way to make secure connections here.
     #[error("no HTTP client could be made: {0}")]
     Client(String),

@@ -11,13 +11,13 @@ mod provider;
 mod reply;
 mod request;
 mod throttle;
+mod trust;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use dspy::{Capabilities, DummyLm, Lm, LmError, LmReply, LmRequest};
-use programs::LmConfig;
-use tokio::time::Instant;
+use programs::{LmConfig, Origin};
 
 pub use call::{Call, Tally};
 pub use config::{GatewayConfig, Keys, SetupError};
@@ -29,6 +29,7 @@ pub struct Gateway {
     config: GatewayConfig,
     client: reqwest::Client,
     throttle: throttle::Throttle,
+    trust: trust::Trust,
     pub(crate) metrics: Arc<Metrics>,
 }
 
@@ -39,9 +40,11 @@ impl Gateway {
             return Err(SetupError::Address(base.clone()));
         }
         let client = client::make(&config)?;
+        let trust = trust::Trust::new(config.trusted_bases.iter().chain(&config.api_base))?;
         Ok(Self {
             config,
             client,
+            trust,
             throttle: throttle::Throttle::default(),
             metrics: Arc::default(),
         })
@@ -52,21 +55,18 @@ impl Gateway {
         Arc::clone(&self.metrics)
     }
 
-    /// The gateway for one execution, whose calls go where its program says. `tally` counts them.
-    pub fn call<'a>(
-        &'a self,
-        lm: &'a LmConfig,
-        deadline: Option<Instant>,
-        tally: &'a Tally,
-    ) -> Call<'a> {
-        Call::new(self, lm, deadline, tally)
+    /// The gateway for one execution, whose calls go where its program says, as far as who wrote
+    /// that is trusted. `tally` counts them.
+    pub fn call<'a>(&'a self, lm: &'a LmConfig, origin: Origin, tally: &'a Tally) -> Call<'a> {
+        Call::new(self, lm, origin, tally)
     }
 }
 
 #[async_trait]
 impl Lm for Gateway {
     async fn complete(&self, request: &LmRequest) -> Result<LmReply, LmError> {
-        self.call(&LmConfig::default(), None, &Tally::default()).complete(request).await
+        let (lm, tally) = (LmConfig::default(), Tally::default());
+        self.call(&lm, Origin::Registered, &tally).complete(request).await
     }
 
     fn capabilities(&self, model: &str) -> Capabilities {

@@ -1,8 +1,9 @@
 //! The providers that speak the OpenAI protocol: where they are, and how they differ.
 
 use dspy::{Capabilities, LmError};
+use programs::Origin;
 
-use super::GatewayConfig;
+use super::{GatewayConfig, trust::Trust};
 
 /// What is known of a provider.
 pub(super) struct Provider {
@@ -58,12 +59,28 @@ const fn provider(
 }
 
 /// Where a program wants its models to be asked.
-#[derive(Clone, Copy, Default, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Endpoint<'a> {
     /// The base URL; the provider's own if none.
     pub(super) api_base: Option<&'a str>,
     /// The variable that holds the key; the provider's own if none.
     pub(super) api_key_env: Option<&'a str>,
+    /// Who says so.
+    pub(super) origin: Origin,
+}
+
+impl Endpoint<'_> {
+    /// The provider's own.
+    pub(super) fn of_provider(origin: Origin) -> Self {
+        Self { api_base: None, api_key_env: None, origin }
+    }
+}
+
+/// What decides where a request goes.
+#[derive(Clone, Copy)]
+pub(super) struct Signpost<'a> {
+    pub(super) config: &'a GatewayConfig,
+    pub(super) trust: &'a Trust,
 }
 
 /// Where one request goes.
@@ -101,9 +118,10 @@ fn split(model: &str) -> Result<(&'static Provider, &str), LmError> {
 pub(super) fn route<'a>(
     model: &'a str,
     endpoint: Endpoint<'_>,
-    config: &GatewayConfig,
+    signpost: Signpost<'_>,
 ) -> Result<Route<'a>, LmError> {
     let (provider, model) = split(model)?;
+    let config = signpost.config;
     let shared = (provider.prefix == "openai" || provider.base.is_empty())
         .then_some(config.api_base.as_deref())
         .flatten();
@@ -120,7 +138,13 @@ pub(super) fn route<'a>(
             "lm.api_base: `{base}` is not an http address"
         )));
     }
-    let key = key(provider, endpoint, given.is_some(), config)?;
+    let key = match key(provider, endpoint, given.is_some(), config)? {
+        Some(key) if may_have(&key, provider, base, endpoint, signpost) => Some(key.header),
+        // A server that asks for no key is none the worse for it.
+        Some(_) if provider.key.is_empty() && endpoint.api_key_env.is_none() => None,
+        Some(key) => return Err(untrusted(key.name, base)),
+        None => None,
+    };
     let url = format!("{}/chat/completions", base.trim_end_matches('/'));
     Ok(Route { provider, model, url, key })
 }
@@ -131,33 +155,63 @@ pub(super) fn is_address(base: &str) -> bool {
     http && reqwest::Url::parse(base).is_ok_and(|url| url.has_host())
 }
 
+/// A key, and the variable that holds it.
+struct Key<'a> {
+    name: &'a str,
+    header: (&'static str, String),
+}
+
 /// The key of an endpoint. One with its own address may need none.
-fn key(
+fn key<'a>(
     provider: &Provider,
-    endpoint: Endpoint<'_>,
+    endpoint: Endpoint<'a>,
     own_address: bool,
     config: &GatewayConfig,
-) -> Result<Option<(&'static str, String)>, LmError> {
-    let header = |key| match provider.prefix {
-        "azure" => ("api-key", key),
-        _ => ("authorization", format!("Bearer {key}")),
+) -> Result<Option<Key<'a>>, LmError> {
+    let get = |name: &'a str| {
+        let key = config.keys.get(name)?;
+        let header = match provider.prefix {
+            "azure" => ("api-key", key),
+            _ => ("authorization", format!("Bearer {key}")),
+        };
+        Some(Key { name, header })
     };
     if let Some(name) = endpoint.api_key_env {
         let missing = || LmError::Configuration(format!("lm.api_key_env: {name} is not set"));
-        return Ok(Some(header(config.keys.get(name).ok_or_else(missing)?)));
+        return Ok(Some(get(name).ok_or_else(missing)?));
     }
     let name = provider.key;
-    let own = || (!name.is_empty()).then(|| config.keys.get(name)).flatten();
-    let any = || config.keys.get(ANY_KEY);
+    let own = || (!name.is_empty()).then(|| get(name)).flatten();
+    let any = || get(ANY_KEY);
     let found = if own_address { any().or_else(own) } else { own().or_else(any) };
     match found {
-        Some(key) => Ok(Some(header(key))),
+        Some(key) => Ok(Some(key)),
         None if own_address || name.is_empty() => Ok(None),
         None => Err(LmError::Configuration(format!(
             "`{}/` models need a key: set {name}",
             provider.prefix
         ))),
     }
+}
+
+        "{name} is not sent to {base}, which a program registered over HTTP names: add the \
+         address to TRUSTED_BASES, or put the program into PROGRAMS_DIR"
+    key: &Key<'_>,
+    provider: &Provider,
+    base: &str,
+    endpoint: Endpoint<'_>,
+    signpost: Signpost<'_>,
+) -> bool {
+    let is_of_another = PROVIDERS.iter().any(|it| it.key == key.name) && key.name != provider.key;
+    let own = endpoint.api_base.is_none() && !is_of_another;
+    own || signpost.trust.covers(base, endpoint.origin)
+}
+
+fn untrusted(name: &str, base: &str) -> LmError {
+    LmError::Configuration(format!(
+        "{name} is not sent to {base}, which a program registered over HTTP names: add the address \
+         to TRUSTED_BASES, or put the program into PROGRAMS_DIR"
+    ))
 }
 
 /// What models are known to support. Only OpenAI's own are: others are sent no `response_format`,
@@ -188,8 +242,12 @@ mod tests {
         GatewayConfig { keys: Keys::new(lookup), ..GatewayConfig::default() }
     }
 
+    const FROM_FILE: Endpoint<'_> =
+        Endpoint { api_base: None, api_key_env: None, origin: Origin::File };
+
     fn routed(model: &str, endpoint: Endpoint<'_>, config: &GatewayConfig) -> String {
-        match route(model, endpoint, config) {
+        let trust = Trust::new(&config.trusted_bases).unwrap();
+        match route(model, endpoint, Signpost { config, trust: &trust }) {
             Ok(it) => {
                 let (header, key) = it.key.unwrap_or(("none", String::new()));
                 format!("{} {} {} {header} {key}", it.model, it.url, it.provider.tokens)
@@ -231,7 +289,7 @@ mod tests {
             ("openai/", "`openai/` names no model after `openai/`"),
         ];
         for (model, expected) in cases {
-            assert_eq!(routed(model, Endpoint::default(), &config), expected);
+            assert_eq!(routed(model, FROM_FILE, &config), expected);
         }
     }
 
@@ -239,7 +297,7 @@ mod tests {
     fn a_key_goes_with_its_address() {
         let config = config(&["OPENAI_API_KEY", "LM_API_KEY", "MINE"]);
         let api_base = Some("http://127.0.0.1:9/v1/");
-        let at = |api_key_env| Endpoint { api_base, api_key_env };
+        let at = |api_key_env| Endpoint { api_base, api_key_env, ..FROM_FILE };
 
         let url = "m http://127.0.0.1:9/v1/chat/completions";
         let (any, mine) = (routed("openai/m", at(None), &config), at(Some("MINE")));
@@ -251,6 +309,38 @@ mod tests {
         );
         let gone = routed("openai/m", at(Some("GONE")), &config);
         assert_eq!(gone, "lm.api_key_env: GONE is not set");
+    }
+
+    #[test]
+    fn a_registered_program_cannot_have_keys_sent_where_it_likes() {
+        let mut config = config(&["OPENAI_API_KEY", "GROQ_API_KEY", "TEAM_API_KEY"]);
+        let theirs = Some("https://evil.example/v1");
+        let by =
+            |api_base, api_key_env| Endpoint { api_base, api_key_env, origin: Origin::Registered };
+
+        for name in [None, Some("OPENAI_API_KEY"), Some("TEAM_API_KEY")] {
+            let said = routed("openai/m", by(theirs, name), &config);
+            let name = name.unwrap_or("OPENAI_API_KEY");
+            assert_eq!(
+                said,
+                format!(
+                    "{name} is not sent to https://evil.example/v1, which a program registered \
+                     over HTTP names: add the address to TRUSTED_BASES, or put the program into \
+                     PROGRAMS_DIR"
+                )
+            );
+        }
+        let of_another = routed("openai/m", by(None, Some("GROQ_API_KEY")), &config);
+        assert!(of_another.starts_with("GROQ_API_KEY is not sent to https://api.openai"));
+        let of_theirs = routed("openai/m", by(None, Some("TEAM_API_KEY")), &config);
+        assert!(of_theirs.ends_with("authorization Bearer the TEAM_API_KEY"), "{of_theirs}");
+
+        config.trusted_bases = vec!["https://evil.example".to_owned()];
+        let trusted = routed("openai/m", by(theirs, None), &config);
+        assert!(trusted.ends_with("authorization Bearer the OPENAI_API_KEY"), "{trusted}");
+        let without = GatewayConfig { trusted_bases: vec![], ..self::config(&["LM_API_KEY"]) };
+        let open = routed("ollama/m", by(theirs, None), &without);
+        assert!(open.ends_with("max_tokens none "), "{open}");
     }
 
     #[test]
