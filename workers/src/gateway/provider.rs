@@ -194,8 +194,9 @@ fn key<'a>(
     }
 }
 
-        "{name} is not sent to {base}, which a program registered over HTTP names: add the \
-         address to TRUSTED_BASES, or put the program into PROGRAMS_DIR"
+/// Whether a key may be sent to an address: to its provider's own, or to one that is trusted. Who
+/// may register a program must not be able to have keys sent to themselves.
+fn may_have(
     key: &Key<'_>,
     provider: &Provider,
     base: &str,
@@ -209,8 +210,8 @@ fn key<'a>(
 
 fn untrusted(name: &str, base: &str) -> LmError {
     LmError::Configuration(format!(
-        "{name} is not sent to {base}, which a program registered over HTTP names: add the address \
-         to TRUSTED_BASES, or put the program into PROGRAMS_DIR"
+        "{name} is not sent to {base}, which a program registered over HTTP names: add the \
+         address to TRUSTED_BASES, or put the program into PROGRAMS_DIR"
     ))
 }
 
