@@ -12,6 +12,7 @@
 extern crate self as dspy;
 
 mod adapter;
+mod arguments;
 #[cfg(test)]
 mod corpus;
 mod demo;
@@ -20,8 +21,10 @@ mod embedder;
 mod error;
 mod field;
 mod json_repair;
+mod json_schema;
 mod lm;
 mod module;
+mod pattern;
 mod python;
 mod run;
 mod scope;
@@ -38,7 +41,8 @@ pub use embedder::{Embedder, NoEmbedder};
 pub use error::{Error, InputError, LmError, Mistyped, ParseError};
 pub use field::Field;
 pub use lm::{Capabilities, Lm, LmReply, LmRequest, LmSettings, Message, Role, Usage};
-pub use module::{Module, ModuleKind, Prediction, Predictor};
+pub use module::{Module, ModuleKind, Prediction, Predictor, ReAct};
+pub use pattern::{Pattern, PatternError};
 pub use run::Run;
 pub use scope::Scope;
 pub use signature::Signature;

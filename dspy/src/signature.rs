@@ -90,3 +90,9 @@ impl Signature {
         schema
     }
 }
+
+/// A signature without an input.
+pub(crate) fn without(signature: &Signature, input: &str) -> Signature {
+    let inputs = signature.inputs.iter().filter(|it| it.name != input).cloned().collect();
+    Signature { inputs, ..signature.clone() }
+}

@@ -11,12 +11,14 @@ mod support;
 
 use std::collections::BTreeMap;
 
-use dspy::{
-    Adapter, Demo, Error, Fields, FunctionCalling, LmSettings, ModuleKind, Prediction, Predictor,
-    Run, Trace,
-};
+use dspy::{Error, Prediction, Run, Trace};
 use serde_json::{Map, Value};
-use support::{folder, neutral, plain::plain, replay::Replay};
+use support::{
+    folder,
+    plain::plain,
+    program::{self, RecordedTools, fields, settings, without_traceback},
+    replay::Replay,
+};
 
 type Checked = Result<(), String>;
 
@@ -49,13 +51,14 @@ fn unsupported() -> BTreeMap<String, String> {
 }
 
 async fn check(case: &Value) -> Checked {
-    let predictor = predictor(case)?;
+    let module = program::module(case, &parameters(case))?;
     let inputs = fields(&case["inputs"]);
     let overrides = settings(&case["call_kwargs"]["config"]);
     let lm = Replay::new(&case["replies"]);
+    let tools = RecordedTools::new(case);
     let trace = Trace::on();
-    let run = Run::new(&lm, &overrides, &trace);
-    let result = predictor.run(&inputs, run).await;
+    let run = Run { tools: &tools, ..Run::new(&lm, &overrides, &trace) };
+    let result = module.run(&inputs, run).await;
     check_requests(case, &lm)?;
     match (result, &case["error"]) {
         (Ok(prediction), Value::Null) => check_outputs(case, &prediction),
@@ -65,60 +68,11 @@ async fn check(case: &Value) -> Checked {
     }
 }
 
-fn predictor(case: &Value) -> Result<Predictor, String> {
-    let program = &case["program"];
-    let module = match program["class"].as_str().unwrap() {
-        "Predict" => ModuleKind::Predict,
-        "ChainOfThought" => ModuleKind::ChainOfThought,
-        class => return Err(format!("module {class}")),
-    };
-    let neutral = program["predictors"].as_object().unwrap().values().next().unwrap();
-    let mut signature = neutral::signature(&neutral["signature"])?;
-    if module == ModuleKind::ChainOfThought {
-        signature.outputs.remove(0);
-    }
-    let mut predictor = Predictor::new("self", signature, module);
-    predictor.adapter = match (case["adapter"].as_str().unwrap(), &case["adapter_options"]) {
-        ("ChatAdapter", options) => Adapter::Chat {
-            json_fallback: options["use_json_adapter_fallback"] != false,
-            calling: calling(options, FunctionCalling::OFF),
-        },
-        ("JSONAdapter", options) => {
-            Adapter::Json { calling: calling(options, FunctionCalling::ON) }
-        }
-        (other, _) => return Err(format!("adapter {other}")),
-    };
-    let demos = case["call_kwargs"].get("demos").unwrap_or(&neutral["demos"]);
-    predictor.demos = demos.as_array().unwrap().iter().map(|it| Demo(fields(it))).collect();
-    let lm = settings(&case["lm_kwargs"]);
-    let model = LmSettings { model: case["model"].as_str().map(ToOwned::to_owned), ..lm };
-    predictor.settings = model.overlaid(&settings(&neutral["config"]));
-    Ok(predictor)
-}
-
-fn calling(options: &Value, default: FunctionCalling) -> FunctionCalling {
-    FunctionCalling {
-        native: options["use_native_function_calling"].as_bool().unwrap_or(default.native),
-        parallel: options["parallel_tool_calls"].as_bool(),
-    }
-}
-
-fn fields(value: &Value) -> Fields {
-    plain(value).as_object().cloned().unwrap_or_default()
-}
-
-/// Settings as the package's keyword arguments give them.
-fn settings(kwargs: &Value) -> LmSettings {
-    let mut kwargs = fields(kwargs);
-    for ours in ["cache", "num_retries", "engine", "use_developer_role"] {
-        kwargs.remove(ours);
-    }
-    let known = ["temperature", "max_tokens", "top_p", "stop", "seed", "n", "rollout_id"];
-    let (known, extra): (Map<_, _>, Map<_, _>) =
-        kwargs.into_iter().partition(|(name, _)| known.contains(&name.as_str()));
-    let mut settings: LmSettings = serde_json::from_value(Value::Object(known)).unwrap();
-    settings.extra = extra;
-    settings
+/// What the recorder does not keep of a case's modules.
+fn parameters(case: &Value) -> Value {
+    let text = std::fs::read_to_string(folder().join("parameters.json")).unwrap();
+    let all: Value = serde_json::from_str(&text).unwrap();
+    all[case["id"].as_str().unwrap()].clone()
 }
 
 fn check_requests(case: &Value, lm: &Replay) -> Checked {
@@ -133,7 +87,9 @@ fn check_requests(case: &Value, lm: &Replay) -> Checked {
         let empty = Vec::new();
         let expected = body["messages"].as_array().unwrap_or(&empty);
         for (got, want) in messages.as_array().unwrap().iter().zip(expected) {
-            if got["role"] != want["role"] || got["content"] != want["content"] {
+            let content = want["content"].as_str().map(|it| Value::from(without_traceback(it)));
+            let content = content.as_ref().unwrap_or(&want["content"]);
+            if got["role"] != want["role"] || got["content"] != *content {
                 return Err(format!("message\n got {got}\nwant {want}"));
             }
         }
@@ -169,7 +125,12 @@ fn check_body(asked: &dspy::LmRequest, body: &Value) -> Checked {
 }
 
 fn check_outputs(case: &Value, prediction: &Prediction) -> Checked {
-    let want = fields(&case["output"]);
+    let mut want = fields(&case["output"]);
+    if let Some(Value::Object(trajectory)) = want.get_mut("trajectory") {
+        for seen in trajectory.values_mut().filter_map(|it| Some((it.as_str()?.to_owned(), it))) {
+            *seen.1 = without_traceback(&seen.0).into();
+        }
+    }
     let got = &prediction.outputs;
     let is_ordered = got.keys().eq(want.keys());
     if *got != want || !is_ordered {

@@ -84,6 +84,11 @@ impl Adapter {
         self.format().parse(signature, text)
     }
 
+    /// Values as a question shows them, without how to answer.
+    pub(crate) fn show(self, signature: &Signature, values: &Fields) -> String {
+        render::values(signature, values)
+    }
+
     pub(crate) fn format(self) -> Format {
         match self {
             Self::Chat { .. } => Format::Chat,

@@ -75,6 +75,11 @@ fn task(signature: &Signature) -> String {
     task
 }
 
+/// The values that are there.
+pub(super) fn values(signature: &Signature, values: &Fields) -> String {
+    user(signature, values, "", None)
+}
+
 /// A question: the values that are there, and for the last one how to answer.
 fn user(signature: &Signature, values: &Fields, prefix: &str, reminder: Option<Format>) -> String {
     let mut parts = vec![prefix.to_owned()];

@@ -7,6 +7,7 @@ mod named;
 mod predict;
 mod prediction;
 mod predictor;
+mod react;
 mod warning;
 
 use futures::future::BoxFuture;
@@ -16,6 +17,7 @@ use crate::{Error, Fields, InputError, Run, Signature};
 pub use prediction::Prediction;
 pub(crate) use prediction::{Ledger, Made};
 pub use predictor::Predictor;
+pub use react::ReAct;
 
 /// How a predictor asks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +35,8 @@ pub enum ModuleKind {
 pub enum Module {
     /// `dspy.Predict`, `dspy.ChainOfThought`
     Predict(Predictor),
+    /// `dspy.ReAct`
+    ReAct(Box<ReAct>),
 }
 
 impl Module {
@@ -40,6 +44,7 @@ impl Module {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Predict(predictor) => predictor.module.name(),
+            Self::ReAct(_) => "react",
         }
     }
 
@@ -47,6 +52,7 @@ impl Module {
     pub fn signature(&self) -> Signature {
         match self {
             Self::Predict(predictor) => predictor.full_signature(),
+            Self::ReAct(agent) => agent.full_signature(),
         }
     }
 
@@ -59,6 +65,7 @@ impl Module {
     pub fn check_inputs(&self, inputs: &Fields) -> Result<(), InputError> {
         match self {
             Self::Predict(predictor) => predictor.signature.check_inputs(inputs),
+            Self::ReAct(agent) => agent.signature.check_inputs(inputs),
         }
     }
 
@@ -81,6 +88,7 @@ impl Module {
     ) -> BoxFuture<'a, Result<Made, Error>> {
         match self {
             Self::Predict(predictor) => Box::pin(predictor.perform(inputs, run, ledger)),
+            Self::ReAct(agent) => Box::pin(agent.perform(inputs, run, ledger)),
         }
     }
 }

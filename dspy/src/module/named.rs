@@ -4,6 +4,14 @@
 
 use super::{Module, ModuleKind, Predictor};
 
+/// A path inside of another one; `self` is the place itself.
+fn within(place: &str, path: &str) -> String {
+    match (place, path) {
+        (place, "self") => place.to_owned(),
+        (place, path) => format!("{place}.{path}"),
+    }
+}
+
 fn own(kind: ModuleKind) -> String {
     match kind {
         ModuleKind::Predict => "self",
@@ -18,6 +26,10 @@ impl Module {
     pub fn named_predictors(&self) -> Vec<(String, &Predictor)> {
         match self {
             Self::Predict(predictor) => vec![(own(predictor.module), predictor)],
+            Self::ReAct(agent) => vec![
+                (within("react", &own(agent.react.module)), &agent.react),
+                (within("extract", &own(agent.extract.module)), &agent.extract),
+            ],
         }
     }
 
@@ -25,6 +37,10 @@ impl Module {
     pub fn named_predictors_mut(&mut self) -> Vec<(String, &mut Predictor)> {
         match self {
             Self::Predict(predictor) => vec![(own(predictor.module), predictor)],
+            Self::ReAct(agent) => vec![
+                (within("react", &own(agent.react.module)), &mut agent.react),
+                (within("extract", &own(agent.extract.module)), &mut agent.extract),
+            ],
         }
     }
 }

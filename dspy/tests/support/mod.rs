@@ -2,6 +2,7 @@
 
 pub(crate) mod neutral;
 pub(crate) mod plain;
+pub(crate) mod program;
 pub(crate) mod replay;
 
 use std::path::PathBuf;
