@@ -1,10 +1,5 @@
 //! The arguments of a tool's call: checked and read as `dspy.Tool` does before it calls.
 
-#![expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "a value of any other of JSON's types is taken as it is"
-)]
-
 use serde_json::Value;
 
 use crate::{Fields, Tool, ToolError, json_schema};

@@ -86,7 +86,9 @@ impl Adapter {
 
     /// Values as a question shows them, without how to answer.
     pub(crate) fn show(self, signature: &Signature, values: &Fields) -> String {
-        render::values(signature, values)
+        match self.format() {
+            Format::Chat | Format::Json => render::values(signature, values),
+        }
     }
 
     pub(crate) fn format(self) -> Format {

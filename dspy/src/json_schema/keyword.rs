@@ -19,7 +19,7 @@ use crate::{
 /// One keyword of a schema.
 pub(super) struct Rule<'a> {
     pub(super) name: &'a str,
-    pub(super) rule: &'a Value,
+    pub(super) says: &'a Value,
     pub(super) schema: &'a Map<String, Value>,
     pub(super) depth: usize,
 }
@@ -84,7 +84,7 @@ impl Checker<'_> {
     }
 
     fn of_reference(&self, value: &Value, it: &Rule<'_>) -> Vec<Violation> {
-        let pointer = it.rule.as_str().and_then(|it| it.strip_prefix('#'));
+        let pointer = it.says.as_str().and_then(|it| it.strip_prefix('#'));
         let target = pointer.and_then(|it| self.root.pointer(it));
         target.map(|target| self.violations(value, target, it.depth + 1)).unwrap_or_default()
     }
@@ -92,12 +92,12 @@ impl Checker<'_> {
     fn of_alternatives(&self, value: &Value, it: &Rule<'_>) -> Vec<Violation> {
         let depth = it.depth + 1;
         if it.name == "not" {
-            let is_valid = self.is_valid(value, it.rule, depth);
+            let is_valid = self.is_valid(value, it.says, depth);
             let sentence =
-                || format!("{} should not be valid under {}", shown(value), shown(it.rule));
+                || format!("{} should not be valid under {}", shown(value), shown(it.says));
             return is_valid.then(|| Violation::new("", sentence())).into_iter().collect();
         }
-        let schemas = it.rule.as_array().map(Vec::as_slice).unwrap_or_default();
+        let schemas = it.says.as_array().map(Vec::as_slice).unwrap_or_default();
         let found: Vec<_> = schemas.iter().map(|it| self.violations(value, it, depth)).collect();
         if it.name == "allOf" {
             return found.into_iter().flatten().collect();
@@ -126,14 +126,14 @@ impl Checker<'_> {
             found.map(move |it| it.inside(Place::Member(name.clone()))).collect::<Vec<_>>()
         };
         if it.name == "properties" {
-            let rules = it.rule.as_object().into_iter().flatten();
+            let rules = it.says.as_object().into_iter().flatten();
             let known = rules.filter_map(|(name, schema)| {
                 members.get(name).map(|value| inside(name, value, schema))
             });
             return known.flatten().collect();
         }
         let mut extra = extra_members(members, it.schema);
-        match it.rule {
+        match it.says {
             Value::Bool(false) if !extra.is_empty() => {
                 extra.sort_unstable();
                 let names = extra.iter().map(|it| repr::string(it)).collect::<Vec<_>>();
@@ -155,13 +155,13 @@ impl Checker<'_> {
             found.map(move |it| it.inside(Place::Item(at))).collect::<Vec<_>>()
         };
         if it.name == "prefixItems" {
-            let schemas = it.rule.as_array().map(Vec::as_slice).unwrap_or_default();
+            let schemas = it.says.as_array().map(Vec::as_slice).unwrap_or_default();
             let places = 0..items.len().min(schemas.len());
             return places.flat_map(|at| inside(at, &schemas[at])).collect();
         }
         let prefix = it.schema.get("prefixItems").and_then(Value::as_array).map_or(0, Vec::len);
         let extra = items.len().saturating_sub(prefix);
-        if it.rule == &Value::Bool(false) && extra > 0 {
+        if it.says == &Value::Bool(false) && extra > 0 {
             let rest = match &items[prefix..] {
                 [one] => shown(one),
                 rest => shown(&rest.iter().cloned().collect()),
@@ -171,7 +171,7 @@ impl Checker<'_> {
                 format!("Expected at most {prefix} {noun} but found {extra} extra: {rest}");
             return vec![Violation::new("", message)];
         }
-        (prefix..items.len()).flat_map(|at| inside(at, it.rule)).collect()
+        (prefix..items.len()).flat_map(|at| inside(at, it.says)).collect()
     }
 }
 
@@ -185,33 +185,33 @@ fn extra_members<'a>(
 
 /// The sentence of a keyword that looks at the value only, if it does not hold.
 fn flat(value: &Value, it: &Rule<'_>) -> Option<String> {
-    let bound = || it.rule.as_u64().and_then(|it| usize::try_from(it).ok());
+    let bound = || it.says.as_u64().and_then(|it| usize::try_from(it).ok());
     match (it.name, value) {
-        ("type", value) => (!is_of_types(value, it.rule)).then(|| {
-            let types = match it.rule {
+        ("type", value) => (!is_of_types(value, it.says)).then(|| {
+            let types = match it.says {
                 Value::Array(types) => types.iter().map(shown).collect::<Vec<_>>().join(", "),
                 ty => shown(ty),
             };
             format!("{} is not of type {types}", shown(value))
         }),
         ("enum", value) => {
-            let is_one = it.rule.as_array()?.iter().any(|it| is_equal(it, value));
-            (!is_one).then(|| format!("{} is not one of {}", shown(value), shown(it.rule)))
+            let is_one = it.says.as_array()?.iter().any(|it| is_equal(it, value));
+            (!is_one).then(|| format!("{} is not one of {}", shown(value), shown(it.says)))
         }
         ("const", value) => {
-            (!is_equal(it.rule, value)).then(|| format!("{} was expected", shown(it.rule)))
+            (!is_equal(it.says, value)).then(|| format!("{} was expected", shown(it.says)))
         }
         (_, Value::Number(_)) => of_number(value, it),
         ("pattern", Value::String(text)) => {
-            let pattern: Pattern = it.rule.as_str()?.parse().ok()?;
-            let sentence = || format!("{} does not match {}", shown(value), shown(it.rule));
+            let pattern: Pattern = it.says.as_str()?.parse().ok()?;
+            let sentence = || format!("{} does not match {}", shown(value), shown(it.says));
             (!pattern.is_in(text)).then(sentence)
         }
         ("minLength", Value::String(text)) => short(value, text.chars().count(), bound()?),
         ("maxLength", Value::String(text)) => long(value, text.chars().count(), bound()?),
         ("minItems", Value::Array(items)) => short(value, items.len(), bound()?),
         ("maxItems", Value::Array(items)) => long(value, items.len(), bound()?),
-        ("uniqueItems", Value::Array(items)) if it.rule == &Value::Bool(true) => {
+        ("uniqueItems", Value::Array(items)) if it.says == &Value::Bool(true) => {
             let is_twice = |(i, item): (usize, &Value)| {
                 items[i + 1..].iter().any(|other| is_equal(item, other))
             };
@@ -219,7 +219,7 @@ fn flat(value: &Value, it: &Rule<'_>) -> Option<String> {
             items.iter().enumerate().any(is_twice).then(sentence)
         }
         ("required", Value::Object(members)) => {
-            let names = it.rule.as_array()?.iter().filter_map(Value::as_str);
+            let names = it.says.as_array()?.iter().filter_map(Value::as_str);
             let missing = names.into_iter().find(|it| !members.contains_key(*it))?;
             Some(format!("{} is a required property", repr::string(missing)))
         }
@@ -238,7 +238,7 @@ fn long(value: &Value, len: usize, bound: usize) -> Option<String> {
 }
 
 fn of_number(value: &Value, it: &Rule<'_>) -> Option<String> {
-    let (number, bound) = (value.as_f64()?, it.rule.as_f64()?);
+    let (number, bound) = (value.as_f64()?, it.says.as_f64()?);
     let (is_wrong, relation) = match it.name {
         "minimum" => (number < bound, "less than the minimum of"),
         "maximum" => (number > bound, "greater than the maximum of"),
@@ -247,5 +247,5 @@ fn of_number(value: &Value, it: &Rule<'_>) -> Option<String> {
         "multipleOf" => ((number / bound).fract() != 0.0, "not a multiple of"),
         _ => return None,
     };
-    is_wrong.then(|| format!("{} is {relation} {}", shown(value), shown(it.rule)))
+    is_wrong.then(|| format!("{} is {relation} {}", shown(value), shown(it.says)))
 }

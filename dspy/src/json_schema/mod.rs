@@ -46,8 +46,8 @@ impl Checker<'_> {
         };
         let matches_type = map.get("type").is_some_and(|it| keyword::is_of_types(value, it));
         let mut all = Vec::new();
-        for (name, rule) in map {
-            let rule = keyword::Rule { name, rule, schema: map, depth };
+        for (name, says) in map {
+            let rule = keyword::Rule { name, says, schema: map, depth };
             let found = self.of_rule(value, &rule);
             all.extend(found.into_iter().map(|it| it.seen_by(name, matches_type)));
         }

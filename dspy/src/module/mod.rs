@@ -34,7 +34,7 @@ pub enum ModuleKind {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Module {
     /// `dspy.Predict`, `dspy.ChainOfThought`
-    Predict(Predictor),
+    Predict(Box<Predictor>),
     /// `dspy.ReAct`
     ReAct(Box<ReAct>),
 }

@@ -4,8 +4,8 @@ use std::sync::Mutex;
 
 use async_trait::async_trait;
 use dspy::{
-    Adapter, Demo, Fields, FunctionCalling, LmSettings, Module, ModuleKind, Predictor, ReAct, Signature, Tool,
-    ToolError, Tools,
+    Adapter, Demo, Fields, FunctionCalling, LmSettings, Module, ModuleKind, Predictor, ReAct,
+    Signature, Tool, ToolError, Tools,
 };
 use serde_json::{Map, Value};
 
@@ -28,7 +28,7 @@ pub(crate) fn module(case: &Value, _parameters: &Value) -> Result<Module, String
         let demos = case["call_kwargs"].get("demos").unwrap_or(&neutral["demos"]);
         predictor.demos = demos.as_array().unwrap().iter().map(|it| Demo(fields(it))).collect();
         predictor.settings = settings(&neutral["config"]);
-        predictor.adapter = adapter.clone();
+        predictor.adapter = adapter;
         predictor.lm = lm.clone();
     }
     Ok(module)
@@ -37,7 +37,7 @@ pub(crate) fn module(case: &Value, _parameters: &Value) -> Result<Module, String
 /// A program that is one predictor.
 fn sole(predictors: &Map<String, Value>) -> Result<Module, String> {
     let (path, neutral) = predictors.iter().next().ok_or("no predictor")?;
-    Ok(Module::Predict(predictor(path, neutral)?))
+    Ok(Module::Predict(Box::new(predictor(path, neutral)?)))
 }
 
 /// A predictor: one that lies under `predict` belongs to a `ChainOfThought`.

@@ -148,7 +148,7 @@ fn runtime(file: &Table<'_>, lm: &LmConfig) -> Result<Runtime, LoadError> {
     dependencies(file)?;
     let asked = main(file, signatures)?;
     let predictor = Predictor { lm: lm.settings.clone(), ..asked.predictor() };
-    Ok(Runtime::Native(Box::new(Module::Predict(predictor))))
+    Ok(Runtime::Native(Box::new(Module::Predict(Box::new(predictor)))))
 }
 
 /// The signature that runs.
