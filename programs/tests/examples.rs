@@ -83,7 +83,7 @@ fn the_sentiment_program_reads_as_the_model_sees_it() {
     let predictor = module.predictors()[0];
 
     assert_eq!(predictor.module, ModuleKind::ChainOfThought);
-    assert_eq!(predictor.settings.temperature, Some(0.0));
+    assert_eq!(predictor.lm.temperature, Some(0.0));
     let confidence = &predictor.signature.outputs[1];
     let bounds = "greater than or equal to: 0, less than or equal to: 1";
     assert_eq!(confidence.constraints.as_deref(), Some(bounds));
