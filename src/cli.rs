@@ -5,7 +5,11 @@ use std::path::PathBuf;
 use clap::{Arg, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::{
-    commands::bench::arguments::Bench,
+    commands::{
+        bench::arguments::Bench,
+        export::{self, Export},
+        render::Render,
+    },
     settings::{self, Group},
     values,
 };
@@ -61,6 +65,9 @@ pub(crate) enum Command {
     /// Lists, checks and registers programs
     #[command(subcommand)]
     Programs(Programs),
+    /// Turns a live DSPy module into a program file, if the native engine runs it exactly
+    #[command(after_help = export::HELP)]
+    Export(Export),
     /// Makes and revokes the tokens that clients show
     #[command(subcommand)]
     Token(Token),
@@ -251,6 +258,8 @@ pub(crate) enum Programs {
         /// Files or folders [default: PROGRAMS_DIR]
         paths: Vec<PathBuf>,
     },
+    /// Shows what a model will see of a program file, without asking any
+    Render(Render),
     /// Registers a program file, or replaces what has its id, on the whole fleet
     Add {
         /// The file

@@ -3,7 +3,9 @@
 
 use std::{
     collections::BTreeMap,
-    env, fmt, fs,
+    env,
+    ffi::OsString,
+    fmt, fs,
     net::{IpAddr, Ipv4Addr},
     path::{Path, PathBuf},
 };
@@ -242,6 +244,25 @@ pub(crate) fn model_keys(config: &Config) -> workers::Keys {
         Some(key) if name == "LM_API_KEY" => Some(key.reveal().to_owned()),
         _ => variable(name),
     })
+}
+
+/// Where interpreters of Python are.
+pub(crate) fn places() -> workers::Places {
+    workers::Places {
+        virtual_env: variable("VIRTUAL_ENV").map(PathBuf::from),
+        configured: variable("DSPYX_PYTHON").map(PathBuf::from),
+        path: variable("PATH").map(Into::into),
+    }
+}
+
+/// Where a Python looks for packages: in this folder before all others.
+pub(crate) fn python_path(first: &Path) -> OsString {
+    let mut path = first.as_os_str().to_owned();
+    if let Some(others) = variable("PYTHONPATH") {
+        path.push(":");
+        path.push(others);
+    }
+    path
 }
 
 /// The folder for small files that live as long as a process of this user: the runtime folder of

@@ -100,7 +100,7 @@ fn seconds(duration: Duration) -> Value {
 }
 
 /// An object written out, in a file (`@FILE`), or on standard input (`-`).
-fn object(source: &str) -> Result<Map<String, Value>> {
+pub(super) fn object(source: &str) -> Result<Map<String, Value>> {
     let text = match (source, source.strip_prefix('@')) {
         ("-", _) => standard_input()?,
         (_, Some(path)) => read(path)?,
@@ -116,7 +116,7 @@ fn object(source: &str) -> Result<Map<String, Value>> {
 }
 
 /// Inputs as `name=text`, `name:=JSON` and `name=@FILE`.
-fn fields(words: &[String]) -> Result<Map<String, Value>> {
+pub(super) fn fields(words: &[String]) -> Result<Map<String, Value>> {
     let mut fields = Map::new();
     for word in words {
         let (name, value) = field(word)?;
@@ -147,7 +147,8 @@ fn field(word: &str) -> Result<(String, Value)> {
     Ok((name.to_owned(), value))
 }
 
-fn read(path: &str) -> Result<String> {
+/// The text of a file that the command line names.
+pub(super) fn read(path: &str) -> Result<String> {
     let text = fs::read_to_string(path);
     text.with_context(|| Usage(format!("cannot read {path}")))
 }

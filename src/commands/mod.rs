@@ -5,7 +5,9 @@ pub(crate) mod bench;
 mod demo;
 mod doctor;
 mod execute;
+pub(crate) mod export;
 mod programs;
+pub(crate) mod render;
 mod service;
 mod show_config;
 mod stats;
@@ -32,6 +34,7 @@ pub(crate) async fn run(cli: Cli, given: &Given) -> Result<()> {
         Command::Serve => service::serve(&config).await,
         Command::Api => service::api(&config).await,
         Command::Worker => service::worker(&config).await,
+        Command::Export(arguments) => export::run(&arguments).await,
         Command::Execute(arguments) => execute::run(&Client::of(&config)?, &arguments, json).await,
         Command::Batch(command) => batch::run(&Client::of(&config)?, command, json).await,
         Command::Status(arguments) => status::run(&Client::of(&config)?, &arguments, json).await,

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use programs::Registry;
 use serde_json::{Value, json};
 
-use super::view;
+use super::{render, view};
 use crate::{
     cli::Programs,
     client::{Client, escape},
@@ -26,6 +26,7 @@ pub(super) async fn run(config: &Config, command: Programs, json: bool) -> Resul
             check(std::slice::from_ref(&config.programs_dir), json)
         }
         Programs::Check { paths } => check(&paths, json),
+        Programs::Render(arguments) => render::run(&arguments, json).await,
         Programs::List => list(&Client::of(config)?, json).await,
         Programs::Show { id } => show(&Client::of(config)?, &id, json).await,
         Programs::Add { file, id } => add(&Client::of(config)?, &file, id, json).await,

@@ -70,9 +70,14 @@ impl Lm for Gateway {
     }
 
     fn capabilities(&self, model: &str) -> Capabilities {
-        match model.split_once('/') {
-            Some((provider::DUMMY, _)) => DummyLm.capabilities(model),
-            Some(_) | None => provider::capabilities(model),
-        }
+        capabilities(model)
+    }
+}
+
+/// What a model is known to support.
+pub(crate) fn capabilities(model: &str) -> Capabilities {
+    match model.split_once('/') {
+        Some((provider::DUMMY, _)) => DummyLm.capabilities(model),
+        Some(_) | None => provider::capabilities(model),
     }
 }

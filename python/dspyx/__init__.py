@@ -1,0 +1,5 @@
+"""dspyx: runs DSPy programs as durable jobs. The Python side of it."""
+
+from .reward import Regex
+
+__all__ = ["Regex"]

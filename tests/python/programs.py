@@ -1,0 +1,105 @@
+"""Programs as people write them, which the native engine runs exactly."""
+
+from __future__ import annotations
+
+import enum
+from typing import Any, Literal, Optional
+
+import dspy
+import pydantic
+from dspy.utils.dummies import DummyLM
+
+import dspyx
+
+MODEL = "openai/stub"
+
+
+class Mood(enum.Enum):
+    GLAD = "glad"
+    SAD = "sad"
+
+
+class Person(pydantic.BaseModel):
+    """Somebody."""
+
+    name: str
+    age: int = pydantic.Field(ge=0, description="In years")
+    moods: list[Mood] = []
+    friend: Optional["Person"] = None
+
+
+class Triage(dspy.Signature):
+    """Sort a letter.
+
+    Be quick:
+        - one line each
+    """
+
+    letter: str = dspy.InputField(desc="As it came")
+    people: list[Person] = dspy.InputField()
+    weight: float = dspy.InputField(ge=0, le=10.5)
+    category: Literal["bill", "it's love", 'say "no"'] = dspy.OutputField()
+    mood: Mood = dspy.OutputField(desc="The writer's")
+    author: Optional[Person] = dspy.OutputField()
+    scores: dict[str, list[float]] = dspy.OutputField()
+    count: int | None = dspy.OutputField()
+    anything: Any = dspy.OutputField()
+
+
+predict = dspy.Predict("question -> answer")
+thoughtful = dspy.ChainOfThought("question, context: list[str] -> answer: str, score: float")
+triage = dspy.ChainOfThought(Triage)
+warm = dspy.Predict("question -> answer", temperature=0.9, max_tokens=77, n=2)
+own_rationale = dspy.ChainOfThought(
+    "question -> answer", rationale_field=dspy.OutputField(desc="Step by step, in French")
+)
+best = dspy.BestOfN(
+    dspy.ChainOfThought("question -> answer"),
+    N=3,
+    reward_fn=dspyx.Regex("answer", r"\d\d"),
+    threshold=1.0,
+)
+
+
+def with_demos() -> dspy.Module:
+    program = dspy.ChainOfThought(Triage)
+    full = dspy.Example(
+        letter="Dear all,\n\n  «hello»\n",
+        people=[Person(name="Ann", age=3)],
+        weight=1e-07,
+        reasoning="Clear.",
+        category="it's love",
+        mood=Mood.SAD,
+        author=Person(name="Bo", age=0, friend=Person(name="Cy", age=9)),
+        scores={"é": [1.0, 2.5]},
+        count=None,
+        anything=[1, {"a": None}],
+    ).with_inputs("letter", "people", "weight")
+    partial = dspy.Example(letter="Only this", mood=Mood.GLAD, note="not a field")
+    program.predict.demos = [full, partial]
+    return program
+
+
+def compiled() -> dspy.Module:
+    """As BootstrapFewShot leaves it: with demos that a model made, and the rest as they were."""
+    examples = [
+        dspy.Example(question=f"What is {it} + {it}?", answer=str(2 * it)).with_inputs("question")
+        for it in range(4)
+    ]
+    answers = [{"reasoning": f"Twice {it}.", "answer": str(2 * it)} for it in range(4)]
+    optimizer = dspy.BootstrapFewShot(
+        metric=lambda example, prediction, trace=None: example.answer == prediction.answer,
+        max_bootstrapped_demos=2,
+        max_labeled_demos=4,
+    )
+    with dspy.context(lm=DummyLM(answers)):
+        return optimizer.compile(dspy.ChainOfThought("question -> answer"), trainset=examples)
+
+
+def reworded() -> dspy.Module:
+    """As an optimizer of instructions leaves it."""
+    program = dspy.Predict(Triage)
+    program.signature = program.signature.with_instructions(
+        "Sort.\n\n    Indented é “quoted”: yes\n\n# not a comment\n- a: b\ttab"
+    )
+    return program

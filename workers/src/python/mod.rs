@@ -1,0 +1,5 @@
+//! The Python runtime.
+
+mod interpreter;
+
+pub use interpreter::{Interpreter, NoInterpreter, Places};
