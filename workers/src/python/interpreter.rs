@@ -60,10 +60,11 @@ impl Interpreter {
     }
 
     fn named(named: &str, folder: Option<&Path>, places: &Places) -> Option<Self> {
-        let path = if named.contains('/') {
-            folder.map_or_else(|| PathBuf::from(named), |folder| folder.join(named))
-        } else {
-            places.command(named)?
+        let beside = folder.map(|it| it.join(named)).filter(|it| it.exists());
+        let path = match beside {
+            Some(path) => path,
+            None if named.contains('/') => PathBuf::from(named),
+            None => places.command(named)?,
         };
         let path = if path.is_dir() { path.join("bin/python") } else { path };
         is_program(&path).then_some(Self { path, found_by: "python" })
