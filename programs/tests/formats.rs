@@ -75,7 +75,7 @@ fn the_whole_format_is_read() {
         "fallbacks": ["openai/gpt-4o", "dummy/x"],
     });
     assert_eq!(serde_json::to_value(&program.lm).unwrap(), lm);
-    assert_eq!(native(&program).settings, program.lm.settings);
+    assert_eq!(native(&program).lm, program.lm.settings);
 }
 
 #[test]
