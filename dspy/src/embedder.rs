@@ -4,11 +4,11 @@ use async_trait::async_trait;
 
 use crate::LmError;
 
-/// A model of embeddings.
+/// The models of embeddings that a program names.
 #[async_trait]
 pub trait Embedder: Send + Sync {
-    /// A vector for each text, all of one length.
-    async fn embed(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, LmError>;
+    /// A vector for each text by the model of that name, all of one length.
+    async fn embed(&self, model: &str, texts: &[String]) -> Result<Vec<Vec<f32>>, LmError>;
 }
 
 /// No model of embeddings.
@@ -17,7 +17,7 @@ pub struct NoEmbedder;
 
 #[async_trait]
 impl Embedder for NoEmbedder {
-    async fn embed(&self, _texts: &[String]) -> Result<Vec<Vec<f32>>, LmError> {
-        Err(LmError::Configuration("the program names no model of embeddings".to_owned()))
+    async fn embed(&self, model: &str, _texts: &[String]) -> Result<Vec<Vec<f32>>, LmError> {
+        Err(LmError::Configuration(format!("the program has no model of embeddings `{model}`")))
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use dspy::{Fields, InputError, Module, Signature};
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, LmConfig, PythonProgram, Retries, fingerprint};
+use crate::{EmbedderConfig, Error, LmConfig, PythonProgram, Retries, ToolConfig, fingerprint};
 
 /// A program that can be asked for. It never changes: a changed file makes another.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,6 +28,10 @@ pub struct Program {
     pub cache: CachePolicy,
     /// Which model it asks.
     pub lm: LmConfig,
+    /// The tools that its agents may call.
+    pub tools: Vec<ToolConfig>,
+    /// The models of embeddings that it asks, by model.
+    pub embedders: Vec<EmbedderConfig>,
     /// Who wrote it, and so how far it is trusted.
     pub origin: Origin,
     /// How it runs.

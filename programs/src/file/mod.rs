@@ -17,6 +17,7 @@ mod signature;
 mod source;
 mod spot;
 mod times;
+mod tool;
 mod yaml;
 
 use dspy::{Module, Predictor};
@@ -38,7 +39,7 @@ const FIRST_VERSION: &str = "1.0.0";
 /// The most packages that a program may need.
 const DEPENDENCIES_MAX: usize = 200;
 
-const KEYS: [&str; 20] = [
+const KEYS: [&str; 21] = [
     "id",
     "name",
     "version",
@@ -52,6 +53,7 @@ const KEYS: [&str; 20] = [
     "signatures",
     "chains",
     "steps",
+    "tools",
     "dependencies",
     "python",
     "spawn",
@@ -85,12 +87,19 @@ pub(crate) fn parse(text: &str, origin: &str, wrote: Origin) -> Result<Program, 
         cache: times::cache(&file)?,
         digest: fingerprint::of_text(&content),
         origin: wrote,
+        tools: tool::read_all(&file, &no_file)?,
+        embedders: Vec::new(),
         id,
         version,
         name,
         description,
         lm,
     })
+}
+
+/// The text of a file beside the program's.
+fn no_file(spot: &Spot<'_>) -> Result<String, LoadError> {
+    Err(spot.fail("files beside a program are not read", "write a URL, or the description itself"))
 }
 
 fn id(file: &Table<'_>) -> Result<String, LoadError> {

@@ -70,7 +70,7 @@ fn stop(spot: &Spot<'_>) -> Result<Vec<String>, LoadError> {
     if spot.is_list() { spot.texts(lm::FALLBACKS_MAX) } else { Ok(vec![spot.text()?.to_owned()]) }
 }
 
-fn api_base(spot: &Spot<'_>) -> Result<String, LoadError> {
+pub(super) fn api_base(spot: &Spot<'_>) -> Result<String, LoadError> {
     let url = spot.text()?;
     let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
     let Some(rest) = rest.filter(|it| !it.is_empty() && !it.contains(char::is_whitespace)) else {
@@ -86,7 +86,7 @@ fn api_base(spot: &Spot<'_>) -> Result<String, LoadError> {
     Ok(url.trim_end_matches('/').to_owned())
 }
 
-fn api_key_env(spot: &Spot<'_>) -> Result<String, LoadError> {
+pub(super) fn api_key_env(spot: &Spot<'_>) -> Result<String, LoadError> {
     let name = spot.text()?;
     if lm::is_key_variable(name) {
         return Ok(name.to_owned());
