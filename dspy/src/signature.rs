@@ -23,18 +23,19 @@ pub struct Signature {
 
 impl Signature {
     /// A signature without types of its own. The instructions are cleaned as Python cleans a
-    /// docstring; none means DSPy's default ones.
+    /// docstring; an empty text means DSPy's default ones, and one of blanks means none.
     pub fn new(
         name: impl Into<String>,
         instructions: impl Into<String>,
         inputs: Vec<Field>,
         outputs: Vec<Field>,
     ) -> Self {
-        let name = name.into();
-        let mut instructions = clean_doc(&instructions.into());
-        if instructions.is_empty() {
-            instructions = Self::default_instructions(&inputs, &outputs);
-        }
+        let (name, written) = (name.into(), instructions.into());
+        let instructions = if written.is_empty() {
+            Self::default_instructions(&inputs, &outputs)
+        } else {
+            clean_doc(&written)
+        };
         Self { name, instructions, inputs, outputs, types: Definitions::default() }
     }
 

@@ -35,12 +35,15 @@ fn model_schema(signature: &Signature) -> Value {
             if let Some(Value::Object(more)) = map.remove("$defs") {
                 definitions.extend(more);
             }
-            let is_named = matches!(&field.ty, Type::Named(_));
-            if let (true, Type::Named(name)) = (is_named && !map.contains_key("$ref"), &field.ty) {
-                definitions.insert(name.clone(), Value::Object(std::mem::take(map)));
-                map.insert("$ref".to_owned(), format!("#/$defs/{name}").into());
-            } else if !map.contains_key("$ref") {
-                map.insert("title".to_owned(), title(&field.name).into());
+            match &field.ty {
+                Type::Named(name) if !map.contains_key("$ref") => {
+                    definitions.insert(name.clone(), Value::Object(std::mem::take(map)));
+                    map.insert("$ref".to_owned(), format!("#/$defs/{name}").into());
+                }
+                ty if is_titled(ty) => {
+                    map.insert("title".to_owned(), title(&field.name).into());
+                }
+                _ => {}
             }
             if let Some(default) = &field.default {
                 map.insert("default".to_owned(), default.clone());
@@ -58,6 +61,16 @@ fn model_schema(signature: &Signature) -> Value {
         schema["$defs"] = Value::Object(definitions);
     }
     schema
+}
+
+/// Whether pydantic titles a field of this type: not what has a title of its own, nor that or
+/// `None`.
+fn is_titled(ty: &Type) -> bool {
+    let optional = |args: &[Type]| match args {
+        [Type::Named(_), Type::None] | [Type::None, Type::Named(_)] => true,
+        _ => false,
+    };
+    !matches!(ty, Type::Named(_)) && !matches!(ty, Type::Union(args) if optional(args))
 }
 
 /// DSPy's own pass: objects are closed, and all of their properties required.

@@ -4,7 +4,10 @@ use super::{
     parser::{Parser, STRING_DELIMITERS, is_delimiter, one_of},
     string::Text,
 };
-use crate::python::text::is_space;
+use crate::python::{
+    text::is_space,
+    unicode::{is_alnum, is_digit},
+};
 
 /// What a comma separates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +23,7 @@ pub(super) enum Comma {
 }
 
 fn is_key_char(c: char) -> bool {
-    c.is_alphanumeric() || matches!(c, '_' | '-')
+    is_alnum(c) || matches!(c, '_' | '-')
 }
 
 impl Parser {
@@ -34,7 +37,7 @@ impl Parser {
             let key_end = self.scroll(self.skip_key_chars(next + 1));
             return if self.char_at(key_end) == Some(':') { Comma::Member } else { Comma::Text };
         }
-        if c.is_alphanumeric() || c == '_' {
+        if is_alnum(c) || c == '_' {
             let key_end = self.scroll(self.skip_key_chars(next));
             let is_key = self.char_at(key_end) == Some(':');
             if is_key && self.bare_member_has_value(key_end + 1, state) {
@@ -75,7 +78,7 @@ impl Parser {
     fn bare_member_has_value(&self, value: isize, state: &mut Text) -> bool {
         let start = self.scroll(value);
         let c = self.char_at(start);
-        if is_delimiter(c) || one_of(c, &['{', '[', '-']) || c.is_some_and(char::is_numeric) {
+        if is_delimiter(c) || one_of(c, &['{', '[', '-']) || c.is_some_and(is_digit) {
             return true;
         }
         let is_literal = |word: &str| {

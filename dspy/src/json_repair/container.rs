@@ -4,7 +4,10 @@ use super::{
     parser::{Parser, is_delimiter, one_of},
     string::Text,
 };
-use crate::python::text::is_space;
+use crate::python::{
+    text::is_space,
+    unicode::{is_alnum, is_digit},
+};
 
 pub(super) fn is_opener(c: Option<char>) -> bool {
     one_of(c, &['[', '{', '('])
@@ -65,7 +68,7 @@ impl Parser {
     }
 
     pub(super) fn bare_key_precedes_colon(&self, key: isize) -> bool {
-        let begins = self.char_at(key).is_some_and(|c| c.is_alphanumeric() || c == '_');
+        let begins = self.char_at(key).is_some_and(|c| is_alnum(c) || c == '_');
         begins && self.char_at(self.scroll(self.skip_key_chars(key))) == Some(':')
     }
 
@@ -93,7 +96,7 @@ impl Parser {
             return is_delimiter(c)
                 || is_opener(c)
                 || one_of(c, &[']', ')', '-', 't', 'f', 'n'])
-                || c.is_some_and(char::is_numeric);
+                || c.is_some_and(is_digit);
         }
         c == Some('}') || is_delimiter(c) || (before == ':' && self.bare_key_precedes_colon(next))
     }

@@ -4,6 +4,7 @@ use super::{
     parser::{Parser, STRING_DELIMITERS},
     string::Text,
 };
+use crate::python::code_point;
 
 impl Parser {
     /// Normalises the escape whose backslash was just kept; whether there was one.
@@ -71,16 +72,10 @@ impl Parser {
     fn normalize_code(&mut self, state: &mut Text, count: usize) -> bool {
         let start = self.index + 1;
         let digits = self.text.get(start..start + count).unwrap_or_default();
-        let mut code = 0;
-        for digit in digits {
-            let Some(value) = digit.to_digit(16) else { return false };
-            code = code * 16 + value;
-        }
-        if digits.is_empty() {
-            return false;
-        }
-        state.replace_backslash(&[char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER)]);
-        self.index = start + count;
+        let Some(code) = code_point::hex(digits) else { return false };
+        let (c, more) = code_point::paired(code, &self.text[start + count..]);
+        state.replace_backslash(&[c]);
+        self.index = start + count + more;
         true
     }
 }

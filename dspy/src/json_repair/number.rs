@@ -4,6 +4,7 @@ use super::parser::{Context, Parser, Repaired};
 use crate::python::{
     json_read::DIGITS_MAX,
     object::{Int, Object},
+    unicode::is_alpha,
 };
 
 const NUMBER_CHARS: &str = "0123456789-.eE/,_";
@@ -23,7 +24,7 @@ impl Parser {
             }
             self.index += 1;
         }
-        if self.here().is_some_and(char::is_alphabetic) {
+        if self.here().is_some_and(is_alpha) {
             self.index = start;
             return self.parse_string();
         }

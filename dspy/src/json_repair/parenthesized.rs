@@ -1,7 +1,7 @@
 //! What an opening parenthesis begins: a tuple, a group, or prose.
 
 use super::parser::{Parser, STRING_DELIMITERS};
-use crate::python::text::is_space;
+use crate::python::{text::is_space, unicode::is_digit};
 
 /// A walk over the text behind a parenthesis that knows how deep it is in brackets and quotes.
 struct Walk {
@@ -104,7 +104,7 @@ impl Parser {
         let is_opener =
             matches!(first, ')' | '{' | '[' | '(') || STRING_DELIMITERS.contains(&first);
         is_opener
-            || first.is_numeric()
+            || is_digit(first)
             || matches!(first, '-' | '.')
             || ["true", "null", "none", "false"].iter().any(|it| word.starts_with(it))
     }

@@ -5,6 +5,7 @@ use crate::python::{
     json_read::{self, DEPTH_MAX, ReadError},
     object::Object,
     text::is_space,
+    unicode::{is_alpha, is_digit},
 };
 
 pub(super) const STRING_DELIMITERS: [char; 4] = ['"', '\'', '“', '”'];
@@ -162,10 +163,10 @@ impl Parser {
                 _ => {}
             }
             if !self.context.is_empty() {
-                if is_delimiter(Some(c)) || c.is_alphabetic() {
+                if is_delimiter(Some(c)) || is_alpha(c) {
                     return self.parse_string();
                 }
-                if c.is_numeric() || matches!(c, '-' | '.') {
+                if is_digit(c) || matches!(c, '-' | '.') {
                     return self.parse_number();
                 }
             }

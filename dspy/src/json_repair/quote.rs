@@ -4,7 +4,7 @@ use super::{
     parser::{Context, Parser, one_of},
     string::{Flow, Text},
 };
-use crate::python::text::is_space;
+use crate::python::{text::is_space, unicode::is_alpha};
 
 impl Parser {
     /// What a quote that might end the text does.
@@ -54,7 +54,7 @@ impl Parser {
         let mut only_signs = true;
         let mut idx = 1;
         while let Some(c) = self.char_at(idx).filter(|c| *c != state.close && *c != state.open) {
-            only_signs &= !c.is_alphabetic();
+            only_signs &= !is_alpha(c);
             let ends = (in_key && matches!(c, ':' | '}'))
                 || (in_value && c == '}')
                 || (in_array && matches!(c, ']' | ','))

@@ -4,7 +4,7 @@ use super::{
     parser::{Context, Parser, Repaired, empty, is_delimiter, one_of},
     string::Text,
 };
-use crate::python::{object::Object, text::is_space};
+use crate::python::{object::Object, text::is_space, unicode::is_alnum};
 
 /// What stands at the beginning of a string.
 pub(super) enum Entry {
@@ -19,7 +19,7 @@ impl Parser {
         if one_of(self.here(), &['#', '/']) {
             return self.parse_comment().map(Entry::Done);
         }
-        while self.here().is_some_and(|c| !is_delimiter(Some(c)) && !c.is_alphanumeric()) {
+        while self.here().is_some_and(|c| !is_delimiter(Some(c)) && !is_alnum(c)) {
             self.index += 1;
         }
         let Some(c) = self.here() else { return Ok(Entry::Done(empty())) };
@@ -30,7 +30,7 @@ impl Parser {
         match c {
             '\'' => (state.open, state.close) = ('\'', '\''),
             '“' => (state.open, state.close) = ('“', '”'),
-            c if c.is_alphanumeric() => {
+            c if is_alnum(c) => {
                 if let Some(value) = self.literal(c) {
                     return Ok(Entry::Done(value));
                 }

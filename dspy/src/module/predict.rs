@@ -7,16 +7,6 @@ use crate::{Error, Fields, LmSettings, Run, Signature};
 const TEMPERATURE_OF_ONE: f64 = 0.15;
 const TEMPERATURE_OF_MANY: f64 = 0.7;
 
-/// The signature with the instructions that are shown.
-pub(super) fn signature(signature: &Signature) -> Signature {
-    let mut signature = signature.clone();
-    if signature.instructions.is_empty() {
-        signature.instructions =
-            Signature::default_instructions(&signature.inputs, &signature.outputs);
-    }
-    signature
-}
-
 pub(super) async fn run(
     predictor: &Predictor,
     signature: &Signature,

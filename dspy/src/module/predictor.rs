@@ -42,7 +42,7 @@ impl Predictor {
     /// What the model is asked with: the signature and what the module adds to it.
     pub fn full_signature(&self) -> Signature {
         match self.module {
-            ModuleKind::Predict => predict::signature(&self.signature),
+            ModuleKind::Predict => self.signature.clone(),
             ModuleKind::ChainOfThought => chain_of_thought::signature(&self.signature),
         }
     }

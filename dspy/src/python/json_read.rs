@@ -1,6 +1,9 @@
 //! `json.loads`: strict JSON, and `NaN` and `Infinity` besides.
 
-use super::object::{Dict, Int, Object};
+use super::{
+    code_point,
+    object::{Dict, Int, Object},
+};
 
 /// The deepest nesting read. Python stops near 1000; what is read here must also be stored and
 /// read again as JSON, for which readers stop at 128.
@@ -168,30 +171,12 @@ impl Reader<'_> {
         })
     }
 
-    /// A `\u` escape; a lone surrogate, which Rust's text cannot hold, becomes U+FFFD.
     fn unicode_escape(&mut self) -> Read<char> {
-        let first = self.hex4()?;
-        if (0xd800..0xdc00).contains(&first) && self.text[self.at..].starts_with(&['\\', 'u']) {
-            let before = self.at;
-            self.at += 2;
-            let second = self.hex4()?;
-            if (0xdc00..0xe000).contains(&second) {
-                let code = 0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00);
-                return Ok(char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER));
-            }
-            self.at = before;
-        }
-        Ok(char::from_u32(first).unwrap_or(char::REPLACEMENT_CHARACTER))
-    }
-
-    fn hex4(&mut self) -> Read<u32> {
         let digits = self.text.get(self.at..self.at + 4).ok_or(ReadError::Invalid)?;
-        let mut code = 0;
-        for digit in digits {
-            code = code * 16 + digit.to_digit(16).ok_or(ReadError::Invalid)?;
-        }
-        self.at += 4;
-        Ok(code)
+        let code = code_point::hex(digits).ok_or(ReadError::Invalid)?;
+        let (c, more) = code_point::paired(code, &self.text[self.at + 4..]);
+        self.at += 4 + more;
+        Ok(c)
     }
 
     fn number(&mut self) -> Read<Object> {

@@ -1,5 +1,6 @@
 //! Python's own ways, to the letter: its values, how it prints, reads and splits them.
 
+pub(crate) mod code_point;
 pub(crate) mod json;
 pub(crate) mod json_read;
 pub(crate) mod literal;
@@ -8,3 +9,4 @@ pub(crate) mod object;
 pub(crate) mod repr;
 mod string_literal;
 pub(crate) mod text;
+pub(crate) mod unicode;

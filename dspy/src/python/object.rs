@@ -61,6 +61,16 @@ impl Int {
         Self::from_digits(float < 0.0, &digits)
     }
 
+    /// Whether a whole number divides it.
+    pub(crate) fn is_multiple_of(&self, of: f64) -> bool {
+        let digits = match self {
+            Self::Small(small) => small.unsigned_abs().to_string(),
+            Self::Big(digits) => digits.trim_start_matches('-').to_owned(),
+        };
+        let rest = |rest: f64, digit: u8| (rest * 10.0 + f64::from(digit - b'0')) % of;
+        digits.bytes().fold(0.0, rest) == 0.0
+    }
+
     pub(crate) fn to_f64(&self) -> f64 {
         match self {
             Self::Small(small) => *small as f64,

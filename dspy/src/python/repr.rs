@@ -5,7 +5,10 @@
     reason = "a value of any other of Python's types goes one and the same way"
 )]
 
-use super::object::{Dict, Object};
+use super::{
+    object::{Dict, Object},
+    unicode::is_printable,
+};
 
 /// `repr` of a list of strings.
 pub(crate) fn str_list<S: AsRef<str>>(items: &[S]) -> String {
@@ -96,15 +99,6 @@ fn escaped(c: char) -> String {
         code @ 0x100..=0xffff => format!("\\u{code:04x}"),
         code => format!("\\U{code:08x}"),
     }
-}
-
-/// Python's `isprintable`, but for unassigned code points.
-fn is_printable(c: char) -> bool {
-    let invisible = matches!(c,
-        '\u{ad}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}' | '\u{180e}'
-        | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-        | '\u{e000}'..='\u{f8ff}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..);
-    c == ' ' || !(c.is_control() || c.is_whitespace() || invisible)
 }
 
 fn bytes(bytes: &[u8]) -> String {

@@ -1,6 +1,6 @@
 //! Python's string literals: prefixes, triple quotes, escapes.
 
-use super::object::Object;
+use super::{code_point, object::Object};
 
 /// Reads a string literal at `at`; `Some(None)` if none begins there, `None` if it is malformed.
 #[expect(clippy::option_option, reason = "absent and malformed are two answers")]
@@ -99,13 +99,9 @@ impl Body<'_> {
     }
 
     fn hex(&mut self, count: usize) -> Option<char> {
-        let digits = self.text.get(self.at..self.at + count)?;
-        let mut code: u32 = 0;
-        for digit in digits {
-            code = code.checked_mul(16)?.checked_add(digit.to_digit(16)?)?;
-        }
-        self.at += count;
-        let surrogate = (0xd800..0xe000).contains(&code).then_some(char::REPLACEMENT_CHARACTER);
-        char::from_u32(code).or(surrogate)
+        let code = code_point::hex(self.text.get(self.at..self.at + count)?)?;
+        let (c, more) = code_point::paired(code, &self.text[self.at + count..]);
+        self.at += count + more;
+        (code <= u32::from(char::MAX)).then_some(c)
     }
 }

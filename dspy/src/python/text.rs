@@ -1,5 +1,7 @@
 //! Python's `str` methods where they differ from Rust's.
 
+use super::unicode::is_alnum;
+
 /// `str.isspace` of one character.
 pub(crate) fn is_space(c: char) -> bool {
     c.is_whitespace() || matches!(c, '\u{1c}'..='\u{1f}')
@@ -12,7 +14,7 @@ pub(crate) fn strip(text: &str) -> &str {
 
 /// `str.isalnum` of one character, or an underscore: `\w` of `re`.
 pub(crate) fn is_word(c: char) -> bool {
-    c == '_' || c.is_alphanumeric()
+    c == '_' || is_alnum(c)
 }
 
 /// `str.splitlines()`.

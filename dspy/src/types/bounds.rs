@@ -13,9 +13,13 @@ use crate::python::{
     repr,
 };
 
+/// In which order pydantic asks: what is broken first is what it says.
+const ORDER: [&str; 7] = ["multiple_of", "le", "lt", "ge", "gt", "max_length", "min_length"];
+
 /// What a value breaks of its bounds.
 pub(super) fn check(value: &Object, bounds: &Map<String, Value>) -> Result<(), Box<Issue>> {
-    bounds.iter().try_for_each(|(name, bound)| one(value, name, bound))
+    let in_order = ORDER.iter().filter_map(|name| Some((*name, bounds.get(*name)?)));
+    in_order.into_iter().try_for_each(|(name, bound)| one(value, name, bound))
 }
 
 fn one(value: &Object, name: &str, bound: &Value) -> Result<(), Box<Issue>> {
@@ -25,7 +29,9 @@ fn one(value: &Object, name: &str, bound: &Value) -> Result<(), Box<Issue>> {
         ("ge", Some(it), _) => ("greater_than_equal", it >= limit, "greater than or equal to"),
         ("lt", Some(it), _) => ("less_than", it < limit, "less than"),
         ("le", Some(it), _) => ("less_than_equal", it <= limit, "less than or equal to"),
-        ("multiple_of", Some(it), _) => ("multiple_of", it % limit == 0.0, "a multiple of"),
+        ("multiple_of", Some(it), _) => {
+            ("multiple_of", is_multiple(value, it, limit), "a multiple of")
+        }
         ("min_length" | "max_length", _, Some(it)) => return sized(value, name, it, bound),
         _ => return Ok(()),
     };
@@ -58,6 +64,15 @@ fn sized(value: &Object, name: &str, length: usize, bound: &Value) -> Result<(),
         _ => format!("{message} {least} {limit} item{plural} after validation, not {length}"),
     };
     Err(Box::new(Issue::new(kind, message, value)))
+}
+
+/// Whole numbers are divided exactly, others with pydantic's tolerance.
+fn is_multiple(value: &Object, float: f64, of: f64) -> bool {
+    if let Object::Int(int) = value {
+        return int.is_multiple_of(of);
+    }
+    let (rest, tolerance) = ((float % of).abs(), float.abs() / 1e9);
+    rest <= tolerance || (rest - of).abs() <= tolerance
 }
 
 fn number(value: &Object) -> Option<f64> {

@@ -105,8 +105,9 @@ impl Coercer<'_> {
         let (values, mut fit) = tuple_items(value)?;
         if values.len() > types.len() {
             let message = format!(
-                "Tuple should have at most {} items after validation, not {}",
+                "Tuple should have at most {} item{} after validation, not {}",
                 types.len(),
+                if types.len() == 1 { "" } else { "s" },
                 values.len()
             );
             return refuse("too_long", &message, &Object::List(values));
@@ -137,19 +138,17 @@ impl Coercer<'_> {
             other => return refuse("set_type", "Input should be a valid set", &other),
         };
         let (items, fit) = self.items(values, item, fit)?;
-        let mut distinct: Vec<Object> = Vec::new();
+        let (mut distinct, mut issues): (Vec<Object>, _) = (Vec::new(), Vec::new());
         for (i, value) in items.into_iter().enumerate() {
             if matches!(value, Object::List(_) | Object::Dict(_) | Object::Set(_)) {
                 let message = "Set items should be hashable";
-                return Err(vec![
-                    Issue::new("set_item_not_hashable", message, &value).at(i.to_string()),
-                ]);
-            }
-            if !distinct.iter().any(|it| it.equals(&value)) {
+                let issue = Issue::new("set_item_not_hashable", message, &value);
+                issues.push(issue.at(i.to_string()));
+            } else if !distinct.iter().any(|it| it.equals(&value)) {
                 distinct.push(value);
             }
         }
-        Ok((Object::Set(distinct), fit))
+        if issues.is_empty() { Ok((Object::Set(distinct), fit)) } else { Err(issues) }
     }
 
     fn dict(&self, value: Object, key_type: &Type, value_type: &Type) -> Coerced {
@@ -223,12 +222,16 @@ impl Coercer<'_> {
     }
 
     fn model_field(&self, given: &Dict, field: &ModelField, by_name: bool) -> Coerced {
-        let place = field.alias.as_ref().unwrap_or(&field.name);
+        let alias = field.alias.as_ref().unwrap_or(&field.name);
+        let by_alias = given.get(alias);
         let named = || by_name.then(|| given.get(&field.name)).flatten();
+        let found = by_alias.or_else(named);
+        // What was found by its name is named by it; what is missing, by its alias.
+        let place = if by_alias.is_none() && found.is_some() { &field.name } else { alias };
         let at_place = |it: Vec<Issue>| -> Vec<Issue> {
             it.into_iter().map(|it| it.at(place.clone())).collect()
         };
-        match (given.get(place).or_else(named), &field.default) {
+        match (found, &field.default) {
             (Some(value), _) => {
                 let (value, fit) = self.coerce(&field.ty, value.clone()).map_err(at_place)?;
                 super::bounds::check(&value, &field.bounds).map_err(|it| at_place(vec![*it]))?;

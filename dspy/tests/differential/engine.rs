@@ -1,0 +1,223 @@
+//! One case through the engine, and in what it differs from the package's answer.
+
+use std::sync::Mutex;
+
+use async_trait::async_trait;
+use dspy::{
+    Adapter, Capabilities, Demo, Error, Fields, Lm, LmError, LmReply, LmRequest, LmSettings,
+    ModuleKind, Prediction, Predictor, Run, Signature, Trace,
+};
+use serde_json::{Map, Value, json};
+
+use crate::{neutral, plain::plain};
+
+/// What differs: which part, and the two sides of it.
+pub(crate) struct Difference {
+    pub(crate) kind: &'static str,
+    pub(crate) text: String,
+}
+
+type Checked = Result<(), Difference>;
+
+fn differ(kind: &'static str, got: &impl std::fmt::Debug, want: &impl std::fmt::Debug) -> Checked {
+    Err(Difference { kind, text: format!(" got {got:?}\nwant {want:?}") })
+}
+
+/// The first difference between the engine and what the oracle answered.
+pub(crate) fn difference(answered: &Value) -> Option<Difference> {
+    let (case, answer) = (&answered["case"], &answered["answer"]);
+    check(case, answer).err()
+}
+
+fn check(case: &Value, answer: &Value) -> Checked {
+    let out_of_scope = |text| Difference { kind: "not supported", text };
+    let predictor = predictor(case, answer).map_err(out_of_scope)?;
+    check_instructions(case, answer, &predictor)?;
+    let lm = Replies { replies: case["replies"].clone(), requests: Mutex::default() };
+    let (overrides, trace) = (LmSettings::default(), Trace::on());
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let inputs = fields(&answer["inputs"]);
+    let run = predictor.run(&inputs, Run::new(&lm, &overrides, &trace));
+    let result = runtime.block_on(run);
+    check_requests(&lm.requests.lock().unwrap(), answer)?;
+    match result {
+        Ok(prediction) => check_outputs(case, answer, &prediction),
+        Err(error) => check_error(answer, &error),
+    }
+}
+
+fn predictor(case: &Value, answer: &Value) -> Result<Predictor, String> {
+    let mut signature = neutral::signature(&answer["signature"])?;
+    let module = match case["module"].as_str().unwrap() {
+        "ChainOfThought" => ModuleKind::ChainOfThought,
+        _ => ModuleKind::Predict,
+    };
+    if module == ModuleKind::ChainOfThought {
+        signature.outputs.remove(0);
+    }
+    let mut predictor = Predictor::new("self", signature, module);
+    let json_fallback = case["options"]["use_json_adapter_fallback"] != false;
+    predictor.adapter = match case["adapter"].as_str().unwrap() {
+        "JSONAdapter" => Adapter::Json,
+        _ => Adapter::Chat { json_fallback },
+    };
+    predictor.demos =
+        answer["demos"].as_array().unwrap().iter().map(|it| Demo(fields(it))).collect();
+    predictor.settings.model = case["model"].as_str().map(ToOwned::to_owned);
+    Ok(predictor)
+}
+
+fn fields(value: &Value) -> Fields {
+    plain(value).as_object().cloned().unwrap_or_default()
+}
+
+/// Written instructions are cleaned as the package cleans them.
+fn check_instructions(case: &Value, answer: &Value, predictor: &Predictor) -> Checked {
+    let written = case["signature"]["instructions"].as_str().unwrap_or_default();
+    let Signature { inputs, outputs, .. } = predictor.signature.clone();
+    let signature = Signature::new("S", written, inputs, outputs);
+    let got = Predictor::new("self", signature, predictor.module).full_signature().instructions;
+    let want = answer["signature"]["instructions"].as_str().unwrap();
+    if got == want { Ok(()) } else { differ("instructions", &got.as_str(), &want) }
+}
+
+fn check_requests(asked: &[LmRequest], answer: &Value) -> Checked {
+    let bodies = answer["bodies"].as_array().unwrap();
+    for (asked, body) in asked.iter().zip(bodies) {
+        let got = serde_json::to_value(&asked.messages).unwrap();
+        let (got, want) = (got.as_array().unwrap(), body["messages"].as_array().unwrap());
+        for (got, want) in got.iter().zip(want) {
+            if got != want {
+                return differ("message", got, want);
+            }
+        }
+        if got.len() != want.len() {
+            return differ("messages", &got.len(), &want.len());
+        }
+        let got = asked.response_format.clone().unwrap_or_default();
+        if got != body["response_format"] {
+            return differ(
+                "response format",
+                &got.to_string(),
+                &body["response_format"].to_string(),
+            );
+        }
+    }
+    // Where the package cannot write a list of something else for a text field, the engine can.
+    let slip = answer["error"]["message"].as_str().unwrap_or_default();
+    if asked.len() == bodies.len() || slip.ends_with("is not iterable") {
+        return Ok(());
+    }
+    differ("requests", &asked.len(), &(bodies.len(), &answer["error"]))
+}
+
+fn check_outputs(case: &Value, answer: &Value, prediction: &Prediction) -> Checked {
+    if answer["bodies"] == json!([]) {
+        return Ok(());
+    }
+    let got = Value::Object(prediction.outputs.clone());
+    if !is_same(&got, &answer["outputs"]) {
+        let error = answer["error"]["message"].as_str().unwrap_or_default();
+        return differ("outputs", &got.to_string(), &format!("{}{error}", answer["outputs"]));
+    }
+    // The package warns of plain data where it wants an object of Python's; JSON has no other.
+    let types = case["signature"]["fields"].to_string();
+    let is_plain = !["\"ref\"", "\"set\"", "\"tuple\"", r#""key":{"kind":"int"}"#]
+        .iter()
+        .any(|it| types.contains(it));
+    let want: Vec<_> =
+        answer["log"].as_array().unwrap().iter().map(|it| it.as_str().unwrap()).collect();
+    let got: Vec<_> = prediction.warnings.iter().map(String::as_str).collect();
+    if got == want || !is_plain { Ok(()) } else { differ("warnings", &got, &want) }
+}
+
+/// Equality of value, type and order with a tagged value; only sets have no order.
+fn is_same(got: &Value, tagged: &Value) -> bool {
+    match (got, tagged) {
+        (Value::Array(got), Value::Array(want)) => {
+            got.len() == want.len() && got.iter().zip(want).all(|(got, want)| is_same(got, want))
+        }
+        (got, Value::Object(map)) if map.keys().any(|it| it.starts_with('$')) => {
+            is_same_as_tagged(got, map)
+        }
+        (Value::Object(got), Value::Object(want)) => {
+            let mut pairs = got.iter().zip(want);
+            got.len() == want.len()
+                && pairs.all(|(got, want)| got.0 == want.0 && is_same(got.1, want.1))
+        }
+        (got, want) => got == want,
+    }
+}
+
+fn is_same_as_tagged(got: &Value, tagged: &Map<String, Value>) -> bool {
+    if let Some(value) = tagged.get("value") {
+        return is_same(got, value);
+    }
+    if let (Some(Value::Array(want)), Value::Array(got)) = (tagged.get("$set"), got) {
+        let is_in = |want: &Value| got.iter().any(|got| is_same(got, want));
+        return got.len() == want.len() && want.iter().all(is_in);
+    }
+    if let Some(want) = tagged.get("$tuple") {
+        return is_same(got, want);
+    }
+    if let (Some(Value::Array(want)), Value::Object(got)) = (tagged.get("$dict"), got) {
+        let names = plain(&Value::Object(tagged.clone()));
+        let is_each =
+            |(name, pair): (&String, &Value)| got.get(name).is_some_and(|it| is_same(it, &pair[1]));
+        let names = names.as_object().unwrap();
+        return names.len() == got.len()
+            && (names.len() < want.len() || names.keys().zip(want).all(is_each));
+    }
+    if let Some(Value::String(digits)) = tagged.get("$int") {
+        let large = digits
+            .parse::<u64>()
+            .map_or_else(|_| json!(digits.parse::<f64>().unwrap()), Value::from);
+        return *got == large || *got == "Infinity" || *got == "-Infinity";
+    }
+    *got == plain(&Value::Object(tagged.clone()))
+}
+
+fn check_error(answer: &Value, error: &Error) -> Checked {
+    if answer["bodies"] == json!([]) {
+        return Ok(());
+    }
+    let want = answer["error"]["message"].as_str().map(without_links).unwrap_or_default();
+    let kind = answer["error"]["type"].as_str().unwrap_or("none");
+    let got = error.to_string();
+    let is_parse_error = matches!(error, Error::Parse(_));
+    // Where the package itself falls over, the engine says that the reply cannot be read.
+    let is_slip = matches!(kind, "TypeError" | "RecursionError") && got.contains(&want);
+    if is_parse_error && (is_slip || (kind == "AdapterParseError" && got == want)) {
+        return Ok(());
+    }
+    differ("error", &got, &format!("{kind}: {want}{}", answer["outputs"]))
+}
+
+/// pydantic's sentences without the links to its own, versioned pages.
+fn without_links(message: &str) -> String {
+    let lines = message.split('\n').filter(|it| !it.starts_with("    For further information"));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// A model that gives the replies of a case and keeps what it was asked.
+struct Replies {
+    replies: Value,
+    requests: Mutex<Vec<LmRequest>>,
+}
+
+#[async_trait]
+impl Lm for Replies {
+    async fn complete(&self, request: &LmRequest) -> Result<LmReply, LmError> {
+        let mut requests = self.requests.lock().unwrap();
+        let replies = self.replies.as_array().unwrap();
+        let reply = &replies[requests.len().min(replies.len() - 1)];
+        requests.push(request.clone());
+        let model = request.settings.model.clone().unwrap_or_default();
+        Ok(LmReply { text: reply.as_str().map(ToOwned::to_owned), model, ..LmReply::default() })
+    }
+
+    fn capabilities(&self, model: &str) -> Capabilities {
+        let response_schema = model == "openai/gpt-4o-mini";
+        Capabilities { response_format: model != "openai/stub", response_schema }
+    }
+}

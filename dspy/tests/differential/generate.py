@@ -1,0 +1,264 @@
+"""Random cases: signatures of all types, demos, inputs, and the replies that models really send."""
+import json
+import random
+
+import mutate
+
+WORDS = ["x", "Paris", "a b", "", " ", "é", "日本", "🎉", "it's", 'say "hi"', "«q»", "a\nb", "a\tb",
+         "\u2028", "\x85z", "\x1cq", "None", "true", "1", "1.5", "[1]", "{}", "{a}", "[[ ## x ## ]]",
+         "[[ ## o0 ## ]]", "a, b", "a: b", "```", "# no", "// no", "\\", "\\n", "\\u00e9", "<a>", "&amp;",
+         "\u00a0", "\u200b", "ß", "İ", "x" * 40, "ﬁ", "²", "١٢", "\ufeff", "\x00", "\x7f", "\u0301a"]
+NUMBERS = [0, 1, -1, 2, 7, 42, 2**31, 2**53 + 1, -2**63, 2**63 - 1, 1.5, -0.0, 0.1, 1e16, 1e-7,
+           1e22, 123456.789, 1e300, 3.0, 1e15, 5e-324, 0.00001]
+NAMES = ["question", "answer", "o0", "o1", "context", "max_words", "camelCase", "HTMLText", "x1",
+         "q_1_a", "résumé", "名前", "class_name", "text2number", "completed", "reasoning", "items",
+         "score", "is_ok", "data", "URL", "value_", "k"]
+DESCS = [None, None, None, "plain words", "note: x", "${o0}", "two\nlines", "  blanks  ", "é 🎉", "", "# x",
+         "tab\there", "${question}", "{x}", "line\u2028end"]
+INSTRUCTIONS = [None, None, None, "Answer.", "", "  lead", "First.\n\n    Second\n      third\n    ",
+                "\n    Only\n    ", "Tab\tx\n\ty", "é\u2028z", "trailing   \n\n", "a\r\nb", "a\x0bb\x0cc",
+                "\ta\n\t  b\n  c", "{x} [[ ## y ## ]]", "   \n  ", "a\n   b\n \tc", "x\n\u00a0y\n  z",
+                "Be brief.\n\n\n- a\n  - b\n"]
+MODELS = ["openai/stub", "openai/gpt-4o-mini", "openai/gpt-3.5-turbo"]
+
+
+class Maker:
+    def __init__(self, seed, index, adapters):
+        self.r = random.Random(f"{seed}:{index}")
+        self.types = {}
+        self.adapters = adapters
+
+    def maybe(self, chance):
+        return self.r.random() < chance
+
+    def text(self):
+        r = self.r
+        if self.maybe(0.15):
+            return "".join(chr(r.choice([r.randrange(32, 127), r.randrange(0xd7ff), r.randrange(0x10000, 0x1ffff)]))
+                           for _ in range(r.randrange(8)))
+        return " ".join(r.choice(WORDS) for _ in range(r.choice([1, 1, 1, 2, 3])))
+
+    # types
+
+    def enum(self):
+        r = self.r
+        values = r.choice([["red", "green", "a b", "é", "RED"], [1, 2, 3, -1, 0],
+                           ["red", "RED", 1, 2, 1.5, True, "two", "1", "it's"]])
+        chosen, members = r.sample(values, r.randrange(1, 4)), []
+        for value in chosen:
+            if not any(value == it["value"] for it in members):
+                name = r.choice(["RED", "GREEN", "low", "Two", "A_B", "É"])
+                if not any(name == it["name"] for it in members):
+                    members.append({"name": name, "value": value})
+        return self.define({"kind": "enum", "members": members})
+
+    def define(self, definition):
+        name = self.r.choice(["Color", "Person", "Item", "Node", "Mood"]) + str(len(self.types))
+        self.types[name] = definition
+        return {"kind": "ref", "name": name}
+
+    def model(self, depth):
+        r = self.r
+        config = {}
+        if self.maybe(0.3):
+            config["extra"] = r.choice(["forbid", "allow", "ignore"])
+        if self.maybe(0.2):
+            config["populate_by_name"] = True
+        fields = []
+        for name in r.sample(["name", "age", "tags", "kind", "zip_code", "x", "first_name", "note"], r.randrange(1, 5)):
+            ty = self.type(depth + 1)
+            field = {"name": name, "type": ty}
+            if self.maybe(0.2):
+                field["alias"] = name + "Alias"
+            if self.maybe(0.3):
+                field["description"] = self.text()
+            if self.maybe(0.3) and (default := self.default(ty)) is not None:
+                field["default"] = default[0]
+            bounds = self.bounds(ty) if self.maybe(0.3) else {}
+            if bounds:
+                field["bounds"] = bounds
+            fields.append(field)
+        made = {"kind": "model", "config": config, "fields": fields}
+        if self.maybe(0.3):
+            made["doc"] = r.choice(["A person.", "Two\n    lines.\n", "é"])
+        ref = self.define(made)
+        if self.maybe(0.15):
+            kids = {"kind": "list", "item": ref} if self.maybe(0.6) else {"kind": "union", "args": [ref, {"kind": "none"}]}
+            default = [] if kids["kind"] == "list" else None
+            fields.append({"name": "kids", "type": kids, "default": default})
+        return ref
+
+    def bounds(self, ty):
+        kind, r = ty["kind"], self.r
+        if kind in ("int", "float"):
+            return r.choice([{"ge": 0}, {"gt": 0}, {"le": 10}, {"lt": 5, "ge": -5}, {"multiple_of": 2},
+                             {"ge": 0.5} if kind == "float" else {"ge": 1}])
+        if kind in ("str", "list"):
+            return r.choice([{"min_length": 1}, {"max_length": 3}, {"min_length": 1, "max_length": 2}])
+        return {}
+
+    def default(self, ty):
+        kind = ty["kind"]
+        if kind in ("str", "int", "float", "bool", "none", "literal"):
+            return [self.value(ty)]
+        if kind == "union" and {"kind": "none"} in ty["args"]:
+            return [None]
+        if kind == "list" and self.maybe(0.5):
+            return [[]]
+        return None
+
+    def type(self, depth=0):
+        r = self.r
+        scalars = ["str"] * 6 + ["int", "float", "bool"] * 2 + ["any", "none"] + ["literal", "literal", "enum"]
+        nested = ["list"] * 3 + ["dict", "union", "union", "optional", "optional", "tuple", "set", "model", "model", "bare"]
+        kind = r.choice(scalars + (nested if depth < 3 else []))
+        inner = lambda: self.type(depth + 1)
+        if kind == "literal":
+            pool = r.choice([["a", "b", "c d"], [1, 2, 3], ["yes", "no", True], [1, "1", "x"],
+                             ["it's", 'say "x"', "b\"'"], [True, False], ["é", ""], [0, "zero", False]])
+            return {"kind": "literal", "values": r.sample(pool, r.randrange(1, len(pool) + 1))}
+        if kind == "enum":
+            return self.reuse("enum") or self.enum()
+        if kind == "model":
+            return self.reuse("model") or self.model(depth)
+        if kind == "list":
+            return {"kind": "list", "item": inner()}
+        if kind == "set":
+            return {"kind": "set", "item": {"kind": r.choice(["str", "int", "any"])}}
+        if kind == "dict":
+            key = r.choice([{"kind": "str"}] * 4 + [{"kind": "int"}, {"kind": "any"}, {"kind": "literal", "values": ["a", "b"]}])
+            return {"kind": "dict", "key": key, "value": inner()}
+        if kind == "tuple":
+            if self.maybe(0.5):
+                return {"kind": "tuple", "args": [inner(), "..."]}
+            return {"kind": "tuple", "args": [inner() for _ in range(r.randrange(1, 4))]}
+        if kind == "bare":
+            return {"kind": r.choice(["list", "dict"])}
+        if kind in ("union", "optional"):
+            args = [inner() for _ in range(1 if kind == "optional" else r.randrange(2, 4))]
+            args += [{"kind": "none"}] if kind == "optional" or self.maybe(0.2) else []
+            flat = []
+            for arg in args:
+                flat += [it for it in (arg["args"] if arg["kind"] == "union" else [arg]) if it not in flat]
+            return {"kind": "union", "args": flat} if len(flat) > 1 else flat[0]
+        return {"kind": kind}
+
+    def reuse(self, kind):
+        own = [name for name, it in self.types.items() if it["kind"] == kind]
+        return {"kind": "ref", "name": self.r.choice(own)} if own and self.maybe(0.5) else None
+
+    # values
+
+    def json(self, depth=0):
+        r = self.r
+        pick = r.randrange(8 if depth < 2 else 5)
+        if pick == 5:
+            return [self.json(depth + 1) for _ in range(r.randrange(3))]
+        if pick >= 6:
+            return {self.text(): self.json(depth + 1) for _ in range(r.randrange(3))}
+        return [self.text(), r.choice(NUMBERS), True, None, False][pick]
+
+    def value(self, ty, depth=0):
+        """A tagged value of a type."""
+        r, kind = self.r, ty["kind"]
+        inner = lambda it: self.value(it, depth + 1)
+        count = r.randrange(3 if depth < 3 else 1)
+        if kind == "str":
+            return self.text()
+        if kind == "int":
+            return r.choice([it for it in NUMBERS if isinstance(it, int)])
+        if kind == "float":
+            return float(r.choice(NUMBERS))
+        if kind == "bool":
+            return self.maybe(0.5)
+        if kind == "any":
+            return self.json()
+        if kind == "none":
+            return None
+        if kind == "literal":
+            return r.choice(ty["values"])
+        if kind == "union":
+            return inner(r.choice(ty["args"]) if depth < 4 else ty["args"][-1])
+        if kind == "list":
+            return [inner(ty.get("item", {"kind": "any"})) for _ in range(count)]
+        if kind == "set":
+            return {"$set": [self.value({"kind": "str" if ty["item"]["kind"] == "any" else ty["item"]["kind"]})]}
+        if kind == "dict":
+            value = ty.get("value", {"kind": "any"})
+            key = ty.get("key", {"kind": "str"})
+            keys = [str(self.value(key)) if key["kind"] in ("literal", "int") else self.text() for _ in range(count)]
+            return {key: inner(value) for key in keys}
+        if kind == "tuple":
+            args = ty["args"]
+            args = [args[0]] * count if args[-1] == "..." else args
+            return {"$tuple": [inner(it) for it in args]}
+        definition = self.types[ty["name"]]
+        if definition["kind"] == "enum":
+            member = r.choice(definition["members"])
+            return {"$enum": ty["name"], "name": member["name"], "value": member["value"]}
+        fields = [it for it in definition["fields"] if "default" not in it or (depth < 3 and self.maybe(0.6))]
+        return {"$model": ty["name"], "value": {it["name"]: self.value(it["type"], depth + 1) for it in fields}}
+
+    # programs
+
+    def signature(self):
+        r = self.r
+        names = r.sample(NAMES, r.randrange(2, 7))
+        inputs = r.randrange(1, len(names))
+        fields = []
+        for i, name in enumerate(names):
+            role = "input" if i < inputs else "output"
+            ty = self.type()
+            field = {"name": name, "role": role, "type": ty, "desc": r.choice(DESCS)}
+            if self.maybe(0.1):
+                field["prefix"] = self.text()
+            if self.maybe(0.15):
+                field["bounds"] = self.bounds(ty)
+            if self.maybe(0.2) and (default := self.default(ty)) is not None:
+                field["default"] = default[0]
+            if role == "input" and ty["kind"] == "str" and self.maybe(0.3):
+                field["type_undefined"] = True
+            fields.append(field)
+        return {"name": r.choice(["StringSignature", "Task"]), "instructions": r.choice(INSTRUCTIONS),
+                "fields": fields, "types": self.types}
+
+    def fields(self, fields, missing, wrong):
+        """Values by name; some missing, some of another type."""
+        values = {}
+        for field in fields:
+            if not self.maybe(missing):
+                is_wrong = self.maybe(wrong)
+                values[field["name"]] = self.json() if is_wrong else self.value(field["type"])
+        return values
+
+    def case(self):
+        r = self.r
+        signature = self.signature()
+        inputs = [it for it in signature["fields"] if it["role"] == "input"]
+        outputs = [it for it in signature["fields"] if it["role"] == "output"]
+        module = r.choice(["Predict", "Predict", "Predict", "ChainOfThought"])
+        adapter = r.choice(self.adapters)
+        if module == "ChainOfThought" and any(it["name"] == "reasoning" for it in signature["fields"]):
+            module = "Predict"
+        shown = outputs
+        if module == "ChainOfThought":
+            shown = [{"name": "reasoning", "role": "output", "type": {"kind": "str"}}, *outputs]
+        demos = []
+        for _ in range(r.choice([0, 0, 0, 1, 2, 3])):
+            missing = r.choice([0, 0, 0.3, 0.6])
+            demos.append(self.fields(inputs + shown, missing, r.choice([0, 0, 0.2])))
+        options = {}
+        if adapter in ("ChatAdapter", "XMLAdapter") and self.maybe(0.5):
+            options["use_json_adapter_fallback"] = False
+        given = self.fields(inputs, r.choice([0, 0, 0, 0.3]), r.choice([0, 0, 0, 0.3]))
+        if self.maybe(0.05):
+            given["surprise"] = self.json()
+        replies = [mutate.reply(self, adapter if i == 0 else "JSONAdapter", shown) for i in range(2)]
+        return {"signature": signature, "module": module, "adapter": adapter, "options": options,
+                "model": r.choice(MODELS), "demos": demos, "inputs": given, "replies": replies}
+
+
+def case(make):
+    maker = Maker(make["seed"], make["index"], make["adapters"])
+    made = maker.case()
+    return json.loads(json.dumps(made))
