@@ -35,15 +35,11 @@ fn model_schema(signature: &Signature) -> Value {
             if let Some(Value::Object(more)) = map.remove("$defs") {
                 definitions.extend(more);
             }
-            match &field.ty {
-                Type::Named(name) if !map.contains_key("$ref") => {
-                    definitions.insert(name.clone(), Value::Object(std::mem::take(map)));
-                    map.insert("$ref".to_owned(), format!("#/$defs/{name}").into());
-                }
-                ty if is_titled(ty) => {
-                    map.insert("title".to_owned(), title(&field.name).into());
-                }
-                _ => {}
+            if let (Type::Named(name), false) = (&field.ty, map.contains_key("$ref")) {
+                definitions.insert(name.clone(), Value::Object(std::mem::take(map)));
+                map.insert("$ref".to_owned(), format!("#/$defs/{name}").into());
+            } else if is_titled(&field.ty) {
+                map.insert("title".to_owned(), title(&field.name).into());
             }
             if let Some(default) = &field.default {
                 map.insert("default".to_owned(), default.clone());
@@ -66,11 +62,11 @@ fn model_schema(signature: &Signature) -> Value {
 /// Whether pydantic titles a field of this type: not what has a title of its own, nor that or
 /// `None`.
 fn is_titled(ty: &Type) -> bool {
-    let optional = |args: &[Type]| match args {
-        [Type::Named(_), Type::None] | [Type::None, Type::Named(_)] => true,
-        _ => false,
-    };
-    !matches!(ty, Type::Named(_)) && !matches!(ty, Type::Union(args) if optional(args))
+    let is_own = |ty: &Type| matches!(ty, Type::Named(_));
+    let is_optional = |args: &[Type]| args.len() == 2 && args.contains(&Type::None);
+    let is_own_or_none =
+        matches!(ty, Type::Union(args) if is_optional(args) && args.iter().any(is_own));
+    !is_own(ty) && !is_own_or_none
 }
 
 /// DSPy's own pass: objects are closed, and all of their properties required.

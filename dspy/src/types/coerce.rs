@@ -23,6 +23,9 @@ use crate::python::{
     repr,
 };
 
+/// Two to the 63rd: pydantic takes whole floats for integers below it.
+const I64_END: f64 = 9_223_372_036_854_775_808.0;
+
 pub(super) type Coerced<T = Object> = Result<(T, Fit), Vec<Issue>>;
 
 /// The value of `ty` that `value` is or becomes.
@@ -284,6 +287,10 @@ fn int(value: Object) -> Coerced {
         Object::Bool(flag) => Ok((Object::int(i64::from(flag)), Fit::LAX)),
         Object::Float(float) if !float.is_finite() => {
             refuse("finite_number", "Input should be a finite number", &value)
+        }
+        Object::Float(float) if float.fract() == 0.0 && float.abs() >= I64_END => {
+            let message = "Unable to parse input string as an integer, exceeded maximum size";
+            refuse("int_parsing_size", message, &value)
         }
         Object::Float(float) if float.fract() == 0.0 => {
             Ok((Object::Int(Int::from_whole(float)), Fit::LAX))

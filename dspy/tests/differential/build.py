@@ -158,7 +158,7 @@ def define(it, definitions):
     for field_name, field in it.model_fields.items():
         made = {"name": field_name, "type": neutral_type(field.annotation, definitions),
                 "required": field.is_required()}
-        if field.description:
+        if field.description is not None:
             made["description"] = field.description
         if field.alias:
             made["alias"] = field.alias
