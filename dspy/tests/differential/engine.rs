@@ -58,8 +58,8 @@ fn predictor(case: &Value, answer: &Value) -> Result<Predictor, String> {
     let mut predictor = Predictor::new("self", signature, module);
     let json_fallback = case["options"]["use_json_adapter_fallback"] != false;
     predictor.adapter = match case["adapter"].as_str().unwrap() {
-        "JSONAdapter" => Adapter::Json,
-        _ => Adapter::Chat { json_fallback },
+        "JSONAdapter" => Adapter::json(),
+        _ => Adapter::chat(json_fallback),
     };
     predictor.demos =
         answer["demos"].as_array().unwrap().iter().map(|it| Demo(fields(it))).collect();
@@ -217,7 +217,12 @@ impl Lm for Replies {
     }
 
     fn capabilities(&self, model: &str) -> Capabilities {
-        let response_schema = model == "openai/gpt-4o-mini";
-        Capabilities { response_format: model != "openai/stub", response_schema }
+        let is_known = model != "openai/stub";
+        Capabilities {
+            response_format: is_known,
+            response_schema: model == "openai/gpt-4o-mini",
+            function_calling: is_known,
+            reasoning: false,
+        }
     }
 }
