@@ -28,7 +28,7 @@ use oracle::Oracle;
 use serde_json::{Value, json};
 
 /// How many cases run with every run of the tests.
-const CASES: u64 = 3000;
+const CASES: u64 = 1000;
 const SEED: u64 = 1;
 /// The processes of the oracle; it is what takes the time.
 const ORACLES: u64 = 2;
