@@ -5,7 +5,6 @@ use serde_json::Value;
 use super::{FINISH, ReAct, trajectory};
 use crate::{
     Field, Fields, Signature, Tool, Type,
-    module::predict,
     python::{object::Object, repr},
 };
 
@@ -24,7 +23,7 @@ pub(super) fn react(signature: &Signature) -> Signature {
 
 /// The signature of the extraction.
 pub(super) fn extract(signature: &Signature) -> Signature {
-    let mut signature = predict::signature(signature);
+    let mut signature = signature.clone();
     signature.inputs.push(Field::new(trajectory::NAME, Type::Str));
     signature
 }
@@ -65,7 +64,7 @@ pub(super) fn finish(signature: &Signature) -> Tool {
 fn instructions(signature: &Signature, tools: &[Tool]) -> String {
     let (inputs, outputs) = (quoted(&signature.inputs), quoted(&signature.outputs));
     let mut lines = vec![
-        format!("{}\n", predict::signature(signature).instructions),
+        format!("{}\n", signature.instructions),
         format!(
             "You are an Agent. In each episode, you will be given the fields {inputs} as input. \
              And you can see your past trajectory so far."
