@@ -30,8 +30,9 @@ pub(super) struct Node {
 /// A value.
 #[derive(Clone, Debug)]
 pub(super) enum Content {
-    /// `raw` is the text as written: the version `1.10` is not the number 1.1.
-    Scalar { raw: String, value: Value },
+    /// `raw` is the text as written: the version `1.10` is not the number 1.1. What stands in
+    /// quotes is meant to the letter.
+    Scalar { raw: String, value: Value, quoted: bool },
     /// A list.
     List(Vec<Node>),
     /// A mapping, in the order of the text, without a key twice.

@@ -70,7 +70,7 @@ impl<'a> Spot<'a> {
     /// A text that is not empty.
     pub(super) fn text(&self) -> Result<&'a str, LoadError> {
         match &self.node.content {
-            Content::Scalar { raw, value: Value::String(_) } if !raw.trim().is_empty() => Ok(raw),
+            Content::Scalar { raw, value: Value::String(_), .. } if !raw.trim().is_empty() => Ok(raw),
             Content::Scalar { value: Value::String(_), .. } => {
                 Err(self.fail("is empty", "write a text, or remove the key"))
             }
@@ -80,10 +80,22 @@ impl<'a> Spot<'a> {
         }
     }
 
+    /// A text for the model: to the letter in quotes, else without the blanks around it that a
+    /// YAML block has.
+    pub(super) fn prose(&self) -> Result<String, LoadError> {
+        let text = self.text()?;
+        Ok(if self.is_quoted() { text } else { text.trim() }.to_owned())
+    }
+
+    /// Whether it is a text in quotes.
+    pub(super) fn is_quoted(&self) -> bool {
+        matches!(self.node.content, Content::Scalar { quoted: true, .. })
+    }
+
     /// A text or number, as written: `1.10` stays `1.10`.
     pub(super) fn word(&self) -> Result<&'a str, LoadError> {
         match &self.node.content {
-            Content::Scalar { raw, value: Value::Number(_) } => Ok(raw),
+            Content::Scalar { raw, value: Value::Number(_), .. } => Ok(raw),
             Content::Scalar { .. } | Content::List(_) | Content::Table(_) => self.text(),
         }
     }

@@ -178,7 +178,8 @@ impl<'a> Tree<'a> {
         let value = value.map_err(|problem| {
             self.fail(place, problem, "write another number, or quote it if it is a text")
         })?;
-        Ok(Content::Scalar { raw: raw.to_owned(), value })
+        let quoted = matches!(style, ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted);
+        Ok(Content::Scalar { raw: raw.to_owned(), value, quoted })
     }
 
     fn untagged(&self, tag: Option<&Tag>, place: Place) -> Result<(), LoadError> {
