@@ -150,7 +150,7 @@ async fn text(app: &App, request: Request) -> Result<String> {
 fn check(id: &str, text: &str) -> Result<Program> {
     let (name, version) = id.split_once('@').map_or((id, None), |(name, it)| (name, Some(it)));
     let program = Registry::parse(text, name)?;
-    if program.id == name && version.is_none_or(|it| it == program.version) {
+    if program.file_id() == name && version.is_none_or(|it| it == program.version) {
         return Ok(program);
     }
     let pinned = program.pinned();

@@ -10,6 +10,14 @@ pub enum Error {
     /// The client's: there is no such program.
     #[error("Model {0} not found in registry")]
     NotFound(String),
+    /// The client's: the program has several signatures, and a request must say which.
+    #[error("{id} has several signatures, and none that runs by itself; name one: {choices}")]
+    Unchosen {
+        /// What was asked for.
+        id: String,
+        /// What can be asked for instead.
+        choices: String,
+    },
     /// The client's: an override of the LM settings that is not allowed or not understood.
     #[error("lm.{key}: {problem}")]
     Override {

@@ -43,6 +43,16 @@ impl Stamp {
         Self { modified: metadata.modified().ok(), length_bytes: metadata.len() }
     }
 
+    /// The stamp of a file, if it is there.
+    pub(crate) fn at(path: &Path) -> Option<Self> {
+        fs::metadata(path).ok().map(|it| Self::of(&it))
+    }
+
+    /// The stamp of a file, if it is there and a change after `read_at` would show in it.
+    pub(crate) fn settled(path: &Path, read_at: SystemTime) -> Option<Self> {
+        Self::at(path).filter(|it| it.is_settled(read_at))
+    }
+
     /// Whether a change after `read_at` would show in the stamp.
     pub(crate) fn is_settled(self, read_at: SystemTime) -> bool {
         let age = self.modified.and_then(|it| read_at.duration_since(it).ok());

@@ -9,7 +9,7 @@
 //! This crate knows no queue, no process and no HTTP. It reads files and nothing else: a program
 //! that needs Python is described here and run elsewhere.
 
-mod embedder;
+mod beside;
 mod error;
 mod file;
 mod fingerprint;
@@ -20,11 +20,10 @@ mod program;
 mod python;
 mod registry;
 mod retries;
+mod saved;
 mod shelf;
-mod tool;
 mod version;
 
-pub use embedder::EmbedderConfig;
 pub use error::{Error, LoadError};
 pub use lm::LmConfig;
 pub use manifest::{Manifest, ManifestField, ManifestSignature};
@@ -32,4 +31,4 @@ pub use program::{CachePolicy, Origin, Program, Runtime};
 pub use python::{PythonProgram, Source};
 pub use registry::{Registry, Reload};
 pub use retries::{Backoff, Jitter, Retries};
-pub use tool::{Document, HttpTool, McpCommand, McpUrl, Method, OpenApi, ToolConfig, ToolKind};
+pub use saved::Saved;

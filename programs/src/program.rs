@@ -5,12 +5,12 @@ use std::time::Duration;
 use dspy::{Fields, InputError, Module, Signature};
 use serde::{Deserialize, Serialize};
 
-use crate::{EmbedderConfig, Error, LmConfig, PythonProgram, Retries, ToolConfig, fingerprint};
+use crate::{Error, LmConfig, PythonProgram, Retries, Saved, fingerprint};
 
 /// A program that can be asked for. It never changes: a changed file makes another.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Program {
-    /// Its id, by which requests name it.
+    /// Its id, by which requests name it: `name`, or `name#signature` where it is one of several.
     pub id: String,
     /// Its version.
     pub version: String,
@@ -28,14 +28,14 @@ pub struct Program {
     pub cache: CachePolicy,
     /// Which model it asks.
     pub lm: LmConfig,
-    /// The tools that its agents may call.
-    pub tools: Vec<ToolConfig>,
-    /// The models of embeddings that it asks, by model.
-    pub embedders: Vec<EmbedderConfig>,
     /// Who wrote it, and so how far it is trusted.
     pub origin: Origin,
     /// How it runs.
     pub runtime: Runtime,
+    /// The saved states that were laid over it.
+    pub saved: Vec<Saved>,
+    /// What a request can choose of its file instead, as `name#signature`.
+    pub choices: Vec<String>,
 }
 
 /// Who wrote a program, and so how far it is trusted.
@@ -83,6 +83,16 @@ impl Runtime {
 }
 
 impl Program {
+    /// The id of its file: without the signature.
+    pub fn file_id(&self) -> &str {
+        self.id.split_once('#').map_or(&self.id, |(id, _)| id)
+    }
+
+    /// The signature or chain of its file that it is, where it is not what the file's id means.
+    pub fn entry(&self) -> Option<&str> {
+        self.id.split_once('#').map(|(_, entry)| entry)
+    }
+
     /// The name of exactly this program: `email-assistant@1.0.0`.
     pub fn pinned(&self) -> String {
         format!("{}@{}", self.id, self.version)

@@ -8,10 +8,12 @@ use std::{
 };
 
 use crate::{
-    Error, LoadError, Origin, Program, file, fingerprint,
+    Error, LoadError, Program,
+    beside::{Beside, Seen},
+    file, fingerprint,
     folder::{self, Stamp},
-    shelf::{Item, Shelf},
-    version,
+    shelf::{Item, Programs, Shelf},
+    version::Address,
 };
 
 /// Programs by id. Cheap to clone: all clones are one registry.
@@ -59,8 +61,10 @@ struct Text {
     /// Absent when the next reload has to read the text, whatever its stamp.
     stamp: Option<Stamp>,
     digest: String,
-    /// The program; with a problem beside it, the last one that could be read.
-    program: Option<Arc<Program>>,
+    /// The files that it names.
+    beside: Vec<Seen>,
+    /// Its programs; with a problem beside them, the last ones that could be read.
+    programs: Option<Programs>,
     problem: Option<LoadError>,
 }
 
@@ -77,15 +81,28 @@ impl Registry {
     }
 
     /// The program of a text, YAML or JSON. `origin` names the text in errors, and is the id of a
-    /// program that has neither `id` nor `name`. It is trusted like one that was registered.
+    /// program that has neither `id` nor `name`.
+    ///
+    /// It is no file, and can name none beside it. Of several signatures of which none runs by
+    /// itself, the program is the first.
     pub fn parse(text: &str, origin: &str) -> Result<Program, LoadError> {
-        file::parse(text, origin, Origin::Registered)
+        let programs = file::parse(text, origin, &Beside::nothing())?;
+        Ok(Arc::unwrap_or_clone(programs.first))
+    }
+
+    /// The programs of a file: the one that its id means, or each that a request can choose.
+    pub fn read(path: &Path) -> Result<Vec<Arc<Program>>, LoadError> {
+        let text = folder::read(path)?;
+        let root = path.parent().unwrap_or(Path::new("."));
+        let root = if root.as_os_str().is_empty() { Path::new(".") } else { root };
+        let programs = file::parse(&text, &folder::origin(path), &Beside::of(path, root))?;
+        Ok(programs.shown().to_vec())
     }
 
     /// The program of an id: `name`, whose newest version it is, or `name@version`. A program
     /// that was registered over HTTP is meant before any of a file.
     pub fn get(&self, id: &str) -> Result<Arc<Program>, Error> {
-        self.shelf().get(id).ok_or_else(|| Error::NotFound(id.to_owned()))
+        self.shelf().get(id)
     }
 
     /// All programs and versions, by id, the one that the bare id means first.
@@ -116,7 +133,7 @@ impl Registry {
         let mut texts = self.texts();
         let old = std::mem::take(&mut *texts);
         let all = old.files.values().chain(old.kept.values());
-        let forgotten = all.filter(|it| it.program.is_some()).count();
+        let forgotten = all.filter(|it| it.programs.is_some()).count();
         texts.read_kept(old.registered);
         texts.read_files(&self.inner.folder, SystemTime::now());
         // Readers see nothing missing in between: the shelf is replaced once, at the end.
@@ -183,7 +200,9 @@ impl Texts {
         let mut old = std::mem::take(&mut self.kept);
         for (id, text) in &kept {
             let known = old.remove(id).unwrap_or_default();
-            let text = known.read_again(text, |text| parse_kept(text, id));
+            let digest = fingerprint::of_text(text);
+            let is_known = digest == known.digest;
+            let text = if is_known { known } else { known.now(digest, parse_kept(text, id)) };
             self.kept.insert(id.clone(), text);
         }
         self.registered = kept;
@@ -198,7 +217,8 @@ impl Texts {
         let mut old = std::mem::take(&mut self.files);
         for (path, stamp) in listing.files {
             let known = old.remove(&path).unwrap_or_default();
-            let text = if known.stamp == Some(stamp) { known } else { load(&path, known) };
+            let is_same = known.stamp == Some(stamp) && known.beside.iter().all(Seen::is_same);
+            let text = if is_same { known } else { load(&path, folder, known, now) };
             let stamp = stamp.is_settled(now).then_some(stamp);
             self.files.insert(path, Text { stamp, ..text });
         }
@@ -207,54 +227,54 @@ impl Texts {
 }
 
 impl Text {
-    /// This text's successor: parsed only if it is another text.
-    fn read_again(
-        self,
-        text: &str,
-        parse: impl FnOnce(&str) -> Result<Program, LoadError>,
-    ) -> Self {
-        let digest = fingerprint::of_text(text);
-        if digest == self.digest {
-            return self;
-        }
-        match parse(text) {
-            Ok(program) => {
-                Self { digest, program: Some(Arc::new(program)), stamp: None, problem: None }
-            }
+    /// This text's successor, parsed again.
+    fn now(self, digest: String, parsed: Result<Programs, LoadError>) -> Self {
+        match parsed {
+            Ok(programs) => Self { digest, programs: Some(programs), ..Self::default() },
             Err(problem) => Self { digest, ..self.broken(problem) },
         }
     }
 
     /// This text with a problem; its program stays in use.
     fn broken(self, mut problem: LoadError) -> Self {
-        if let Some(program) = &self.program {
-            let pinned = program.pinned();
+        if let Some(programs) = &self.programs {
+            let pinned = programs.first.pinned();
             problem.fix = format!("{} ({pinned} as it was before stays in use)", problem.fix);
         }
         Self { problem: Some(problem), ..self }
     }
 
     fn item(&self, origin: String, kept: bool) -> Option<Item> {
-        Some(Item { origin, program: Arc::clone(self.program.as_ref()?), kept })
+        Some(Item { origin, programs: self.programs.clone()?, kept })
     }
 }
 
-fn load(path: &Path, known: Text) -> Text {
-    let origin = folder::origin(path);
-    match folder::read(path) {
-        Ok(text) => known.read_again(&text, |text| file::parse(text, &origin, Origin::File)),
+/// A file as it is now: parsed again only if it, or a file that it names, is another.
+fn load(path: &Path, root: &Path, mut known: Text, now: SystemTime) -> Text {
+    let text = match folder::read(path) {
+        Ok(text) => text,
         // Without its digest, so that the text is parsed when it can be read again.
-        Err(problem) => Text { digest: String::new(), ..known.broken(problem) },
+        Err(problem) => return Text { digest: String::new(), ..known.broken(problem) },
+    };
+    let digest = fingerprint::of_text(&text);
+    let same = known.beside.iter_mut().fold(true, |same, it| it.look_again(now) && same);
+    if same && digest == known.digest {
+        return known;
     }
+    let beside = Beside::of(path, root);
+    let parsed = file::parse(&text, &folder::origin(path), &beside);
+    Text { beside: beside.seen(now), ..known.now(digest, parsed) }
 }
 
-/// The program of a text that was registered as `id`, which has to be the text's own.
-fn parse_kept(text: &str, id: &str) -> Result<Program, LoadError> {
-    let (name, pinned) = version::split(id);
-    let program = file::parse(text, name, Origin::Registered)?;
-    if program.id != name || pinned.is_some_and(|it| it != program.version) {
-        let problem = format!("is registered as {id}, but says that it is {}", program.pinned());
+/// The programs of a text that was registered as `id`, which has to be the text's own.
+fn parse_kept(text: &str, id: &str) -> Result<Programs, LoadError> {
+    let address = Address::of(id);
+    let programs = file::parse(text, address.id, &Beside::nothing())?;
+    let first = &programs.first;
+    if first.file_id() != address.id || address.version.is_some_and(|it| it != first.version) {
+        let pinned = format!("{}@{}", first.file_id(), first.version);
+        let problem = format!("is registered as {id}, but says that it is {pinned}");
         return Err(LoadError::whole(id, problem, "register it under its own id"));
     }
-    Ok(program)
+    Ok(programs)
 }

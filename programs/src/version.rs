@@ -17,9 +17,34 @@ pub(crate) fn is_version(text: &str) -> bool {
     is_word(text, "._-+") && text.len() <= VERSION_MAX
 }
 
-/// An id, and the version it is pinned to: `name` or `name@version`.
-pub(crate) fn split(id: &str) -> (&str, Option<&str>) {
-    id.split_once('@').map_or((id, None), |(name, version)| (name, Some(version)))
+/// What a request names: `name`, `name@version`, `name#entry`, `name#entry@version`, or
+/// `name@version#entry`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Address<'a> {
+    /// The id of the program file.
+    pub(crate) id: &'a str,
+    /// The version it is pinned to.
+    pub(crate) version: Option<&'a str>,
+    /// The signature or chain of it that is to run.
+    pub(crate) entry: Option<&'a str>,
+}
+
+impl<'a> Address<'a> {
+    /// Reads an address.
+    pub(crate) fn of(text: &'a str) -> Self {
+        let cut = |text: &'a str, mark| {
+            text.split_once(mark).map_or((text, None), |(before, after)| (before, Some(after)))
+        };
+        let (front, back) = cut(text, '@');
+        let (id, entry) = cut(front, '#');
+        match back {
+            Some(back) if entry.is_none() => {
+                let (version, entry) = cut(back, '#');
+                Self { id, version: Some(version), entry }
+            }
+            version => Self { id, version, entry },
+        }
+    }
 }
 
 /// Which of two versions is older. Numbers count as numbers, and a pre-release is older than its
@@ -104,9 +129,19 @@ mod tests {
     }
 
     #[test]
-    fn a_pin_is_what_follows_the_at() {
-        assert_eq!(split("a"), ("a", None));
-        assert_eq!(split("a@1.0"), ("a", Some("1.0")));
-        assert_eq!(split("a@1@2"), ("a", Some("1@2")));
+    fn an_address_names_a_version_and_an_entry_in_any_order() {
+        let address = |id, version, entry| Address { id, version, entry };
+        for (text, meant) in [
+            ("a", address("a", None, None)),
+            ("a@1.0", address("a", Some("1.0"), None)),
+            ("a@1@2", address("a", Some("1@2"), None)),
+            ("a#b", address("a", None, Some("b"))),
+            ("a#b@1", address("a", Some("1"), Some("b"))),
+            ("a@1#b", address("a", Some("1"), Some("b"))),
+            ("a@#", address("a", Some(""), Some(""))),
+            ("#@", address("", Some(""), Some(""))),
+        ] {
+            assert_eq!(Address::of(text), meant, "{text}");
+        }
     }
 }

@@ -3,7 +3,6 @@
 
 use super::{
     nearest::nearest,
-    signature::Asked,
     spot::{Spot, Table},
 };
 use crate::LoadError;
@@ -19,7 +18,7 @@ const KEYS: [&str; 6] =
 /// The chain of a file, where it has one, or its first.
 pub(super) fn read<'a>(
     file: &Table<'a>,
-    signatures: &[Asked],
+    signatures: &[String],
 ) -> Result<Option<Spot<'a>>, LoadError> {
     if let Some(spot) = file.get("steps") {
         check_steps(&spot, signatures)?;
@@ -33,7 +32,7 @@ pub(super) fn read<'a>(
     Ok(names.into_iter().next().map(|it| it.spot))
 }
 
-fn check(spot: &Spot<'_>, signatures: &[Asked]) -> Result<(), LoadError> {
+fn check(spot: &Spot<'_>, signatures: &[String]) -> Result<(), LoadError> {
     if spot.is_list() {
         return check_steps(spot, signatures);
     }
@@ -47,14 +46,14 @@ fn check(spot: &Spot<'_>, signatures: &[Asked]) -> Result<(), LoadError> {
     Ok(())
 }
 
-fn check_steps(spot: &Spot<'_>, signatures: &[Asked]) -> Result<(), LoadError> {
+fn check_steps(spot: &Spot<'_>, signatures: &[String]) -> Result<(), LoadError> {
     let steps = spot.list(STEPS_MAX)?;
     steps.iter().try_for_each(|it| check_name(it, signatures))
 }
 
-fn check_name(spot: &Spot<'_>, signatures: &[Asked]) -> Result<(), LoadError> {
+fn check_name(spot: &Spot<'_>, signatures: &[String]) -> Result<(), LoadError> {
     let word = spot.text()?;
-    let known: Vec<&str> = signatures.iter().map(|it| it.signature.name.as_str()).collect();
+    let known: Vec<&str> = signatures.iter().map(String::as_str).collect();
     if known.contains(&word) {
         return Ok(());
     }

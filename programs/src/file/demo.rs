@@ -1,6 +1,6 @@
 //! Examples for the model: `{input: {…}, output: {…}}`, or all fields side by side.
 
-use dspy::{Demo, Field, Fields, ModuleKind, Signature, Type};
+use dspy::{Definitions, Demo, Field, Fields, Signature};
 
 use super::{field, nearest::nearest, spot::Spot};
 use crate::LoadError;
@@ -10,22 +10,14 @@ const DEMOS_MAX: usize = 256;
 
 const SIDES: [&str; 4] = ["input", "inputs", "output", "outputs"];
 
-/// The examples of a signature.
-pub(super) fn read_all(
-    spot: &Spot<'_>,
-    signature: &Signature,
-    module: ModuleKind,
-) -> Result<Vec<Demo>, LoadError> {
-    let mut outputs = signature.outputs.clone();
-    match module {
-        ModuleKind::Predict => {}
-        ModuleKind::ChainOfThought => outputs.insert(0, Field::new("reasoning", Type::Str)),
-    }
+/// The examples of a signature, which has all fields that its module adds.
+pub(super) fn read_all(spot: &Spot<'_>, signature: &Signature) -> Result<Vec<Demo>, LoadError> {
     let items = spot.list(DEMOS_MAX)?;
-    items.iter().map(|it| read(it, &signature.inputs, &outputs)).collect()
+    items.iter().map(|it| read(it, signature)).collect()
 }
 
-fn read(spot: &Spot<'_>, inputs: &[Field], outputs: &[Field]) -> Result<Demo, LoadError> {
+fn read(spot: &Spot<'_>, signature: &Signature) -> Result<Demo, LoadError> {
+    let Signature { inputs, outputs, types, .. } = signature;
     let names = spot.names()?;
     let is_split = names.iter().all(|it| SIDES.contains(&it.name) && it.spot.is_table());
     let values = if is_split {
@@ -33,12 +25,12 @@ fn read(spot: &Spot<'_>, inputs: &[Field], outputs: &[Field]) -> Result<Demo, Lo
         let mut values = Fields::new();
         for (keys, fields) in [(&SIDES[..2], inputs), (&SIDES[2..], outputs)] {
             if let Some(side) = table.one_of(keys)? {
-                values.extend(side_of(&side, fields)?);
+                values.extend(side_of(&side, fields, types)?);
             }
         }
         values
     } else {
-        side_of(spot, &[inputs, outputs].concat())?
+        side_of(spot, &[&inputs[..], outputs].concat(), types)?
     };
     let has = |fields: &[Field]| fields.iter().any(|it| values.contains_key(&it.name));
     if has(inputs) && has(outputs) {
@@ -49,7 +41,7 @@ fn read(spot: &Spot<'_>, inputs: &[Field], outputs: &[Field]) -> Result<Demo, Lo
     Err(spot.fail("an example needs at least one input and one output", fix))
 }
 
-fn side_of(spot: &Spot<'_>, fields: &[Field]) -> Result<Fields, LoadError> {
+fn side_of(spot: &Spot<'_>, fields: &[Field], types: &Definitions) -> Result<Fields, LoadError> {
     let mut values = Fields::new();
     for named in spot.names()? {
         let Some(field) = fields.iter().find(|it| it.name == named.name) else {
@@ -62,7 +54,7 @@ fn side_of(spot: &Spot<'_>, fields: &[Field]) -> Result<Fields, LoadError> {
         };
         // What is null counts as not given, as in DSPy.
         if !named.spot.is_null() {
-            let value = field::check(field, named.spot.json(), &named.spot)?;
+            let value = field::check(field, named.spot.json(), &named.spot, types)?;
             values.insert(field.name.clone(), value);
         }
     }

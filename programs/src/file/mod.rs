@@ -4,32 +4,45 @@
 //! error names the place, the key and the fix. What the native engine does not run exactly is
 //! refused here, never approximated.
 
+mod adapter;
+mod annotation;
+mod bounds;
 mod chain;
+mod definition;
 mod demo;
 mod duration;
 mod field;
 mod hint;
 mod model;
+mod module;
 mod nearest;
 mod node;
+mod python_name;
 mod scalar;
 mod signature;
 mod source;
 mod spot;
+mod state;
+mod state_lm;
 mod times;
-mod tool;
 mod yaml;
 
-use dspy::{Module, Predictor};
+use std::{sync::Arc, time::Duration};
+
+use dspy::Module;
 use serde_json::json;
 
 use self::{
-    signature::{Asked, MAIN, WRITE_PYTHON},
+    signature::{Asked, Shared, WRITE_PYTHON},
     spot::{Spot, Table},
 };
 use crate::{
-    LmConfig, LoadError, Origin, Program, PythonProgram, Runtime, Source, fingerprint, version,
+    LmConfig, LoadError, Origin, Program, PythonProgram, Retries, Runtime, Saved, Source, CachePolicy, beside::Beside, fingerprint,
+    shelf::Programs, version,
 };
+
+/// The signature or chain that runs when there are several.
+const MAIN: &str = "main";
 
 /// The longest program file.
 pub(crate) const TEXT_BYTES_MAX: usize = 1 << 20;
@@ -39,7 +52,7 @@ const FIRST_VERSION: &str = "1.0.0";
 /// The most packages that a program may need.
 const DEPENDENCIES_MAX: usize = 200;
 
-const KEYS: [&str; 21] = [
+const KEYS: [&str; 24] = [
     "id",
     "name",
     "version",
@@ -50,10 +63,13 @@ const KEYS: [&str; 21] = [
     "timeout",
     "retries",
     "cache",
+    "types",
+    "signature",
     "signatures",
+    "adapter",
+    "state",
     "chains",
     "steps",
-    "tools",
     "dependencies",
     "python",
     "spawn",
@@ -66,40 +82,106 @@ const KEYS: [&str; 21] = [
 /// Keys that tell people something, and this service nothing.
 const NOTES: [&str; 4] = ["author", "metadata", "metrics", "hokusai_token"];
 
-/// The program of a text. `origin` names the text in errors, and is the id of a program that has
-/// neither `id` nor `name`; `wrote` is who wrote it.
-pub(crate) fn parse(text: &str, origin: &str, wrote: Origin) -> Result<Program, LoadError> {
+/// The programs of a text. `origin` names the text in errors, and is the id of a program that has
+/// neither `id` nor `name`.
+pub(crate) fn parse(text: &str, origin: &str, beside: &Beside) -> Result<Programs, LoadError> {
     let tree = yaml::read(text, origin)?;
     let file = Spot::root(origin, &tree).table(&KEYS)?;
     for key in NOTES {
         file.get(key).map(|it| hint::refuse_secrets(&it)).transpose()?;
     }
-    let (id, version, lm) = (id(&file)?, version(&file)?, model::read(&file)?);
-    let text = |key| file.get(key).map(|it| it.word().map(str::to_owned)).transpose();
-    let name = text("name")?.unwrap_or_else(|| id.clone());
-    let description = text("description")?.unwrap_or_default().trim().to_owned();
+    let head = Head::of(&file, beside.origin())?;
+    let entries = match source::read(&file)? {
+        Some(source) => Entries::one(python(&file, source)?),
+        None => native(&file, &head.lm, beside)?,
+    };
     // Its keys stay in the order of the text: the order of fields is part of the prompt.
-    let content = json!([id, version, tree.json()]).to_string();
-    Ok(Program {
-        runtime: runtime(&file, &lm)?,
-        timeout: times::timeout(&file)?,
-        retries: times::retries(&file)?,
-        cache: times::cache(&file)?,
-        digest: fingerprint::of_text(&content),
-        origin: wrote,
-        tools: tool::read_all(&file, &no_file)?,
-        embedders: Vec::new(),
-        id,
-        version,
-        name,
-        description,
-        lm,
-    })
+    let content = json!([head.id, head.version, tree.json(), beside.digests()]);
+    let choices: Vec<String> =
+        entries.named.iter().map(|(name, _)| format!("{}#{name}", head.id)).collect();
+    let make = |name: Option<&str>, runtime: Runtime| {
+        let digest = fingerprint::of_text(&json!([name, content]).to_string());
+        Arc::new(head.program(name, runtime, digest, &entries.saved, &choices))
+    };
+    let others = entries.named.iter().map(|(name, runtime)| make(Some(name), runtime.clone()));
+    let others: Vec<Arc<Program>> = others.collect();
+    match (entries.default.clone(), others.first()) {
+        (Some(runtime), _) => Ok(Programs { first: make(None, runtime), others }),
+        (None, Some(first)) => Ok(Programs { first: Arc::clone(first), others }),
+        (None, None) => Err(without_signatures(&file)),
+    }
 }
 
-/// The text of a file beside the program's.
-fn no_file(spot: &Spot<'_>) -> Result<String, LoadError> {
-    Err(spot.fail("files beside a program are not read", "write a URL, or the description itself"))
+/// What a file can run.
+struct Entries {
+    /// What its id means.
+    default: Option<Runtime>,
+    /// What a request can choose, where there is a choice.
+    named: Vec<(String, Runtime)>,
+    saved: Vec<Saved>,
+}
+
+impl Entries {
+    fn one(runtime: Runtime) -> Self {
+        Self { default: Some(runtime), named: Vec::new(), saved: Vec::new() }
+    }
+}
+
+/// What a file says of its program besides what runs.
+struct Head {
+    id: String,
+    version: String,
+    name: String,
+    description: String,
+    timeout: Option<Duration>,
+    retries: Retries,
+    cache: CachePolicy,
+    lm: LmConfig,
+    origin: Origin,
+}
+
+impl Head {
+    fn of(file: &Table<'_>, origin: Origin) -> Result<Self, LoadError> {
+        let (id, version, lm) = (id(file)?, version(file)?, model::read(file)?);
+        let text = |key| file.get(key).map(|it| it.word().map(str::to_owned)).transpose();
+        Ok(Self {
+            name: text("name")?.unwrap_or_else(|| id.clone()),
+            description: text("description")?.unwrap_or_default().trim().to_owned(),
+            timeout: times::timeout(file)?,
+            retries: times::retries(file)?,
+            cache: times::cache(file)?,
+            id,
+            version,
+            lm,
+            origin,
+        })
+    }
+
+    fn program(
+        &self,
+        entry: Option<&str>,
+        runtime: Runtime,
+        digest: String,
+        saved: &[Saved],
+        choices: &[String],
+    ) -> Program {
+        let id = entry.map_or_else(|| self.id.clone(), |it| format!("{}#{it}", self.id));
+        Program {
+            id,
+            version: self.version.clone(),
+            name: self.name.clone(),
+            description: self.description.clone(),
+            digest,
+            timeout: self.timeout,
+            retries: self.retries,
+            cache: self.cache,
+            lm: self.lm.clone(),
+            origin: self.origin,
+            runtime,
+            saved: saved.to_vec(),
+            choices: choices.to_vec(),
+        }
+    }
 }
 
 fn id(file: &Table<'_>) -> Result<String, LoadError> {
@@ -138,16 +220,8 @@ fn version(file: &Table<'_>) -> Result<String, LoadError> {
     Err(spot.fail(format!("`{word}` is no version"), "write one as `version: 1.0.0`"))
 }
 
-fn runtime(file: &Table<'_>, lm: &LmConfig) -> Result<Runtime, LoadError> {
-    let source = source::read(file)?;
-    let signatures = signature::read_all(file)?;
-    let chain = chain::read(file, &signatures)?;
-    if let Some(source) = source {
-        return Ok(Runtime::Python(Box::new(python(file, source, signatures)?)));
-    }
-    if let Some(chain) = chain {
-        return Err(chain.fail("the native engine does not run chains yet", WRITE_PYTHON));
-    }
+/// What the signatures and chains of a native program can run.
+fn native(file: &Table<'_>, lm: &LmConfig, beside: &Beside) -> Result<Entries, LoadError> {
     for key in ["python", "spawn"] {
         if let Some(spot) = file.get(key) {
             let fix = "remove it, or name the Python program in `source`";
@@ -155,43 +229,51 @@ fn runtime(file: &Table<'_>, lm: &LmConfig) -> Result<Runtime, LoadError> {
         }
     }
     dependencies(file)?;
-    let asked = main(file, signatures)?;
-    let predictor = Predictor { lm: lm.settings.clone(), ..asked.predictor() };
-    Ok(Runtime::Native(Box::new(Module::Predict(Box::new(predictor)))))
-}
-
-/// The signature that runs.
-fn main(file: &Table<'_>, mut signatures: Vec<Asked>) -> Result<Asked, LoadError> {
-    let count = signatures.len();
-    let main = match count {
-        1 => Some(0),
-        _ => signatures.iter().position(|it| it.signature.name == MAIN),
+    let shared = Shared {
+        types: definition::read_all(file)?,
+        beside,
+        lm: lm.settings.clone(),
+        adapter: adapter::read(file)?,
     };
-    if let Some(main) = main {
-        return Ok(signatures.swap_remove(main));
+    let names = signature::names(file)?;
+    let asked = names.iter().map(|it| signature::read(it, &shared));
+    let mut asked: Vec<Asked> = asked.collect::<Result<_, _>>()?;
+    let mut saved: Vec<Saved> = asked.iter().filter_map(|it| it.saved.clone()).collect();
+    if let Some(spot) = file.get("state") {
+        saved.push(state::read(&spot, beside)?.lay_over_all(&mut asked)?);
     }
-    let Some(spot) = file.get("signatures") else {
-        let fix = "write `signatures: {main: {inputs: […], outputs: […]}}`, or name a Python \
-                   program in `source`";
-        return Err(file.spot().fail("has no `signatures`", fix));
-    };
-    let problem = format!("there are {count} signatures, and none is named `{MAIN}`");
-    let fix = format!(
-        "name the one that runs `{MAIN}`, put each into a file of its own, or {WRITE_PYTHON}"
-    );
-    Err(spot.fail(problem, fix))
+    let names: Vec<String> = asked.iter().map(|it| it.name.clone()).collect();
+    if let Some(chain) = chain::read(file, &names)? {
+        return Err(chain.fail("the native engine does not run chains yet", WRITE_PYTHON));
+    }
+    let run = |module: &Module| Runtime::Native(Box::new(module.clone()));
+    let main = if asked.len() == 1 { asked.first() } else { asked.iter().find(|it| it.name == MAIN) };
+    let default = main.map(|it| run(&it.module));
+    let named = asked.iter().filter(|_| asked.len() > 1);
+    let named = named.map(|it| (it.name.clone(), run(&it.module))).collect();
+    Ok(Entries { default, named, saved })
 }
 
-fn python(
-    file: &Table<'_>,
-    source: Source,
-    signatures: Vec<Asked>,
-) -> Result<PythonProgram, LoadError> {
+fn without_signatures(file: &Table<'_>) -> LoadError {
+    let fix = "write `signatures: {main: {inputs: […], outputs: […]}}`, or name a Python program \
+               in `source`";
+    file.spot().fail("has no `signatures`", fix)
+}
+
+/// What a Python program runs. Its file's signatures are what it says of itself; how they are
+/// asked, its code says.
+fn python(file: &Table<'_>, source: Source) -> Result<Runtime, LoadError> {
+    let types = definition::read_all(file)?;
+    let declared = |it| signature::declared(it, &types);
+    let signatures: Vec<_> =
+        signature::names(file)?.iter().map(declared).collect::<Result<_, _>>()?;
+    let names: Vec<String> = signatures.iter().map(|it| it.name.clone()).collect();
+    chain::read(file, &names)?;
     let interpreter = file.get("python").map(|it| it.text().map(str::to_owned)).transpose()?;
     let spawn = file.get("spawn").map(|it| it.bool()).transpose()?.unwrap_or_default();
-    let signatures = signatures.into_iter().map(|it| it.signature).collect();
     let dependencies = dependencies(file)?;
-    Ok(PythonProgram { source, interpreter, spawn, dependencies, signatures })
+    let program = PythonProgram { source, interpreter, spawn, dependencies, signatures };
+    Ok(Runtime::Python(Box::new(program)))
 }
 
 fn dependencies(file: &Table<'_>) -> Result<Vec<String>, LoadError> {

@@ -28,6 +28,23 @@ const KEYS: [&str; 13] = [
 const TEMPERATURE_MAX: f64 = 10.0;
 const TOKENS_MAX: u64 = 100_000_000;
 
+/// What a signature's own `lm` may not say.
+const ENDPOINT: [&str; 3] = ["api_base", "api_key_env", "fallbacks"];
+
+/// The settings of a signature, over those of its program.
+pub(super) fn of_signature(table: &Table<'_>) -> Result<LmSettings, LoadError> {
+    let Some(spot) = table.get("lm") else { return Ok(LmSettings::default()) };
+    if !spot.is_table() && !spot.is_list() {
+        return Ok(LmSettings { model: Some(spot.text()?.to_owned()), ..LmSettings::default() });
+    }
+    let table = spot.table(&KEYS)?;
+    if let Some(spot) = ENDPOINT.iter().find_map(|key| table.get(key)) {
+        let fix = "write it into the `lm` at the top, which all signatures share";
+        return Err(spot.fail("belongs to the program, not to a signature", fix));
+    }
+    settings(&table)
+}
+
 /// The language model of a program.
 pub(super) fn read(file: &Table<'_>) -> Result<LmConfig, LoadError> {
     let Some(spot) = file.one_of(&["lm", "model_config"])? else { return Ok(LmConfig::default()) };

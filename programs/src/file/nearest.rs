@@ -1,5 +1,8 @@
 //! The known word nearest to a misspelt one.
 
+use super::spot::Spot;
+use crate::LoadError;
+
 /// Words longer than this are not compared.
 const WORD_CHARS_MAX: usize = 64;
 
@@ -20,6 +23,18 @@ pub(super) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
     let by_distance = known.iter().map(|it| (distance(&word, it), *it));
     let near = by_distance.filter(|(distance, it)| *distance <= far(it));
     near.min_by_key(|(distance, _)| *distance).map(|(_, it)| it)
+}
+
+/// The error about a word that is none of the known ones, with the nearest of them.
+pub(super) fn unknown(spot: &Spot<'_>, what: &str, word: &str, known: &[&str]) -> LoadError {
+    // `ChainOfThought` is meant as `chain_of_thought`.
+    let bare = |it: &str| it.to_lowercase().replace('_', "");
+    let same = known.iter().copied().find(|it| bare(it) == bare(word));
+    let fix = match same.or_else(|| nearest(word, known)) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("known here: {}", known.join(", ")),
+    };
+    spot.fail(format!("unknown {what} `{word}`"), fix)
 }
 
 /// How many letters must be put in, taken out, changed, or swapped with the next.

@@ -1,21 +1,19 @@
 //! The signatures of a file, and how each is asked.
 
-use dspy::{Adapter, Demo, ModuleKind, Predictor, Signature};
+use dspy::{Adapter, Definitions, LmSettings, Module, Signature};
 
 use super::{
-    demo, field,
-    nearest::nearest,
+    adapter, demo, field, model,
+    module::{self, Parts},
     spot::{Named, Spot, Table},
+    state,
 };
-use crate::LoadError;
+use crate::{LoadError, Saved, beside::Beside};
 
 /// The most signatures of a file.
 const SIGNATURES_MAX: usize = 100;
 
-/// The signature that runs when there are several.
-pub(super) const MAIN: &str = "main";
-
-const KEYS: [&str; 9] = [
+const KEYS: [&str; 10] = [
     "description",
     "instructions",
     "inputs",
@@ -24,51 +22,45 @@ const KEYS: [&str; 9] = [
     "demos",
     "module",
     "adapter",
+    "lm",
     "state",
-];
-
-const MODULES: [(&str, ModuleKind); 2] =
-    [("predict", ModuleKind::Predict), ("chain_of_thought", ModuleKind::ChainOfThought)];
-
-/// DSPy's other modules: known, and run by the package itself.
-const PYTHON_MODULES: [&str; 12] = [
-    "react",
-    "best_of_n",
-    "refine",
-    "multi_chain_comparison",
-    "program_of_thought",
-    "code_act",
-    "rlm",
-    "majority",
-    "parallel",
-    "knn",
-    "flex",
-    "react_v2",
 ];
 
 /// What to do about what the native engine does not run.
 pub(super) const WRITE_PYTHON: &str = "write a dspy.Module and `source: {type: local, path: …, \
                                        class_name: …}`, which the python runtime runs";
 
+/// What the signatures of a file share.
+pub(super) struct Shared<'a> {
+    /// The file's own types.
+    pub(super) types: Definitions,
+    /// The files that it may name.
+    pub(super) beside: &'a Beside,
+    /// The settings of the program's model.
+    pub(super) lm: LmSettings,
+    /// The adapter of signatures that name none.
+    pub(super) adapter: Option<Adapter>,
+}
+
 /// A signature and how it is asked.
 pub(super) struct Asked {
-    pub(super) signature: Signature,
-    module: ModuleKind,
-    adapter: Adapter,
-    demos: Vec<Demo>,
+    /// Its name.
+    pub(super) name: String,
+    /// What asks.
+    pub(super) module: Module,
+    /// What was laid over it.
+    pub(super) saved: Option<Saved>,
 }
 
-impl Asked {
-    /// The predictor that asks.
-    pub(super) fn predictor(self) -> Predictor {
-        let name = self.signature.name.clone();
-        let predictor = Predictor::new(name, self.signature, self.module);
-        Predictor { adapter: self.adapter, demos: self.demos, ..predictor }
+/// The signatures of a file by name, in its order.
+pub(super) fn names<'a>(file: &Table<'a>) -> Result<Vec<Named<'a>>, LoadError> {
+    if let Some(spot) = file.get("signature") {
+        if file.get("signatures").is_some() {
+            let fix = "move it into `signatures`, under a name of its own";
+            return Err(spot.fail("there is a mapping of `signatures` too", fix));
+        }
+        return Ok(vec![Named::of(super::MAIN, spot)]);
     }
-}
-
-/// The signatures of a file, in its order.
-pub(super) fn read_all(file: &Table<'_>) -> Result<Vec<Asked>, LoadError> {
     let Some(spot) = file.get("signatures") else { return Ok(Vec::new()) };
     let names = spot.names()?;
     if names.is_empty() || names.len() > SIGNATURES_MAX {
@@ -76,78 +68,71 @@ pub(super) fn read_all(file: &Table<'_>) -> Result<Vec<Asked>, LoadError> {
         let problem = format!("has {count} signatures, but must have 1 to {SIGNATURES_MAX}");
         return Err(spot.fail(problem, "write a signature: `main: {inputs: […], outputs: […]}`"));
     }
-    names.iter().map(read).collect()
+    for named in &names {
+        if named.name.trim().is_empty() || named.name.contains(['#', '@', '/']) {
+            let fix = "write a name without `#`, `@` and `/`";
+            return Err(named.fail("is no name for a signature", fix));
+        }
+    }
+    Ok(names)
 }
 
-fn read(named: &Named<'_>) -> Result<Asked, LoadError> {
+/// What a signature takes and gives, however it is asked.
+pub(super) fn declared(named: &Named<'_>, types: &Definitions) -> Result<Signature, LoadError> {
     let table = named.spot.table(&KEYS)?;
     let fields = |key| {
         let spot =
             table.need(key, "write its fields: `[a, b]`, or a line `name: type` for each")?;
-        Ok((field::read_all(&spot)?, spot))
+        Ok((field::read_all(&spot, types)?, spot))
     };
     let ((inputs, _), (outputs, at)) = (fields("inputs")?, fields("outputs")?);
     if let Some(both) = outputs.iter().find(|it| inputs.iter().any(|other| other.name == it.name)) {
         let problem = format!("`{}` is an input too", both.name);
         return Err(at.fail(problem, "give one of the two another name"));
     }
-    let module = table.get("module").map(|it| module(&it)).transpose()?.unwrap_or_default();
-    let adds_reasoning = module == ModuleKind::ChainOfThought;
-    if adds_reasoning && inputs.iter().chain(&outputs).any(|it| it.name == "reasoning") {
-        let problem = "`reasoning` is the field that chain_of_thought adds itself";
-        return Err(at.fail(problem, "remove it, or write `module: predict`"));
+    let written = table.one_of(&["instructions", "description"])?;
+    let text = written.as_ref().map(Spot::prose).transpose()?.unwrap_or_default();
+    let mut signature = Signature::new(named.name, text.as_str(), inputs, outputs);
+    if written.is_some_and(|it| it.is_quoted()) {
+        // To the letter: only a block has a margin that is not meant.
+        signature.instructions = text;
     }
-    if let Some(state) = table.get("state") {
-        let fix = "write its instructions and demos into the signature, as `description` and \
-                   `examples`, or give the program `source: {type: saved, path: …}`, which the \
-                   python runtime runs";
-        return Err(state.fail("the native engine does not read saved states yet", fix));
-    }
-    let signature = Signature::new(named.name, instructions(&table)?, inputs, outputs);
-    let demos = table.one_of(&["examples", "demos"])?;
-    let demos = demos.map(|it| demo::read_all(&it, &signature, module)).transpose()?;
-    let adapter = table.get("adapter").map(|it| adapter(&it)).transpose()?.unwrap_or_default();
-    Ok(Asked { signature, module, adapter, demos: demos.unwrap_or_default() })
+    signature.types = types.clone();
+    Ok(signature)
 }
 
-/// The task, without the blank lines that a YAML block has around it.
-fn instructions(table: &Table<'_>) -> Result<String, LoadError> {
-    let spot = table.one_of(&["instructions", "description"])?;
-    let text = spot.map(|it| it.text()).transpose()?.unwrap_or_default();
-    Ok(text.trim_start_matches(['\n', '\r']).trim_end().to_owned())
+/// A signature and what asks it.
+pub(super) fn read(named: &Named<'_>, shared: &Shared<'_>) -> Result<Asked, LoadError> {
+    let signature = declared(named, &shared.types)?;
+    let table = named.spot.table(&KEYS)?;
+    let parts = Parts { name: named.name, signature };
+    let mut module = module::read(table.get("module").as_ref(), &parts)?;
+    let adapter = adapter::read(&table)?.or_else(|| shared.adapter.clone());
+    let settings = model::of_signature(&table)?;
+    for (_, predictor) in module.named_predictors_mut() {
+        predictor.lm = shared.lm.clone();
+        predictor.settings = settings.clone();
+        predictor.adapter = adapter.clone().unwrap_or_default();
+    }
+    if let Some(spot) = table.one_of(&["examples", "demos"])? {
+        demos(&spot, &mut module)?;
+    }
+    let state = table.get("state").map(|it| state::read(&it, shared.beside)).transpose()?;
+    let saved = state.map(|it| it.lay_over(&mut module)).transpose()?;
+    let name = named.name.to_owned();
+    let saved = saved.map(|it| Saved { signature: Some(name.clone()), ..it });
+    Ok(Asked { name, module, saved })
 }
 
-fn module(spot: &Spot<'_>) -> Result<ModuleKind, LoadError> {
-    let word = spot.text()?;
-    if let Some((_, kind)) = MODULES.iter().find(|(name, _)| *name == word) {
-        return Ok(*kind);
-    }
-    if PYTHON_MODULES.contains(&word) {
-        let problem = format!("the native engine does not run the module `{word}` yet");
-        return Err(spot.fail(problem, WRITE_PYTHON));
-    }
-    Err(unknown(spot, "module", word, &MODULES.map(|(name, _)| name)))
-}
-
-fn adapter(spot: &Spot<'_>) -> Result<Adapter, LoadError> {
-    match spot.text()? {
-        "chat" => Ok(Adapter::default()),
-        "json" => Ok(Adapter::json()),
-        word @ ("xml" | "baml" | "two_step") => {
-            let problem = format!("the native engine does not have the adapter `{word}` yet");
-            Err(spot.fail(problem, WRITE_PYTHON))
-        }
-        word => Err(unknown(spot, "adapter", word, &["chat", "json"])),
-    }
-}
-
-fn unknown(spot: &Spot<'_>, what: &str, word: &str, known: &[&str]) -> LoadError {
-    // `ChainOfThought` is meant as `chain_of_thought`.
-    let bare = |it: &str| it.to_lowercase().replace('_', "");
-    let same = known.iter().copied().find(|it| bare(it) == bare(word));
-    let fix = match same.or_else(|| nearest(word, known)) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None => format!("known here: {}", known.join(", ")),
+/// Gives the examples to the one predictor that there is.
+fn demos(spot: &Spot<'_>, module: &mut Module) -> Result<(), LoadError> {
+    let mut predictors = module.named_predictors_mut();
+    let [(_, predictor)] = predictors.as_mut_slice() else {
+        let paths: Vec<&str> = predictors.iter().map(|(path, _)| path.as_str()).collect();
+        let problem = format!("its predictors {} have examples of their own", paths.join(", "));
+        let fix = "give them with `state`, which says which predictor has which";
+        return Err(spot.fail(problem, fix));
     };
-    spot.fail(format!("unknown {what} `{word}`"), fix)
+    predictor.demos = demo::read_all(spot, &predictor.full_signature())?;
+    Ok(())
 }

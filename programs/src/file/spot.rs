@@ -37,6 +37,21 @@ impl<'a> Spot<'a> {
         Self { origin, path: String::new(), node }
     }
 
+    /// A value at a path of its own.
+    pub(super) fn at(origin: &'a str, path: &str, node: &'a Node) -> Self {
+        Self { origin, path: path.to_owned(), node }
+    }
+
+    /// The path of it.
+    pub(super) fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// What is written here.
+    pub(super) fn node(&self) -> &'a Node {
+        self.node
+    }
+
     /// An error about this value.
     pub(super) fn fail(&self, problem: impl Into<String>, fix: impl Into<String>) -> LoadError {
         self.fail_at(self.node.place, &self.path, problem.into(), fix.into())
@@ -74,6 +89,16 @@ impl<'a> Spot<'a> {
             Content::Scalar { value: Value::String(_), .. } => {
                 Err(self.fail("is empty", "write a text, or remove the key"))
             }
+            Content::Scalar { .. } | Content::List(_) | Content::Table(_) => {
+                Err(self.must_be("a text", "put it in quotes"))
+            }
+        }
+    }
+
+    /// A text, be it empty.
+    pub(super) fn string(&self) -> Result<&'a str, LoadError> {
+        match &self.node.content {
+            Content::Scalar { raw, value: Value::String(_), .. } => Ok(raw),
             Content::Scalar { .. } | Content::List(_) | Content::Table(_) => {
                 Err(self.must_be("a text", "put it in quotes"))
             }
@@ -162,6 +187,13 @@ impl<'a> Spot<'a> {
             return Err(self.fail_at(entry.place, &path, problem, fix));
         }
         Ok(Table { spot: self.clone(), entries })
+    }
+
+    /// The value of the key that decides which others there may be.
+    pub(super) fn tag(&self, key: &str, fix: &str) -> Result<Spot<'a>, LoadError> {
+        let names = self.names()?;
+        let found = names.into_iter().find(|it| it.name == key && !it.spot.is_null());
+        found.map(|it| it.spot).ok_or_else(|| self.fail(format!("has no `{key}`"), fix))
     }
 
     /// The entries of a mapping whose keys the author chose.

@@ -21,6 +21,8 @@ const DEPTH_MAX: usize = 32;
 const ENTRIES_MAX: usize = 1_000;
 /// The size of the tree, with what aliases copy.
 const TREE_BYTES_MAX: usize = 16 << 20;
+/// The same, of a file that a program file names. Such a file comes from the operator.
+const LARGE_TREE_BYTES_MAX: usize = 256 << 20;
 
 const CHECK_LINE: &str = "check the indentation and the quotes here; a value with `: `, `#`, `[`, \
                           `{` or `,` in it needs quotes";
@@ -33,8 +35,17 @@ pub(super) fn read(text: &str, origin: &str) -> Result<Node, LoadError> {
         let problem = format!("is longer than {} KiB", TEXT_BYTES_MAX >> 10);
         return Err(LoadError::whole(origin, problem, "make it shorter"));
     }
+    build(text, origin, TREE_BYTES_MAX)
+}
+
+/// The tree of a text whose length is bounded already.
+pub(super) fn read_large(text: &str, origin: &str) -> Result<Node, LoadError> {
+    build(text, origin, LARGE_TREE_BYTES_MAX)
+}
+
+fn build(text: &str, origin: &str, bytes_max: usize) -> Result<Node, LoadError> {
     let text = scalar::join_surrogates(text);
-    let mut tree = Tree::new(origin);
+    let mut tree = Tree::new(origin, bytes_max);
     // `next_event` does not recurse, unlike the parser's own loader.
     let mut parser = Parser::new_from_str(&text);
     while let Some(event) = parser.next_event() {
@@ -62,9 +73,9 @@ struct Open {
 }
 
 impl<'a> Tree<'a> {
-    fn new(origin: &'a str) -> Self {
+    fn new(origin: &'a str, bytes_left: usize) -> Self {
         let (open, anchors) = (Vec::new(), HashMap::new());
-        Self { origin, open, anchors, bytes_left: TREE_BYTES_MAX, root: None }
+        Self { origin, open, anchors, bytes_left, root: None }
     }
 
     fn take(&mut self, event: Event<'_>, place: Place) -> Result<(), LoadError> {
