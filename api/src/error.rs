@@ -149,9 +149,9 @@ impl Error {
             Error::TooSlow => Kind::BodyTooSlow,
             Error::Conflict(_) => Kind::Conflict,
             Error::Queue(error) => kind_of_queue(error),
-            Error::Program(
-                programs::Error::NotFound(_) | programs::Error::Unchosen { .. },
-            ) => Kind::ProgramNotFound,
+            Error::Program(programs::Error::NotFound(_) | programs::Error::Unchosen { .. }) => {
+                Kind::ProgramNotFound
+            }
             Error::Invalid(..) | Error::Program(_) => Kind::Validation,
             Error::Panic => Kind::Internal,
         }

@@ -89,6 +89,14 @@ impl Beside {
         seen.map(|it| Seen { stamp: Stamp::settled(&it.path, now), ..it }).collect()
     }
 
+    /// Whether a file that was asked for may be read and holds what it held; `now` is when the
+    /// reading began.
+    pub(crate) fn is_same(&self, seen: &mut Seen, now: SystemTime) -> bool {
+        let text = self.text(&seen.path, "").ok();
+        seen.stamp = Stamp::settled(&seen.path, now);
+        text.map(|it| fingerprint::of_text(&it)) == seen.digest
+    }
+
     fn resolve(&self, name: &str) -> Result<PathBuf, Refused> {
         let Some(place) = &self.place else {
             let problem = "a program that is sent over HTTP cannot name a file of the server";
@@ -131,13 +139,6 @@ impl Seen {
     pub(crate) fn is_same(&self) -> bool {
         self.stamp.is_some() && self.stamp == Stamp::at(&self.path)
     }
-
-    /// Whether the file holds what it held; `now` is when the reading began.
-    pub(crate) fn look_again(&mut self, now: SystemTime) -> bool {
-        let text = fs::read_to_string(&self.path).ok();
-        self.stamp = Stamp::settled(&self.path, now);
-        text.map(|it| fingerprint::of_text(&it)) == self.digest
-    }
 }
 
 fn refuse(problem: impl Into<String>, fix: &str) -> Refused {
@@ -145,13 +146,12 @@ fn refuse(problem: impl Into<String>, fix: &str) -> Refused {
 }
 
 fn unreadable(name: &str, e: &io::Error) -> Refused {
-    match e.kind() {
-        ErrorKind::NotFound => {
-            refuse(format!("there is no file `{name}` beside this one"), "put it there")
-        }
-        ErrorKind::PermissionDenied => {
-            refuse(format!("`{name}` may not be read"), "change its permissions")
-        }
-        _ => refuse(format!("`{name}` cannot be read: {e}"), "mend that"),
+    let is = |kind| e.kind() == kind;
+    if is(ErrorKind::NotFound) {
+        refuse(format!("there is no file `{name}` beside this one"), "put it there")
+    } else if is(ErrorKind::PermissionDenied) {
+        refuse(format!("`{name}` may not be read"), "change its permissions")
+    } else {
+        refuse(format!("`{name}` cannot be read: {e}"), "mend that")
     }
 }

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use crate::Program;
 
 /// Goes up when the engine starts to answer equal requests differently.
-const GENERATION: u32 = 1;
+const GENERATION: u32 = 2;
 
 /// The hash that equal requests of a program share.
 pub(crate) fn of_request(program: &Program, inputs: &Fields, lm_overrides: &Fields) -> String {

@@ -257,11 +257,12 @@ fn load(path: &Path, root: &Path, mut known: Text, now: SystemTime) -> Text {
         Err(problem) => return Text { digest: String::new(), ..known.broken(problem) },
     };
     let digest = fingerprint::of_text(&text);
-    let same = known.beside.iter_mut().fold(true, |same, it| it.look_again(now) && same);
-    if same && digest == known.digest {
+    let beside = Beside::of(path, root);
+    // All of them are looked at, so that each has a new stamp.
+    let others = known.beside.iter_mut().filter_map(|it| (!beside.is_same(it, now)).then_some(()));
+    if others.count() == 0 && digest == known.digest {
         return known;
     }
-    let beside = Beside::of(path, root);
     let parsed = file::parse(&text, &folder::origin(path), &beside);
     Text { beside: beside.seen(now), ..known.now(digest, parsed) }
 }

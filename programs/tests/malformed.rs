@@ -12,15 +12,15 @@ fn folder() -> PathBuf {
 fn every_mistake_is_told_with_its_place_and_its_fix() {
     let mut files: Vec<PathBuf> =
         fs::read_dir(folder()).unwrap().map(|it| it.unwrap().path()).collect();
-    files.retain(|it| it.extension().is_some_and(|ending| ending != "txt"));
+    files.retain(|it| it.extension().is_some_and(|ending| ending == "yaml"));
     files.sort();
     let mut wrong = Vec::new();
 
     for path in &files {
         let name = path.file_name().unwrap().to_str().unwrap();
-        let told = match Registry::parse(&fs::read_to_string(path).unwrap(), name) {
+        let told = match Registry::read(path) {
             Ok(_) => "loads".to_owned(),
-            Err(error) => error.to_string(),
+            Err(error) => error.to_string().replace(&format!("{}/", folder().display()), ""),
         };
         let wanted = fs::read_to_string(path.with_extension("txt")).unwrap_or_default();
         if told != wanted.trim_end() {

@@ -125,10 +125,11 @@ fn check(paths: &[PathBuf], json: bool) -> Result<()> {
             problems.extend(registry.problems());
             continue;
         }
-        let text = fs::read_to_string(path);
-        let text = text.with_context(|| Usage(format!("cannot read {}", path.display())))?;
-        match Registry::parse(&text, &path.display().to_string()) {
-            Ok(program) => good.push(program.pinned()),
+        if !path.exists() {
+            bail!(Usage(format!("there is no {}", path.display())));
+        }
+        match Registry::read(path) {
+            Ok(programs) => good.extend(programs.iter().map(|it| it.pinned())),
             Err(problem) => problems.push(problem),
         }
     }

@@ -171,9 +171,9 @@ fn delay(it: &Circumstances, random: &mut impl Rng) -> Duration {
 
 fn kind(error: &Error) -> FailureKind {
     match error {
-        Error::Program(
-            programs::Error::NotFound(_) | programs::Error::Unchosen { .. },
-        ) => FailureKind::ProgramNotFound,
+        Error::Program(programs::Error::NotFound(_) | programs::Error::Unchosen { .. }) => {
+            FailureKind::ProgramNotFound
+        }
         Error::Program(programs::Error::Override { .. }) => FailureKind::Validation,
         Error::Program(programs::Error::NotRunnable(_)) | Error::Panicked(_) => {
             FailureKind::ProgramError

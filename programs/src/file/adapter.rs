@@ -9,8 +9,7 @@ use super::{
 };
 use crate::LoadError;
 
-const KEYS: [&str; 4] =
-    ["type", "json_fallback", "native_function_calling", "parallel_tool_calls"];
+const KEYS: [&str; 4] = ["type", "json_fallback", "native_function_calling", "parallel_tool_calls"];
 
 const KINDS: [&str; 2] = ["chat", "json"];
 

@@ -1,7 +1,6 @@
 //! Bounds of a field: shown to the model where a signature has them, enforced where a model has.
 
 use dspy::{Fields, Type};
-use serde_json::Value;
 
 use super::spot::{Spot, Table};
 use crate::LoadError;
@@ -30,7 +29,9 @@ pub(super) fn read(table: &Table<'_>) -> Result<Fields, LoadError> {
         match key {
             "allow_inf_nan" => spot.bool().map(drop)?,
             "min_length" | "max_length" => spot.count(0, u64::MAX).map(drop)?,
-            "multiple_of" => spot.number(f64::MIN_POSITIVE, f64::MAX).map(drop)?,
+            "multiple_of" if spot.number(f64::MIN, f64::MAX)? <= 0.0 => {
+                return Err(spot.fail("must be more than 0", "write another number"));
+            }
             _ => spot.number(f64::MIN, f64::MAX).map(drop)?,
         }
         bounds.insert(key.to_owned(), spot.json());
@@ -41,11 +42,9 @@ pub(super) fn read(table: &Table<'_>) -> Result<Fields, LoadError> {
 /// The bounds as the model reads them.
 pub(super) fn in_words(bounds: &Fields) -> Option<String> {
     let said = KEYS.iter().zip(WORDS).filter_map(|(key, words)| {
-        let value = match bounds.get(*key)? {
-            Value::Bool(true) => "True".to_owned(),
-            Value::Bool(false) => "False".to_owned(),
-            other => other.to_string(),
-        };
+        let bound = bounds.get(*key)?;
+        let truth = bound.as_bool().map(|it| if it { "True" } else { "False" }.to_owned());
+        let value = truth.unwrap_or_else(|| bound.to_string());
         Some(format!("{words}{value}"))
     });
     let all: Vec<String> = said.collect();

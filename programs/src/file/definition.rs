@@ -74,6 +74,10 @@ fn definition<'a>(
     if named.spot.is_list() {
         return members(&named.spot).map(Definition::Enum);
     }
+    if !named.spot.is_table() {
+        let fix = "write `{fields: {name: type}}` or `{enum: [a, b]}`; an annotation needs no name";
+        return Err(named.spot.fail("is neither a model nor an enum", fix));
+    }
     let table = named.spot.table(&KEYS)?;
     let Some(spot) = table.get("enum") else {
         return model(&table, types, defaults).map(Definition::Model);
@@ -111,7 +115,9 @@ fn members(spot: &Spot<'_>) -> Result<Vec<EnumMember>, LoadError> {
 
 fn scalar(spot: &Spot<'_>) -> Result<Value, LoadError> {
     if spot.is_list() || spot.is_table() || spot.is_null() {
-        return Err(spot.fail("a member's value must be a text, a number, true or false", "write one"));
+        return Err(
+            spot.fail("a member's value must be a text, a number, true or false", "write one")
+        );
     }
     Ok(spot.json())
 }

@@ -12,8 +12,7 @@ use crate::LoadError;
 /// The most fields of one side of a signature.
 const FIELDS_MAX: usize = 100;
 
-const KEYS: [&str; 7] =
-    ["name", "type", "desc", "description", "default", "prefix", "json_schema"];
+const KEYS: [&str; 7] = ["name", "type", "desc", "description", "default", "prefix", "json_schema"];
 
 const A_FIELD: &str = "a field";
 
@@ -24,7 +23,10 @@ pub(super) fn read_all(spot: &Spot<'_>, types: &Definitions) -> Result<Vec<Field
         items.iter().map(|it| item(it, types)).collect::<Result<_, _>>()?
     } else {
         let names = spot.names()?;
-        names.into_iter().map(|it| Ok((named(&it, types)?, it))).collect::<Result<_, LoadError>>()?
+        names
+            .into_iter()
+            .map(|it| Ok((named(&it, types)?, it)))
+            .collect::<Result<_, LoadError>>()?
     };
     if fields.is_empty() || fields.len() > FIELDS_MAX {
         let problem = format!("has {} fields, but must have 1 to {FIELDS_MAX}", fields.len());

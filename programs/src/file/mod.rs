@@ -37,8 +37,8 @@ use self::{
     spot::{Spot, Table},
 };
 use crate::{
-    LmConfig, LoadError, Origin, Program, PythonProgram, Retries, Runtime, Saved, Source, CachePolicy, beside::Beside, fingerprint,
-    shelf::Programs, version,
+    CachePolicy, LmConfig, LoadError, Origin, Program, PythonProgram, Retries, Runtime, Saved,
+    Source, beside::Beside, fingerprint, shelf::Programs, version,
 };
 
 /// The signature or chain that runs when there are several.
@@ -64,8 +64,8 @@ const KEYS: [&str; 24] = [
     "retries",
     "cache",
     "types",
-    "signature",
     "signatures",
+    "signature",
     "adapter",
     "state",
     "chains",
@@ -247,7 +247,8 @@ fn native(file: &Table<'_>, lm: &LmConfig, beside: &Beside) -> Result<Entries, L
         return Err(chain.fail("the native engine does not run chains yet", WRITE_PYTHON));
     }
     let run = |module: &Module| Runtime::Native(Box::new(module.clone()));
-    let main = if asked.len() == 1 { asked.first() } else { asked.iter().find(|it| it.name == MAIN) };
+    let main =
+        if asked.len() == 1 { asked.first() } else { asked.iter().find(|it| it.name == MAIN) };
     let default = main.map(|it| run(&it.module));
     let named = asked.iter().filter(|_| asked.len() > 1);
     let named = named.map(|it| (it.name.clone(), run(&it.module))).collect();

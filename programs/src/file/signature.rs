@@ -90,13 +90,9 @@ pub(super) fn declared(named: &Named<'_>, types: &Definitions) -> Result<Signatu
         let problem = format!("`{}` is an input too", both.name);
         return Err(at.fail(problem, "give one of the two another name"));
     }
-    let written = table.one_of(&["instructions", "description"])?;
-    let text = written.as_ref().map(Spot::prose).transpose()?.unwrap_or_default();
-    let mut signature = Signature::new(named.name, text.as_str(), inputs, outputs);
-    if written.is_some_and(|it| it.is_quoted()) {
-        // To the letter: only a block has a margin that is not meant.
-        signature.instructions = text;
-    }
+    let task = table.one_of(&["instructions", "description"])?;
+    let task = task.map(|it| it.text()).transpose()?.unwrap_or_default();
+    let mut signature = Signature::new(named.name, task, inputs, outputs);
     signature.types = types.clone();
     Ok(signature)
 }
@@ -107,12 +103,12 @@ pub(super) fn read(named: &Named<'_>, shared: &Shared<'_>) -> Result<Asked, Load
     let table = named.spot.table(&KEYS)?;
     let parts = Parts { name: named.name, signature };
     let mut module = module::read(table.get("module").as_ref(), &parts)?;
-    let adapter = adapter::read(&table)?.or_else(|| shared.adapter.clone());
+    let adapter = adapter::read(&table)?.or(shared.adapter);
     let settings = model::of_signature(&table)?;
     for (_, predictor) in module.named_predictors_mut() {
         predictor.lm = shared.lm.clone();
         predictor.settings = settings.clone();
-        predictor.adapter = adapter.clone().unwrap_or_default();
+        predictor.adapter = adapter.unwrap_or_default();
     }
     if let Some(spot) = table.one_of(&["examples", "demos"])? {
         demos(&spot, &mut module)?;

@@ -85,7 +85,9 @@ impl<'a> Spot<'a> {
     /// A text that is not empty.
     pub(super) fn text(&self) -> Result<&'a str, LoadError> {
         match &self.node.content {
-            Content::Scalar { raw, value: Value::String(_), .. } if !raw.trim().is_empty() => Ok(raw),
+            Content::Scalar { raw, value: Value::String(_), .. } if !raw.trim().is_empty() => {
+                Ok(raw)
+            }
             Content::Scalar { value: Value::String(_), .. } => {
                 Err(self.fail("is empty", "write a text, or remove the key"))
             }

@@ -44,6 +44,10 @@ pub(super) fn read(spot: &Spot<'_>, beside: &Beside) -> Result<State, LoadError>
             node: spot.node().clone(),
         });
     }
+    if spot.is_list() {
+        let fix = "write the path of a JSON file, or what is in it";
+        return Err(spot.fail("a state is no list", fix));
+    }
     let name = spot.text()?;
     let ending = name.rsplit_once('.').map(|(_, it)| it);
     if let Some("pkl" | "pickle") = ending {
@@ -60,6 +64,11 @@ pub(super) fn read(spot: &Spot<'_>, beside: &Beside) -> Result<State, LoadError>
     }
     let (path, text) = beside.read(name).map_err(|it| spot.fail(it.problem, it.fix))?;
     let origin = path.display().to_string();
+    if text.trim().is_empty() {
+        // DSPy's `save` leaves such a file when a demo holds what JSON cannot.
+        let fix = "save it again, and see whether that fails";
+        return Err(LoadError::whole(&origin, "is empty", fix));
+    }
     let node = yaml::read_large(&text, &origin)?;
     Ok(State { origin, path: String::new(), node })
 }
@@ -120,8 +129,10 @@ const LONE: &str = "self";
 fn lay_one(table: &Table<'_>, predictor: &mut Predictor) -> Result<(), LoadError> {
     let mut signature = predictor.full_signature();
     let saved = table.need("signature", SAVE_JSON)?.table(&["instructions", "fields"])?;
-    signature.instructions = saved.need("instructions", SAVE_JSON)?.string()?.to_owned();
+    let task = saved.need("instructions", SAVE_JSON)?.string()?;
     lay_fields(&saved.need("fields", SAVE_JSON)?, &mut signature)?;
+    let Signature { name, inputs, outputs, types, .. } = signature;
+    let signature = Signature { types, ..Signature::new(name, task, inputs, outputs) };
     if let Some(spot) = table.get("fields").filter(|it| it.json() != Value::Object(Fields::new())) {
         let fix = "save the program without its decision fields, or run it by the python runtime";
         return Err(spot.fail("the native engine has no decision fields", fix));
@@ -140,7 +151,8 @@ fn lay_fields(spot: &Spot<'_>, signature: &mut Signature) -> Result<(), LoadErro
     let saved = spot.list(FIELDS_MAX)?;
     let count = signature.inputs.len() + signature.outputs.len();
     if saved.len() != count {
-        let names: Vec<&str> = signature.inputs.iter().chain(&signature.outputs).map(|it| it.name.as_str()).collect();
+        let names: Vec<&str> =
+            signature.inputs.iter().chain(&signature.outputs).map(|it| it.name.as_str()).collect();
         let problem = format!("has {} fields, and the signature has {count}", saved.len());
         let fix = format!("save the state of a program whose fields are {}", names.join(", "));
         return Err(spot.fail(problem, fix));
@@ -182,6 +194,11 @@ fn versions(names: &[Named<'_>]) -> Result<Saved, LoadError> {
 fn missing(spot: &Spot<'_>, own: &[String], names: &[Named<'_>]) -> LoadError {
     let there = names.iter().map(|it| it.name).filter(|it| *it != METADATA);
     let there: Vec<&str> = there.collect();
+    if own.iter().any(|it| it == LONE) {
+        let fix = format!("write the module that was saved, as `module: …`; {SAVE_JSON}");
+        let there = there.join(", ");
+        return spot.fail(format!("has no `signature` of its own, but {there}"), fix);
+    }
     let own = own.join("` or `");
     let fix = format!("save the whole program again; the state has {}", there.join(", "));
     spot.fail(format!("has no predictor `{own}`"), fix)
