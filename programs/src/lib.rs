@@ -10,6 +10,7 @@
 //! that needs Python is described here and run elsewhere.
 
 mod beside;
+mod embedder;
 mod error;
 mod file;
 mod fingerprint;
@@ -22,8 +23,10 @@ mod registry;
 mod retries;
 mod saved;
 mod shelf;
+mod tool;
 mod version;
 
+pub use embedder::EmbedderConfig;
 pub use error::{Error, LoadError};
 pub use lm::LmConfig;
 pub use manifest::{Manifest, ManifestField, ManifestSignature};
@@ -32,3 +35,4 @@ pub use python::{PythonProgram, Source};
 pub use registry::{Registry, Reload};
 pub use retries::{Backoff, Jitter, Retries};
 pub use saved::Saved;
+pub use tool::{Document, HttpTool, McpCommand, McpUrl, Method, OpenApi, ToolConfig, ToolKind};

@@ -5,7 +5,9 @@ use std::time::Duration;
 use dspy::{Fields, InputError, Module, Signature};
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, LmConfig, PythonProgram, Retries, Saved, fingerprint};
+use crate::{
+    EmbedderConfig, Error, LmConfig, PythonProgram, Retries, Saved, ToolConfig, fingerprint,
+};
 
 /// A program that can be asked for. It never changes: a changed file makes another.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,6 +34,10 @@ pub struct Program {
     pub origin: Origin,
     /// How it runs.
     pub runtime: Runtime,
+    /// The tools that its agents may call.
+    pub tools: Vec<ToolConfig>,
+    /// The models of embeddings that it asks, by model.
+    pub embedders: Vec<EmbedderConfig>,
     /// The saved states that were laid over it.
     pub saved: Vec<Saved>,
     /// What a request can choose of its file instead, as `name#signature`.

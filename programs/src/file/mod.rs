@@ -25,6 +25,7 @@ mod spot;
 mod state;
 mod state_lm;
 mod times;
+mod tool;
 mod yaml;
 
 use std::{sync::Arc, time::Duration};
@@ -38,7 +39,7 @@ use self::{
 };
 use crate::{
     CachePolicy, LmConfig, LoadError, Origin, Program, PythonProgram, Retries, Runtime, Saved,
-    Source, beside::Beside, fingerprint, shelf::Programs, version,
+    Source, ToolConfig, beside::Beside, fingerprint, shelf::Programs, version,
 };
 
 /// The signature or chain that runs when there are several.
@@ -52,7 +53,7 @@ const FIRST_VERSION: &str = "1.0.0";
 /// The most packages that a program may need.
 const DEPENDENCIES_MAX: usize = 200;
 
-const KEYS: [&str; 24] = [
+const KEYS: [&str; 25] = [
     "id",
     "name",
     "version",
@@ -70,6 +71,7 @@ const KEYS: [&str; 24] = [
     "state",
     "chains",
     "steps",
+    "tools",
     "dependencies",
     "python",
     "spawn",
@@ -90,10 +92,10 @@ pub(crate) fn parse(text: &str, origin: &str, beside: &Beside) -> Result<Program
     for key in NOTES {
         file.get(key).map(|it| hint::refuse_secrets(&it)).transpose()?;
     }
-    let head = Head::of(&file, beside.origin())?;
+    let head = Head::of(&file, beside)?;
     let entries = match source::read(&file)? {
         Some(source) => Entries::one(python(&file, source)?),
-        None => native(&file, &head.lm, beside)?,
+        None => native(&file, &head, beside)?,
     };
     // Its keys stay in the order of the text: the order of fields is part of the prompt.
     let content = json!([head.id, head.version, tree.json(), beside.digests()]);
@@ -138,10 +140,11 @@ struct Head {
     cache: CachePolicy,
     lm: LmConfig,
     origin: Origin,
+    tools: Vec<ToolConfig>,
 }
 
 impl Head {
-    fn of(file: &Table<'_>, origin: Origin) -> Result<Self, LoadError> {
+    fn of(file: &Table<'_>, beside: &Beside) -> Result<Self, LoadError> {
         let (id, version, lm) = (id(file)?, version(file)?, model::read(file)?);
         let text = |key| file.get(key).map(|it| it.word().map(str::to_owned)).transpose();
         Ok(Self {
@@ -153,7 +156,8 @@ impl Head {
             id,
             version,
             lm,
-            origin,
+            origin: beside.origin(),
+            tools: tool::read_all(file, &|it| beside_text(it, beside))?,
         })
     }
 
@@ -178,6 +182,8 @@ impl Head {
             lm: self.lm.clone(),
             origin: self.origin,
             runtime,
+            tools: self.tools.clone(),
+            embedders: Vec::new(),
             saved: saved.to_vec(),
             choices: choices.to_vec(),
         }
@@ -220,8 +226,14 @@ fn version(file: &Table<'_>) -> Result<String, LoadError> {
     Err(spot.fail(format!("`{word}` is no version"), "write one as `version: 1.0.0`"))
 }
 
+/// The text of a file beside the program's.
+fn beside_text(spot: &Spot<'_>, beside: &Beside) -> Result<String, LoadError> {
+    let read = beside.read(spot.text()?).map_err(|it| spot.fail(it.problem, it.fix));
+    read.map(|(_, text)| text)
+}
+
 /// What the signatures and chains of a native program can run.
-fn native(file: &Table<'_>, lm: &LmConfig, beside: &Beside) -> Result<Entries, LoadError> {
+fn native(file: &Table<'_>, head: &Head, beside: &Beside) -> Result<Entries, LoadError> {
     for key in ["python", "spawn"] {
         if let Some(spot) = file.get(key) {
             let fix = "remove it, or name the Python program in `source`";
@@ -232,8 +244,9 @@ fn native(file: &Table<'_>, lm: &LmConfig, beside: &Beside) -> Result<Entries, L
     let shared = Shared {
         types: definition::read_all(file)?,
         beside,
-        lm: lm.settings.clone(),
+        lm: head.lm.settings.clone(),
         adapter: adapter::read(file)?,
+        tools: head.tools.iter().map(|it| it.name.as_str()).collect(),
     };
     let names = signature::names(file)?;
     let asked = names.iter().map(|it| signature::read(it, &shared));

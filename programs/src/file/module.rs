@@ -1,35 +1,39 @@
 //! How a signature is asked: `module: chain_of_thought`, or a mapping with parameters.
 
-use dspy::{Module, ModuleKind, Predictor, Signature};
+use dspy::{Field, Module, ModuleKind, Predictor, ReAct, Signature};
 
-use super::{nearest::unknown, signature::WRITE_PYTHON, spot::Spot};
+use super::{nearest::unknown, spot::Spot};
 use crate::LoadError;
 
-const KINDS: [&str; 2] = ["predict", "chain_of_thought"];
+/// The most turns of an agent.
+const ITERATIONS_MAX: u64 = 1_000;
+/// The most sources of tools of an agent.
+const TOOLS_MAX: usize = 100;
 
-/// DSPy's other modules: known, and run by the package itself.
-const PYTHON_KINDS: [&str; 13] = [
-    "react",
-    "best_of_n",
-    "refine",
-    "multi_chain_comparison",
-    "program_of_thought",
-    "code_act",
-    "rlm",
-    "majority",
-    "parallel",
-    "knn",
-    "flex",
-    "react_v2",
-    "avatar",
+const KINDS: [&str; 3] = ["predict", "chain_of_thought", "react"];
+
+/// DSPy's modules that only the package itself runs, and their classes.
+const PYTHON_KINDS: [(&str, &str); 12] = [
+    ("best_of_n", "BestOfN"),
+    ("refine", "Refine"),
+    ("multi_chain_comparison", "MultiChainComparison"),
+    ("majority", "majority"),
+    ("knn", "KNNFewShot"),
+    ("program_of_thought", "ProgramOfThought"),
+    ("code_act", "CodeAct"),
+    ("rlm", "RLM"),
+    ("parallel", "Parallel"),
+    ("flex", "Flex"),
+    ("react_v2", "ReActV2"),
+    ("avatar", "Avatar"),
 ];
 
 /// What a module is made of besides its parameters.
 pub(super) struct Parts<'a> {
-    /// Its name.
-    pub(super) name: &'a str,
     /// The signature as declared.
     pub(super) signature: Signature,
+    /// The names of the file's tools.
+    pub(super) tools: &'a [&'a str],
 }
 
 /// The module of a signature; without a word, it is asked as it is.
@@ -46,12 +50,29 @@ pub(super) fn read(spot: Option<&Spot<'_>>, parts: &Parts<'_>) -> Result<Module,
             refuse_reasoning(spot, &parts.signature)?;
             plain(spot, predict(parts, ModuleKind::ChainOfThought))
         }
-        word if PYTHON_KINDS.contains(&word) => {
-            let problem = format!("the native engine does not run the module `{word}`");
-            Err(spot.fail(problem, WRITE_PYTHON))
+        "react" => react(spot, parts),
+        other if PYTHON_KINDS.iter().any(|(name, _)| *name == other) => {
+            Err(of_python(&word, other, &parts.signature))
         }
         other => Err(unknown(&word, "module", other, &KINDS)),
     }
+}
+
+/// Where a module runs that does not run here, with the lines to write.
+fn of_python(spot: &Spot<'_>, word: &str, signature: &Signature) -> LoadError {
+    let class = PYTHON_KINDS.iter().find(|(name, _)| *name == word).map_or(word, |it| it.1);
+    let side = |fields: &[Field]| {
+        fields.iter().map(|it| format!("{}: {}", it.name, it.ty.annotation())).collect::<Vec<_>>()
+    };
+    let (inputs, outputs) = (side(&signature.inputs), side(&signature.outputs));
+    let text = format!("{} -> {}", inputs.join(", "), outputs.join(", "));
+    let problem = format!("the native engine does not run the module `{word}`");
+    let fix = format!(
+        "write a file `program.py` with the lines `import dspy` and `program = \
+         dspy.{class}({text:?})`, and here `source: {{type: local, path: program.py, class_name: \
+         program}}`, which the python runtime runs"
+    );
+    spot.fail(problem, fix)
 }
 
 /// A module without parameters.
@@ -63,7 +84,37 @@ fn plain(spot: &Spot<'_>, module: Module) -> Result<Module, LoadError> {
 }
 
 fn predict(parts: &Parts<'_>, kind: ModuleKind) -> Module {
-    Module::Predict(Predictor::new(parts.name, parts.signature.clone(), kind))
+    let name = parts.signature.name.clone();
+    Module::Predict(Box::new(Predictor::new(name, parts.signature.clone(), kind)))
+}
+
+/// An agent, with the tools that it names, or with all of the file's.
+fn react(spot: &Spot<'_>, parts: &Parts<'_>) -> Result<Module, LoadError> {
+    if parts.tools.is_empty() {
+        let fix = "write what it may call into `tools`, at the top of the file";
+        return Err(spot.fail("an agent needs tools, and this file has none", fix));
+    }
+    let mut agent = ReAct::new(parts.signature.clone(), Vec::new());
+    if spot.is_table() {
+        let table = spot.table(&["type", "tools", "max_iters"])?;
+        if let Some(spot) = table.get("tools") {
+            agent.tools = tools(&spot, parts.tools)?;
+        }
+        if let Some(spot) = table.get("max_iters") {
+            agent.max_iters = u32::try_from(spot.count(1, ITERATIONS_MAX)?).unwrap_or(u32::MAX);
+        }
+    }
+    Ok(Module::ReAct(Box::new(agent)))
+}
+
+fn tools(spot: &Spot<'_>, known: &[&str]) -> Result<Vec<String>, LoadError> {
+    let items = spot.list(TOOLS_MAX)?;
+    let name = |it: &Spot<'_>| {
+        let word = it.text()?;
+        let is_known = known.contains(&word);
+        is_known.then(|| word.to_owned()).ok_or_else(|| unknown(it, "tool", word, known))
+    };
+    items.iter().map(name).collect()
 }
 
 fn refuse_reasoning(spot: &Spot<'_>, signature: &Signature) -> Result<(), LoadError> {

@@ -40,6 +40,8 @@ pub(super) struct Shared<'a> {
     pub(super) lm: LmSettings,
     /// The adapter of signatures that name none.
     pub(super) adapter: Option<Adapter>,
+    /// The names of the file's tools.
+    pub(super) tools: Vec<&'a str>,
 }
 
 /// A signature and how it is asked.
@@ -101,7 +103,7 @@ pub(super) fn declared(named: &Named<'_>, types: &Definitions) -> Result<Signatu
 pub(super) fn read(named: &Named<'_>, shared: &Shared<'_>) -> Result<Asked, LoadError> {
     let signature = declared(named, &shared.types)?;
     let table = named.spot.table(&KEYS)?;
-    let parts = Parts { name: named.name, signature };
+    let parts = Parts { signature, tools: &shared.tools };
     let mut module = module::read(table.get("module").as_ref(), &parts)?;
     let adapter = adapter::read(&table)?.or(shared.adapter);
     let settings = model::of_signature(&table)?;
