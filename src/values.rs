@@ -3,6 +3,7 @@
 
 use std::{
     fmt::Display,
+    fs,
     net::{IpAddr, Ipv4Addr},
     ops::RangeInclusive,
     str::FromStr,
@@ -10,6 +11,7 @@ use std::{
 };
 
 use anyhow::{Result, anyhow, bail};
+use workers::TermsBook;
 
 /// The units of durations, in milliseconds.
 const UNITS: [(&str, f64); 6] = [
@@ -49,6 +51,19 @@ pub(crate) fn duration(text: &str) -> Result<Duration> {
         bail!("must be at most 1000 years");
     }
     Ok(duration)
+}
+
+/// Dollars, as millionths.
+pub(crate) fn dollars(text: &str) -> Result<u64> {
+    let found = text.trim().trim_start_matches('$').parse().ok();
+    let found = found.filter(|it: &f64| it.is_finite() && *it >= 0.0);
+    Ok(workers::micros(found.ok_or_else(|| anyhow!("must be dollars such as 20 or 0.50"))?))
+}
+
+/// The terms of models in a file.
+pub(crate) fn models(path: &str) -> Result<TermsBook> {
+    let text = fs::read_to_string(path).map_err(|error| anyhow!("cannot be read: {error}"))?;
+    toml::from_str(&text).map_err(|error| anyhow!("is not as it should be: {error}"))
 }
 
 /// A duration that is longer than none.

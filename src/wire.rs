@@ -59,6 +59,7 @@ pub(crate) fn registry(config: &Config) -> Registry {
 pub(crate) fn worker(config: &Config, queue: Arc<dyn Queue>, registry: Registry) -> Result<Worker> {
     let keys = config::model_keys(config);
     let gateway = Gateway::new(GatewayConfig { keys, ..config.gateway.clone() })?;
+    let gateway = gateway.accounting(Arc::clone(&queue) as Arc<dyn queue::Ledger>);
     Ok(Worker::new(queue, registry, Arc::new(gateway), config.worker.clone()))
 }
 

@@ -123,6 +123,16 @@ pub enum End {
     Expired,
 }
 
+impl End {
+    /// Whether nothing follows: the execution is neither due again nor given back.
+    pub fn is_final(&self) -> bool {
+        match self {
+            Self::Succeeded(_) | Self::Failed(_) | Self::Cancelled | Self::Expired => true,
+            Self::Retry(..) | Self::Throttled(..) | Self::Returned => false,
+        }
+    }
+}
+
 /// A start that ended in a counted failure or in a result.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Attempt {

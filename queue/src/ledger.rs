@@ -31,6 +31,9 @@ pub trait Ledger: Send + Sync {
     /// Ends the holder's right to make a call that came to nothing; whoever waits may try.
     async fn give_up(&self, request: &str, holder: &str) -> Result<()>;
 
+    /// Takes a kept reply back, because nothing can be made of it: the call is made anew.
+    async fn retract(&self, place: &Place) -> Result<()>;
+
     /// Forgets the journal of an execution that has ended. Without it, it is forgotten in time.
     async fn forget(&self, execution: ExecutionId) -> Result<()>;
 }

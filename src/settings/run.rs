@@ -142,6 +142,39 @@ pub(super) const ALL: &[Setting] = &[
         },
     },
     Setting {
+        name: "LM_MODELS",
+        group: Group::Lm,
+        default: "",
+        help: "A TOML file of limits and prices by model: [\"openai/gpt-4o-mini\"] with \
+               requests_per_minute, tokens_per_minute, input_price and output_price (dollars a \
+               million tokens); [\"openai/*\"] for a provider's other models",
+        set: |it, text| {
+            it.gateway.models = values::models(text)?;
+            Ok(())
+        },
+    },
+    Setting {
+        name: "LM_CACHE_TTL",
+        group: Group::Lm,
+        default: "1h",
+        help: "How long a model's reply serves equal requests of the fleet at most; 0s to send \
+               each",
+        set: |it, text| {
+            it.worker.lm_cache_ttl = values::duration(text)?;
+            Ok(())
+        },
+    },
+    Setting {
+        name: "OWNER_BUDGET",
+        group: Group::Lm,
+        default: "",
+        help: "Dollars that one owner may spend on models in a calendar month (UTC)",
+        set: |it, text| {
+            it.worker.owner_budget_micros = Some(values::dollars(text)?);
+            Ok(())
+        },
+    },
+    Setting {
         name: "LM_PROXY",
         group: Group::Lm,
         default: "",

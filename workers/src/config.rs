@@ -27,6 +27,14 @@ pub struct Config {
     /// The longest delay before the first retry; doubles with each further one, up to a minute.
     #[serde(rename = "retry_base_seconds", with = "seconds")]
     pub retry_base: Duration,
+    /// How long a model's reply serves equal calls at most; zero to make every call
+    /// (`LM_CACHE_TTL`).
+    #[serde(rename = "lm_cache_ttl_seconds", with = "seconds")]
+    pub lm_cache_ttl: Duration,
+    /// What an owner may spend on models in a calendar month, in millionths of a dollar
+    /// (`OWNER_BUDGET`); no bound if none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub owner_budget_micros: Option<u64>,
     /// Whether programs registered over HTTP may start MCP servers as processes.
     pub allow_mcp_commands: bool,
     /// The machine's name, by which the fleet knows it; found out if none.
@@ -44,6 +52,8 @@ impl Default for Config {
             lease: Duration::from_secs(3),
             claim_wait: Duration::from_secs(10),
             retry_base: Duration::from_secs(1),
+            lm_cache_ttl: Duration::from_secs(3600),
+            owner_budget_micros: None,
             allow_mcp_commands: false,
             host: None,
         }

@@ -24,7 +24,10 @@ mod waiting;
 mod worker;
 
 pub use config::Config;
-pub use gateway::{Call, Gateway, GatewayConfig, Keys, SetupError, Tally};
+pub use gateway::{
+    Account, Allowance, Call, Gateway, GatewayConfig, Keys, SetupError, Tally, Terms, TermsBook,
+    micros,
+};
 pub use metrics::{Counter, Metrics};
 pub use python::{Interpreter, NoInterpreter, Places};
 pub use rehearsal::{Rehearsal, rehearse};

@@ -79,6 +79,12 @@ metrics! {
     lm_retries,
     /// Answers that asked to slow down.
     lm_rate_limited,
+    /// Requests that waited for their turn at a limited endpoint.
+    lm_paced,
+    /// Replies taken from an equal call.
+    lm_cache_hits,
+    /// Replies that an earlier attempt of the execution had paid for.
+    lm_replayed,
     /// Calls of models that gave no reply in the end.
     lm_errors,
     /// Tokens read by models.

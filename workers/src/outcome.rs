@@ -57,6 +57,20 @@ pub(crate) enum Error {
     Deadline,
 }
 
+impl Error {
+    /// The model's reply, if nothing could be made of it.
+    pub(crate) fn unreadable_reply(&self) -> Option<&str> {
+        match self {
+            Self::Prediction(dspy::Error::Parse(error)) => Some(&error.reply),
+            Self::Prediction(_)
+            | Self::Program(_)
+            | Self::Panicked(_)
+            | Self::Timeout(_)
+            | Self::Deadline => None,
+        }
+    }
+}
+
 /// What decides besides the error.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Circumstances {

@@ -6,11 +6,12 @@ use chrono::Utc;
 use dspy::{Run, Trace};
 use futures::FutureExt;
 use programs::{Backoff, LmConfig, Program, Runtime};
-use queue::{End, Ending, FailureKind, Fields, Lease, Mode, Report, Spec, Task};
+use queue::{End, Ending, Fields, Lease, Mode, Report, Spec, Task};
 use tokio::time::{self, Instant};
+use tracing::warn;
 
 use crate::{
-    gateway::Tally,
+    gateway::{Account, Allowance, Tally},
     outcome::{self, Circumstances, Error},
     record,
     roster::Stop,
@@ -24,17 +25,31 @@ const TIMEOUT_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
 pub(crate) async fn one(shift: Arc<Shift>, lease: Lease, incarnation: u64) {
     let (started_at, began) = (Utc::now(), Instant::now());
     let (seat, stopped) = shift.roster.enter(lease.task.id);
+    let account = account(&shift, &lease.task);
     let end = tokio::select! {
         biased;
         why = stopped => match why {
             Ok(Stop::Cancelled) => End::Cancelled,
             Ok(Stop::Returned) | Err(_) => End::Returned,
         },
-        end = attempt(&shift, &lease.task, began) => end,
+        end = attempt(&shift, &account, &lease.task, began) => end,
     };
     drop(seat);
+    let paid = (account.is_used() && end.is_final()).then_some(lease.task.id);
     let ending = Ending { lease, end, started_at, run_time: began.elapsed() };
     record::record(&shift, ending, incarnation).await;
+    if let Some(id) = paid {
+        // If it cannot be forgotten now, it is when its time is over.
+        drop(shift.queue.forget(id).await);
+    }
+}
+
+/// For whom an attempt's calls of models are made. What may not come from a cache is not shared.
+fn account(shift: &Shift, task: &Task) -> Account {
+    let ttl_max = shift.config.lm_cache_ttl;
+    let shared = task.cache.as_ref().map(|it| it.ttl.min(ttl_max)).filter(|it| !it.is_zero());
+    let allowance = Allowance { execution: None, owner: shift.config.owner_budget_micros };
+    Account::of(task, allowance, shared)
 }
 
 /// What an attempt leaves, however it ends.
@@ -46,7 +61,7 @@ struct Evidence {
 }
 
 /// Tries once, within its time, and decides what follows.
-async fn attempt(shift: &Arc<Shift>, task: &Task, began: Instant) -> End {
+async fn attempt(shift: &Arc<Shift>, account: &Account, task: &Task, began: Instant) -> End {
     let limit = Limit::of(&task.spec, shift.config.timeout, began);
     let debug = task.spec.mode == Mode::Debug;
     let mut evidence = Evidence {
@@ -55,7 +70,7 @@ async fn attempt(shift: &Arc<Shift>, task: &Task, began: Instant) -> End {
         extra: Fields::new(),
         backoff: Backoff::default(),
     };
-    let result = limit.hold(perform(shift, task, limit.at, &mut evidence)).await;
+    let result = limit.hold(perform(shift, account, task, limit.at, &mut evidence)).await;
     let backoff = evidence.backoff;
     match result {
         Ok(outputs) => End::Succeeded(evidence.report(Some(outputs))),
@@ -63,6 +78,7 @@ async fn attempt(shift: &Arc<Shift>, task: &Task, began: Instant) -> End {
             if let Error::Panicked(_) = error {
                 shift.metrics.panics.add(1);
             }
+            retract(shift, account, &error).await;
             let age = (Utc::now() - task.created_at).to_std().unwrap_or_default();
             let it = Circumstances::of(task, backoff, shift.config.retry_base, age);
             outcome::of(&error, &it, evidence.report(None), &mut rand::rng())
@@ -70,9 +86,21 @@ async fn attempt(shift: &Arc<Shift>, task: &Task, began: Instant) -> End {
     }
 }
 
+/// Takes back the reply that could not be read, so that the next attempt asks for another; what
+/// was read before it is paid for.
+async fn retract(shift: &Shift, account: &Account, error: &Error) {
+    let Some(reply) = error.unreadable_reply() else { return };
+    for place in account.unreadable(reply) {
+        if let Err(error) = shift.queue.retract(&place).await {
+            warn!(%error, "cannot take an unreadable reply back: it may be read again");
+        }
+    }
+}
+
 /// Finds the program, checks the inputs, and runs it.
 async fn perform(
     shift: &Arc<Shift>,
+    account: &Account,
     task: &Task,
     until: Instant,
     evidence: &mut Evidence,
@@ -81,7 +109,7 @@ async fn perform(
     let program = find(shift, spec).await?;
     evidence.backoff = program.retries.backoff;
     program.runnable()?;
-    let mut overrides = LmConfig::default().with_overrides(&spec.lm)?.settings;
+    let overrides = LmConfig::default().with_overrides(&spec.lm)?.settings;
     let lm = if spec.lm.is_empty() {
         Cow::Borrowed(&program.lm)
     } else {
@@ -92,15 +120,10 @@ async fn perform(
         evidence.extra.insert("validation_passed".to_owned(), true.into());
         return Ok(Fields::new());
     }
-    if was_unreadable(task) {
-        // Else a cache before the model could give the same unreadable reply again.
-        let asked = overrides.rollout_id.unwrap_or(0);
-        overrides.rollout_id = Some(asked.saturating_add(task.attempts_used().into()));
-    }
     let Evidence { trace, tally, extra, .. } = evidence;
     match &program.runtime {
         Runtime::Native(module) => {
-            let call = shift.gateway.call(&lm, program.origin, tally).until(until);
+            let call = shift.gateway.call(&lm, program.origin, tally).until(until).on(account);
             let run = Run::new(&call, &overrides, trace);
             let prediction = module.run(inputs, run).await?;
             if !prediction.warnings.is_empty() {
@@ -136,12 +159,6 @@ async fn find(shift: &Arc<Shift>, spec: &Spec) -> Result<Arc<Program>, programs:
     }
     shift.refresh(asked).await;
     shift.registry.get(&pinned).or_else(|_| shift.registry.get(&spec.program))
-}
-
-/// Whether the attempt before ended with a reply that could not be read.
-fn was_unreadable(task: &Task) -> bool {
-    let last = task.attempts.last().filter(|it| it.generation == task.generation);
-    last.and_then(|it| it.error.as_ref()).is_some_and(|it| it.kind == FailureKind::ParseError)
 }
 
 impl Evidence {

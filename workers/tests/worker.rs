@@ -6,6 +6,7 @@ mod worker {
     mod batches;
     mod ends;
     mod network;
+    mod paid;
     pub(crate) mod site;
     mod stopping;
 }

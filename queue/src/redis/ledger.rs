@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use super::{RedisQueue, millis};
 use crate::{
-    Error, ExecutionId, Ledger, Paid, Rate, Recalled, Result, Turn, Wanted,
+    Error, ExecutionId, Ledger, Paid, Place, Rate, Recalled, Result, Turn, Wanted,
     pack::{pack, unpack},
 };
 
@@ -70,6 +70,13 @@ impl Ledger for RedisQueue {
         let store = &self.store;
         let mut call = store.scripts.give_up.key(store.prefix());
         call.arg(request).arg(holder);
+        store.home.call(&call).await
+    }
+
+    async fn retract(&self, place: &Place) -> Result<()> {
+        let store = &self.store;
+        let mut call = store.scripts.retract.key(store.prefix());
+        call.arg(place.execution.to_string()).arg(place.name()).arg(&place.request);
         store.home.call(&call).await
     }
 

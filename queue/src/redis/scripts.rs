@@ -24,6 +24,7 @@ pub(super) struct Scripts {
     pub(super) recall: Script,
     pub(super) keep: Script,
     pub(super) give_up: Script,
+    pub(super) retract: Script,
 }
 
 /// What may run when the server's memory is full: all that gives memory back.
@@ -78,6 +79,7 @@ impl Scripts {
             recall: ledger!("lua/recall.lua"),
             keep: ledger!("lua/keep.lua"),
             give_up: ledger!("lua/give_up.lua"),
+            retract: ledger!("lua/retract.lua"),
         }
     }
 }

@@ -11,7 +11,7 @@ use super::{
     step::{Step, count, int, millis},
 };
 use crate::{
-    ExecutionId, Ledger, Paid, Rate, Recalled, Result, Turn, Wanted,
+    ExecutionId, Ledger, Paid, Place, Rate, Recalled, Result, Turn, Wanted,
     pack::{pack, unpack},
 };
 
@@ -49,6 +49,17 @@ impl Ledger for SqliteQueue {
         let (request, holder) = (request.to_owned(), holder.to_owned());
         self.write(move |step| {
             step.run(sql!("ledger.sql", "give_up"), (request, holder))?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn retract(&self, place: &Place) -> Result<()> {
+        let place = place.clone();
+        self.write(move |step| {
+            let own = (place.execution.to_string(), place.name());
+            step.run(sql!("ledger.sql", "retract"), own)?;
+            step.run(sql!("ledger.sql", "unshare"), [place.request])?;
             Ok(())
         })
         .await

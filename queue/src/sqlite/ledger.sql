@@ -19,6 +19,12 @@ ON CONFLICT DO NOTHING
 -- @share: Keeps a reply for equal calls.
 INSERT OR REPLACE INTO shared (request, reply, expires) VALUES (?1, ?2, ?3)
 
+-- @retract: Takes a reply out of a journal.
+DELETE FROM journal WHERE execution = ?1 AND place = ?2
+
+-- @unshare: Takes a reply away from equal calls.
+DELETE FROM shared WHERE request = ?1
+
 -- @forget: Forgets the replies that an execution has paid for.
 DELETE FROM journal WHERE execution = ?1
 

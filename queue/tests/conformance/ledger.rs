@@ -204,3 +204,17 @@ pub(crate) async fn oldest_shared_replies_are_forgotten(store: Store) -> Rig {
     assert_eq!((knows("a").await, knows("b").await, knows("c").await), (false, true, true));
     rig
 }
+
+pub(crate) async fn reply_taken_back_is_asked_for_anew(store: Store) -> Rig {
+    let rig = store.open().await;
+    let (mine, theirs) = (place(ExecutionId::new(), "r"), place(ExecutionId::new(), "r"));
+    rig.queue.keep(&paid(&mine, "h", "garbage")).await.unwrap();
+
+    rig.queue.retract(&mine).await.unwrap();
+
+    assert_eq!(rig.queue.recall(&wanted(&mine, "h")).await.unwrap(), Recalled::Yours);
+    rig.queue.keep(&paid(&mine, "h", "better")).await.unwrap();
+    let shared = Recalled::Shared("better".into());
+    assert_eq!(rig.queue.recall(&wanted(&theirs, "they")).await.unwrap(), shared);
+    rig
+}

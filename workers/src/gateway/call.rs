@@ -1,38 +1,40 @@
-//! The calls of one execution: retries, fallbacks, the deadline, and what was used.
+//! The calls of one execution: which model, which fallback, and what was used.
 
 use std::{
     collections::BTreeMap,
     sync::{Mutex, PoisonError},
-    time::Duration,
 };
 
 use async_trait::async_trait;
-use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use dspy::{Capabilities, DummyLm, Lm, LmError, LmReply, LmRequest, Usage};
 use programs::{LmConfig, Origin};
-use rand::Rng;
-use tokio::time::{self, Instant};
+use tokio::time::Instant;
 
 use super::{
-    Gateway,
-    client::{self, Refusal},
-    provider::{self, Endpoint, Route, Signpost},
-    request,
+    Account, Gateway, paid,
+    provider::{self, Endpoint},
+    send::Sent,
 };
-
-/// The longest delay between two requests of one call, if the endpoint does not say.
-const BACKOFF_MAX: Duration = Duration::from_secs(60);
-
-/// The longest that calls spread out when an endpoint may be asked again.
-const SPREAD_MAX: Duration = Duration::from_secs(1);
 
 /// The gateway for one execution.
 pub struct Call<'a> {
-    gateway: &'a Gateway,
+    pub(super) gateway: &'a Gateway,
     lm: &'a LmConfig,
     origin: Origin,
-    deadline: Option<Instant>,
+    pub(super) deadline: Option<Instant>,
+    account: Option<&'a Account>,
     tally: &'a Tally,
+}
+
+/// Where a reply comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    /// The model.
+    Model,
+    /// The execution's own journal: an attempt before this one has paid for it.
+    Journal,
+    /// An equal call's reply.
+    Cache,
 }
 
 /// Tokens used, by model; of calls whose execution came to nothing, too.
@@ -58,7 +60,7 @@ impl<'a> Call<'a> {
         origin: Origin,
         tally: &'a Tally,
     ) -> Self {
-        Self { gateway, lm, origin, deadline: None, tally }
+        Self { gateway, lm, origin, deadline: None, account: None, tally }
     }
 
     /// The same, but over at that time.
@@ -67,11 +69,26 @@ impl<'a> Call<'a> {
         Self { deadline: Some(deadline), ..self }
     }
 
-    fn count(&self, reply: &LmReply) {
+    /// The same, accounted for: what was paid for is not paid for again.
+    #[must_use]
+    pub fn on(self, account: &'a Account) -> Self {
+        Self { account: Some(account), ..self }
+    }
+
+    /// What an earlier attempt has paid for, the execution has used too.
+    fn count(&self, reply: &LmReply, source: Source) {
         let metrics = &self.gateway.metrics;
-        metrics.lm_prompt_tokens.add(reply.usage.prompt_tokens);
-        metrics.lm_completion_tokens.add(reply.usage.completion_tokens);
-        self.tally.add(&reply.model, reply.usage);
+        match source {
+            Source::Model => {
+                metrics.lm_prompt_tokens.add(reply.usage.prompt_tokens);
+                metrics.lm_completion_tokens.add(reply.usage.completion_tokens);
+            }
+            Source::Journal => metrics.lm_replayed.add(1),
+            Source::Cache => metrics.lm_cache_hits.add(1),
+        }
+        if source != Source::Cache {
+            self.tally.add(&reply.model, reply.usage);
+        }
     }
 
     /// The model that the request means.
@@ -84,28 +101,29 @@ impl<'a> Call<'a> {
         })
     }
 
-    /// Asks one model, again and again while that may help.
-    async fn ask(&self, model: &str, request: &LmRequest, own: bool) -> Result<LmReply, LmError> {
+    /// Asks one model.
+    async fn ask(
+        &self,
+        model: &str,
+        request: &LmRequest,
+        own: bool,
+    ) -> Result<(LmReply, Source), LmError> {
         if let Some(name) = model.strip_prefix(provider::DUMMY)
             && name.starts_with('/')
         {
-            return DummyLm.complete(request).await;
+            return Ok((DummyLm.complete(request).await?, Source::Model));
         }
         let endpoint = if own { self.endpoint() } else { Endpoint::of_provider(self.origin) };
         let route = provider::route(model, endpoint, self.gateway.signpost())?;
-        let body = request::body(route.model, route.provider.tokens, request);
-        let mut delays = self.gateway.delays();
-        loop {
-            self.take_turn(&route).await?;
-            let refusal = match self.send(&route, body.clone(), model).await {
-                Ok(reply) => return Ok(reply),
-                Err(refusal) => refusal,
-            };
-            let Some(delay) = self.delay(&route, &refusal, &mut delays) else {
-                return Err(refusal.error);
-            };
-            self.gateway.metrics.lm_retries.add(1);
-            time::sleep(delay).await;
+        let sent = Sent::new(self.gateway, &route, model, request);
+        match (self.account, &self.gateway.ledger) {
+            (Some(account), Some(ledger)) => {
+                paid::ask(self, account, ledger.as_ref(), &sent, request).await
+            }
+            (None, _) | (_, None) => {
+                let answer = self.send_until_answered(&sent).await?;
+                Ok((answer.reply, Source::Model))
+            }
         }
     }
 
@@ -115,62 +133,6 @@ impl<'a> Call<'a> {
             api_key_env: self.lm.api_key_env.as_deref(),
             origin: self.origin,
         }
-    }
-
-    async fn send(
-        &self,
-        route: &Route<'_>,
-        body: Vec<u8>,
-        model: &str,
-    ) -> Result<LmReply, Refusal> {
-        let config = &self.gateway.config;
-        let timeout =
-            self.left().map_or(config.request_timeout, |it| it.min(config.request_timeout));
-        let limits = (timeout, config.response_bytes_max);
-        self.gateway.metrics.lm_requests.add(1);
-        client::send(&self.gateway.client, route, body, model, limits).await
-    }
-
-    /// Waits while the endpoint asked everybody to wait, if that is not too long.
-    async fn take_turn(&self, route: &Route<'_>) -> Result<(), LmError> {
-        let Some(wait) = self.gateway.throttle.wait(&route.url, Instant::now()) else {
-            return Ok(());
-        };
-        if !self.fits(wait) {
-            let message = "the model's endpoint asked to slow down".to_owned();
-            return Err(LmError::RateLimited { message, retry_after: Some(wait) });
-        }
-        let spread = SPREAD_MAX.min(wait).mul_f64(rand::rng().random());
-        time::sleep(wait + spread).await;
-        Ok(())
-    }
-
-    /// How long to wait before the request is sent again; none if it should not be.
-    fn delay(
-        &self,
-        route: &Route<'_>,
-        refusal: &Refusal,
-        delays: &mut ExponentialBackoff,
-    ) -> Option<Duration> {
-        if let LmError::RateLimited { .. } = refusal.error {
-            self.gateway.metrics.lm_rate_limited.add(1);
-            self.gateway.block(&route.url, refusal.wait);
-        }
-        if !refusal.error.is_retryable() {
-            return None;
-        }
-        let backoff = delays.next()?;
-        Some(refusal.wait.unwrap_or(backoff)).filter(|delay| self.fits(*delay))
-    }
-
-    /// Whether a call can wait so long.
-    fn fits(&self, delay: Duration) -> bool {
-        delay <= self.gateway.config.retry_after_max && self.left().is_none_or(|left| delay < left)
-    }
-
-    /// How long the execution may still take.
-    fn left(&self) -> Option<Duration> {
-        self.deadline.map(|it| it.saturating_duration_since(Instant::now()))
     }
 }
 
@@ -189,10 +151,10 @@ impl Lm for Call<'_> {
             result = self.ask(other, request, own).await;
         }
         match &result {
-            Ok(reply) => self.count(reply),
+            Ok((reply, source)) => self.count(reply, *source),
             Err(_) => self.gateway.metrics.lm_errors.add(1),
         }
-        result
+        result.map(|(reply, _)| reply)
     }
 
     fn capabilities(&self, model: &str) -> Capabilities {
@@ -216,28 +178,5 @@ fn another_may_do(error: &LmError) -> bool {
         | LmError::Configuration(_)
         | LmError::BudgetExceeded(_)
         | LmError::Cancelled => false,
-    }
-}
-
-impl Gateway {
-    /// What decides where a request goes.
-    pub(super) fn signpost(&self) -> Signpost<'_> {
-        Signpost { config: &self.config, trust: &self.trust }
-    }
-
-    fn delays(&self) -> ExponentialBackoff {
-        let config = &self.config;
-        let builder = ExponentialBuilder::default()
-            .with_min_delay(config.retry_base)
-            .with_max_delay(BACKOFF_MAX)
-            .with_max_times(usize::try_from(config.retries).unwrap_or(usize::MAX));
-        if config.retry_jitter { builder.with_jitter().build() } else { builder.build() }
-    }
-
-    /// Notes that an endpoint asked everybody to wait.
-    fn block(&self, url: &str, wait: Option<Duration>) {
-        let Some(wait) = wait.filter(|it| !it.is_zero()) else { return };
-        let now = Instant::now();
-        self.throttle.block(url, now, now + wait.min(self.config.retry_after_max));
     }
 }

@@ -13,7 +13,7 @@ use reqwest::{
 use rustls::{ClientConfig, RootCertStore};
 use tracing::warn;
 
-use super::{GatewayConfig, SetupError, provider::Route, reply};
+use super::{GatewayConfig, SetupError, provider::Route, reply, supply::Told};
 
 /// The longest error page read: enough to quote.
 const ERROR_BYTES_MAX: usize = 64 * 1024;
@@ -63,15 +63,30 @@ fn trusting_nobody() -> ClientConfig {
     ClientConfig::builder().with_root_certificates(roots).with_no_client_auth()
 }
 
-/// Sends a request and reads the answer.
+/// Sends a request and reads the answer, and what the endpoint tells of its limits.
 pub(super) async fn send(
     client: &Client,
     route: &Route<'_>,
     body: Vec<u8>,
     name: &str,
     limits: (Duration, usize),
-) -> Result<LmReply, Refusal> {
+) -> (Told, Result<LmReply, Refusal>) {
     let (timeout, bytes_max) = limits;
+    match request(client, route, body, timeout).await {
+        Ok(response) => {
+            let told = Told::read(response.headers(), Utc::now());
+            (told, answer(response, route, name, bytes_max).await)
+        }
+        Err(error) => (Told::default(), Err(error.into())),
+    }
+}
+
+async fn request(
+    client: &Client,
+    route: &Route<'_>,
+    body: Vec<u8>,
+    timeout: Duration,
+) -> Result<Response, LmError> {
     let mut request = client
         .post(&route.url)
         .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
@@ -84,7 +99,15 @@ pub(super) async fn send(
         key.set_sensitive(true);
         request = request.header(*header, key);
     }
-    let response = request.send().await.map_err(|error| failed(&error))?;
+    request.send().await.map_err(|error| failed(&error))
+}
+
+async fn answer(
+    response: Response,
+    route: &Route<'_>,
+    name: &str,
+    bytes_max: usize,
+) -> Result<LmReply, Refusal> {
     let (status, headers) = (response.status(), response.headers().clone());
     if status.is_success() {
         let body = read(response, bytes_max).await?;

@@ -4,6 +4,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
+use super::TermsBook;
 use crate::config::seconds;
 
 /// How models are asked.
@@ -18,6 +19,8 @@ pub struct GatewayConfig {
     pub api_base: Option<String>,
     /// Addresses at and below which keys may be sent, whoever wrote the program (`TRUSTED_BASES`).
     pub trusted_bases: Vec<String>,
+    /// The limits and prices of models that the operator knows (`LM_MODELS`).
+    pub models: TermsBook,
     /// How long a connection may take to be made.
     #[serde(rename = "connect_timeout_seconds", with = "seconds")]
     pub connect_timeout: Duration,
@@ -53,6 +56,7 @@ impl Default for GatewayConfig {
             model: None,
             api_base: None,
             trusted_bases: Vec::new(),
+            models: TermsBook::default(),
             connect_timeout: Duration::from_secs(10),
             read_timeout: Duration::from_secs(600),
             request_timeout: Duration::from_secs(600),

@@ -2,14 +2,21 @@
 //!
 //! `dummy/…` models answer here, all others over HTTP in the OpenAI protocol. A request that fails
 //! for a passing reason is sent again within the call, as long as the execution's deadline allows;
-//! what an endpoint asked one call to wait, all calls of the worker wait.
+//! what an endpoint asked one call to wait, all calls of the fleet wait. A reply that was paid for
+//! is not paid for again: see `paid`.
 
+mod account;
 mod call;
 mod client;
 mod config;
+mod pace;
+mod paid;
 mod provider;
 mod reply;
 mod request;
+mod send;
+mod supply;
+mod terms;
 mod throttle;
 mod trust;
 
@@ -18,9 +25,12 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use dspy::{Capabilities, DummyLm, Lm, LmError, LmReply, LmRequest};
 use programs::{LmConfig, Origin};
+use queue::Ledger;
 
+pub use account::{Account, Allowance};
 pub use call::{Call, Tally};
 pub use config::{GatewayConfig, Keys, SetupError};
+pub use terms::{Terms, TermsBook, micros};
 
 use crate::Metrics;
 
@@ -30,6 +40,9 @@ pub struct Gateway {
     client: reqwest::Client,
     throttle: throttle::Throttle,
     trust: trust::Trust,
+    pace: pace::Pace,
+    /// Absent where nothing is accounted for.
+    ledger: Option<Arc<dyn Ledger>>,
     pub(crate) metrics: Arc<Metrics>,
 }
 
@@ -41,13 +54,22 @@ impl Gateway {
         }
         let client = client::make(&config)?;
         let trust = trust::Trust::new(config.trusted_bases.iter().chain(&config.api_base))?;
+        let pace = pace::Pace::new(config.models.clone());
         Ok(Self {
             config,
             client,
             trust,
+            pace,
+            ledger: None,
             throttle: throttle::Throttle::default(),
             metrics: Arc::default(),
         })
+    }
+
+    /// The same, accounting for calls with the rest of the fleet.
+    #[must_use]
+    pub fn accounting(self, ledger: Arc<dyn Ledger>) -> Self {
+        Self { ledger: Some(ledger), ..self }
     }
 
     /// What it and its worker did so far.

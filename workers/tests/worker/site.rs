@@ -76,7 +76,8 @@ impl Site {
     pub(crate) fn start(&self) -> Working {
         let registry = Registry::load(&self.programs());
         assert_eq!(registry.problems(), []);
-        let gateway = Arc::new(Gateway::new(self.gateway.clone()).unwrap());
+        let ledger = Arc::clone(&self.queue) as Arc<dyn queue::Ledger>;
+        let gateway = Arc::new(Gateway::new(self.gateway.clone()).unwrap().accounting(ledger));
         let worker = Worker::new(Arc::clone(&self.queue), registry, gateway, self.config.clone());
         let (stop, hurry) = (CancellationToken::new(), CancellationToken::new());
         let metrics = worker.metrics();

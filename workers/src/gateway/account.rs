@@ -1,0 +1,135 @@
+//! For whom calls are made: whose replies they are, and who pays.
+
+use std::{
+    collections::{HashMap, VecDeque, hash_map::DefaultHasher},
+    hash::{Hash, Hasher},
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use chrono::Utc;
+use queue::{Budget, ExecutionId, Place, Task};
+
+/// The execution that an attempt's calls are made for. One an attempt: it counts them.
+#[derive(Debug)]
+pub struct Account {
+    execution: ExecutionId,
+    generation: u32,
+    /// Who is charged: the execution, its batch, its owner.
+    scopes: Vec<String>,
+    budgets: Vec<Budget>,
+    shared: Option<Duration>,
+    made: Mutex<Made>,
+}
+
+/// The calls of an attempt.
+#[derive(Debug, Default)]
+struct Made {
+    /// How often each was made.
+    counts: HashMap<String, u32>,
+    /// The last replies and where they are kept, oldest first.
+    replies: VecDeque<(u64, Place)>,
+}
+
+/// The most replies that an attempt remembers.
+const REPLIES_MAX: usize = 1000;
+
+/// What may be spent, in millionths of a dollar.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Allowance {
+    /// By one execution, in all its attempts.
+    pub execution: Option<u64>,
+    /// By an owner, in a calendar month (UTC).
+    pub owner: Option<u64>,
+}
+
+impl Account {
+    /// The account of a task. Equal calls get one reply for as long as `shared` says.
+    pub fn of(task: &Task, allowance: Allowance, shared: Option<Duration>) -> Self {
+        let execution = format!("x:{}.{}", task.id, task.generation);
+        let owner = format!("o:{}:{}", task.spec.owner, Utc::now().format("%Y-%m"));
+        let batch = task.id.item_of().map(|(batch, _)| format!("b:{batch}"));
+        let budget = |scope: &String, micros: Option<u64>| {
+            micros.map(|micros_max| Budget { scope: scope.clone(), micros_max })
+        };
+        let budgets = [budget(&execution, allowance.execution), budget(&owner, allowance.owner)];
+        Self {
+            execution: task.id,
+            generation: task.generation,
+            budgets: budgets.into_iter().flatten().collect(),
+            scopes: [execution, owner].into_iter().chain(batch).collect(),
+            shared,
+            made: Mutex::default(),
+        }
+    }
+
+    /// Whether any call was made.
+    pub(crate) fn is_used(&self) -> bool {
+        !self.made().counts.is_empty()
+    }
+
+    /// The place of the next call of this request.
+    pub(super) fn next_place(&self, request: String) -> Place {
+        let mut made = self.made();
+        let count = made.counts.entry(request.clone()).or_default();
+        let occurrence = *count;
+        *count += 1;
+        Place { execution: self.execution, generation: self.generation, request, occurrence }
+    }
+
+    /// Remembers where a reply is kept.
+    pub(super) fn note(&self, reply: Option<&str>, place: &Place) {
+        let mut made = self.made();
+        if made.replies.len() == REPLIES_MAX {
+            made.replies.pop_front();
+        }
+        made.replies.push_back((fingerprint(reply.unwrap_or_default()), place.clone()));
+    }
+
+    /// Where a reply is kept that could not be read, and the one before it: the adapter may have
+    /// asked twice, in two formats, and the first reply would lead to the second again.
+    pub(crate) fn unreadable(&self, reply: &str) -> Vec<Place> {
+        let made = self.made();
+        let wanted = fingerprint(reply);
+        let at = made.replies.iter().rposition(|(it, _)| *it == wanted);
+        let range = at.map(|at| made.replies.range(at.saturating_sub(1)..=at));
+        range.into_iter().flatten().map(|(_, place)| place.clone()).collect()
+    }
+
+    fn made(&self) -> MutexGuard<'_, Made> {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How long equal calls get one reply; none if each is made.
+    pub(super) fn shared(&self) -> Option<Duration> {
+        self.shared
+    }
+
+    pub(super) fn budgets(&self) -> &[Budget] {
+        &self.budgets
+    }
+
+    /// Each who pays, and how much.
+    pub(super) fn charge(&self, micros: u64) -> Vec<(String, u64)> {
+        if micros == 0 {
+            return Vec::new();
+        }
+        self.scopes.iter().map(|scope| (scope.clone(), micros)).collect()
+    }
+}
+
+fn fingerprint(reply: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    reply.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// A budget that is spent, in words.
+pub(super) fn spent(scope: &str) -> String {
+    let whose = match scope.split_once(':') {
+        Some(("x", _)) => "the budget of this execution is spent: raise the program's `budget`",
+        Some(("o", _)) => "the owner's budget of this month is spent: raise OWNER_BUDGET",
+        Some(_) | None => "the budget of this batch is spent",
+    };
+    whose.to_owned()
+}

@@ -1,0 +1,209 @@
+//! One request, sent again and again while that may help: pace, retries, the deadline.
+
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use dspy::{LmError, LmReply, LmRequest};
+use queue::Turn;
+use rand::Rng;
+use tokio::time::{self, Instant};
+use tracing::warn;
+
+use super::{
+    Call, Gateway,
+    client::{self, Refusal},
+    pace::{self, Share},
+    provider::{Route, Signpost},
+    request,
+    terms::Terms,
+};
+
+/// The longest delay between two requests of one call, if the endpoint does not say.
+const BACKOFF_MAX: Duration = Duration::from_secs(60);
+
+/// The longest that calls spread out when an endpoint may be asked again.
+const SPREAD_MAX: Duration = Duration::from_secs(1);
+
+/// Bytes of a request a token, roughly; and the tokens of a reply of which no length is given.
+const TOKEN_BYTES: u64 = 4;
+const REPLY_TOKENS: u64 = 256;
+
+/// A request on its way.
+pub(super) struct Sent<'a> {
+    pub(super) route: &'a Route<'a>,
+    pub(super) body: Vec<u8>,
+    /// The model as the program names it.
+    model: &'a str,
+    pub(super) terms: Terms,
+    /// About how many tokens it will use.
+    estimate: u64,
+}
+
+/// A reply, and what the call took of its endpoint's supplies.
+pub(super) struct Answer {
+    pub(super) reply: LmReply,
+    pub(super) share: Share,
+}
+
+impl<'a> Sent<'a> {
+    pub(super) fn new(
+        gateway: &Gateway,
+        route: &'a Route<'a>,
+        model: &'a str,
+        request: &LmRequest,
+    ) -> Self {
+        let body = request::body(route.model, route.provider.tokens, request);
+        let reply = request.settings.max_tokens.unwrap_or(REPLY_TOKENS);
+        let estimate = body.len() as u64 / TOKEN_BYTES + reply;
+        Self { route, body, model, terms: gateway.config.models.of(model), estimate }
+    }
+}
+
+impl Call<'_> {
+    /// Sends a request until it is answered, or cannot be.
+    pub(super) async fn send_until_answered(&self, sent: &Sent<'_>) -> Result<Answer, LmError> {
+        let mut delays = self.gateway.delays();
+        loop {
+            self.wait_for_endpoint(sent.route).await?;
+            let share = self.take_turn(sent).await?;
+            let refusal = match self.send(sent, &share).await {
+                Ok(reply) => return Ok(Answer { reply, share }),
+                Err(refusal) => refusal,
+            };
+            let Some(delay) = self.delay(sent.route, &share, &refusal, &mut delays).await else {
+                return Err(refusal.error);
+            };
+            self.gateway.metrics.lm_retries.add(1);
+            time::sleep(delay).await;
+        }
+    }
+
+    /// Waits, or says that the execution has no time for it.
+    pub(super) async fn pause(&self, time: Duration) -> Result<(), LmError> {
+        if self.left().is_some_and(|left| left <= time) {
+            return Err(LmError::Timeout("the execution's time is over".to_owned()));
+        }
+        time::sleep(time).await;
+        Ok(())
+    }
+
+    async fn send(&self, sent: &Sent<'_>, share: &Share) -> Result<LmReply, Refusal> {
+        let config = &self.gateway.config;
+        let timeout =
+            self.left().map_or(config.request_timeout, |it| it.min(config.request_timeout));
+        let limits = (timeout, config.response_bytes_max);
+        self.gateway.metrics.lm_requests.add(1);
+        let (client, body) = (&self.gateway.client, sent.body.clone());
+        let (told, answer) = client::send(client, sent.route, body, sent.model, limits).await;
+        self.gateway.pace.learn(share, &told);
+        if let Some(empty) = told.requests.and_then(|it| it.empty_for()) {
+            self.hold_off(share, empty).await;
+        }
+        answer
+    }
+
+    /// Waits while the endpoint asked everybody to wait, if that is not too long.
+    async fn wait_for_endpoint(&self, route: &Route<'_>) -> Result<(), LmError> {
+        let Some(wait) = self.gateway.throttle.wait(&route.url, Instant::now()) else {
+            return Ok(());
+        };
+        if !self.fits(wait) {
+            return Err(slow_down(wait));
+        }
+        let spread = SPREAD_MAX.min(wait).mul_f64(rand::rng().random());
+        time::sleep(wait + spread).await;
+        Ok(())
+    }
+
+    /// Takes the fleet's next turn at the endpoint, and waits for it, if that is not too long.
+    async fn take_turn(&self, sent: &Sent<'_>) -> Result<Share, LmError> {
+        let key = sent.route.key.as_ref().map_or("", |(_, key)| key);
+        let endpoint = pace::Endpoint { url: &sent.route.url, key, model: sent.model };
+        let share = self.gateway.pace.share(&endpoint, sent.estimate);
+        let Some(ledger) = &self.gateway.ledger else { return Ok(share) };
+        let most = self.gateway.config.retry_after_max;
+        let most = self.left().map_or(most, |left| left.min(most));
+        match ledger.reserve(&share.rates, most).await {
+            Ok(Turn::In(wait)) => {
+                if !wait.is_zero() {
+                    self.gateway.metrics.lm_paced.add(1);
+                    time::sleep(wait).await;
+                }
+                Ok(share)
+            }
+            Ok(Turn::TooLate(wait)) => Err(slow_down(wait)),
+            Err(error) => {
+                // A store that is away for a moment should not stop what is running.
+                warn!(%error, "cannot ask whose turn it is at a model's endpoint");
+                Ok(share)
+            }
+        }
+    }
+
+    /// How long to wait before the request is sent again; none if it should not be.
+    async fn delay(
+        &self,
+        route: &Route<'_>,
+        share: &Share,
+        refusal: &Refusal,
+        delays: &mut ExponentialBackoff,
+    ) -> Option<Duration> {
+        if let LmError::RateLimited { .. } = refusal.error {
+            self.gateway.metrics.lm_rate_limited.add(1);
+            if let Some(wait) = refusal.wait.filter(|it| !it.is_zero()) {
+                self.gateway.block(&route.url, wait);
+                self.hold_off(share, wait).await;
+            }
+        }
+        if !refusal.error.is_retryable() {
+            return None;
+        }
+        let backoff = delays.next()?;
+        Some(refusal.wait.unwrap_or(backoff)).filter(|delay| self.fits(*delay))
+    }
+
+    /// Tells the fleet to leave an endpoint alone for so long.
+    async fn hold_off(&self, share: &Share, wait: Duration) {
+        let Some(ledger) = &self.gateway.ledger else { return };
+        if let Err(error) = ledger.hold_off(share.requests(), wait).await {
+            warn!(%error, "cannot tell the fleet that a model's endpoint asked to slow down");
+        }
+    }
+
+    /// Whether a call can wait so long.
+    fn fits(&self, delay: Duration) -> bool {
+        delay <= self.gateway.config.retry_after_max && self.left().is_none_or(|left| delay < left)
+    }
+
+    /// How long the execution may still take.
+    fn left(&self) -> Option<Duration> {
+        self.deadline.map(|it| it.saturating_duration_since(Instant::now()))
+    }
+}
+
+fn slow_down(wait: Duration) -> LmError {
+    let message = "the model's endpoint asked to slow down".to_owned();
+    LmError::RateLimited { message, retry_after: Some(wait) }
+}
+
+impl Gateway {
+    /// What decides where a request goes.
+    pub(super) fn signpost(&self) -> Signpost<'_> {
+        Signpost { config: &self.config, trust: &self.trust }
+    }
+
+    fn delays(&self) -> ExponentialBackoff {
+        let config = &self.config;
+        let builder = ExponentialBuilder::default()
+            .with_min_delay(config.retry_base)
+            .with_max_delay(BACKOFF_MAX)
+            .with_max_times(usize::try_from(config.retries).unwrap_or(usize::MAX));
+        if config.retry_jitter { builder.with_jitter().build() } else { builder.build() }
+    }
+
+    /// Notes that an endpoint asked everybody to wait.
+    fn block(&self, url: &str, wait: Duration) {
+        let now = Instant::now();
+        self.throttle.block(url, now, now + wait.min(self.config.retry_after_max));
+    }
+}

@@ -1,0 +1,110 @@
+//! The terms of models: how much an endpoint takes, and what a call costs.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use dspy::Usage;
+use serde::{Deserialize, Serialize};
+
+/// Tokens that prices are quoted for.
+const MILLION: f64 = 1e6;
+
+/// What an operator knows of a model. What is absent is learned from the endpoint, or not known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Terms {
+    /// Requests that the endpoint takes in a minute.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requests_per_minute: Option<f64>,
+    /// Tokens, read and written, that it takes in a minute.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tokens_per_minute: Option<f64>,
+    /// Dollars for a million tokens read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input_price: Option<f64>,
+    /// Dollars for a million tokens written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_price: Option<f64>,
+}
+
+/// The terms of models by name: `openai/gpt-4o-mini`, or `openai/*` for all others of a provider.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct TermsBook(pub BTreeMap<String, Terms>);
+
+/// How much of something an endpoint takes in a window.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Supply {
+    pub(super) limit: f64,
+    pub(super) window: Duration,
+}
+
+impl TermsBook {
+    /// The terms of a model: its own, and its provider's where it has none.
+    pub(super) fn of(&self, model: &str) -> Terms {
+        let own = self.0.get(model).copied().unwrap_or_default();
+        let provider = model.split_once('/').map_or("openai", |(provider, _)| provider);
+        let all = self.0.get(&format!("{provider}/*")).copied().unwrap_or_default();
+        Terms {
+            requests_per_minute: own.requests_per_minute.or(all.requests_per_minute),
+            tokens_per_minute: own.tokens_per_minute.or(all.tokens_per_minute),
+            input_price: own.input_price.or(all.input_price),
+            output_price: own.output_price.or(all.output_price),
+        }
+    }
+}
+
+impl Terms {
+    pub(super) fn requests(&self) -> Option<Supply> {
+        self.requests_per_minute.map(a_minute)
+    }
+
+    pub(super) fn tokens(&self) -> Option<Supply> {
+        self.tokens_per_minute.map(a_minute)
+    }
+
+    /// What a call cost, in millionths of a dollar; none if a price is not known.
+    pub(super) fn micros(&self, usage: Usage) -> Option<u64> {
+        let read = usage.prompt_tokens as f64 * self.input_price?;
+        let written = usage.completion_tokens as f64 * self.output_price?;
+        Some(micros((read + written) / MILLION))
+    }
+}
+
+/// Dollars as whole millionths, rounded up: what costs something never counts as free.
+pub fn micros(dollars: f64) -> u64 {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
+    let whole = (dollars.max(0.0) * MILLION).ceil() as u64;
+    whole
+}
+
+fn a_minute(limit: f64) -> Supply {
+    Supply { limit, window: Duration::from_secs(60) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn book() -> TermsBook {
+        let all = Terms { requests_per_minute: Some(10.0), ..Terms::default() };
+        let own = Terms { input_price: Some(0.15), output_price: Some(0.6), ..Terms::default() };
+        TermsBook(BTreeMap::from([("openai/*".to_owned(), all), ("openai/m".to_owned(), own)]))
+    }
+
+    #[test]
+    fn a_model_has_its_own_terms_and_its_providers() {
+        assert_eq!(book().of("openai/m").requests_per_minute, Some(10.0));
+        assert_eq!(book().of("openai/m").output_price, Some(0.6));
+        assert_eq!(book().of("other").requests_per_minute, Some(10.0));
+        assert_eq!(book().of("groq/m"), Terms::default());
+    }
+
+    #[test]
+    fn costs_are_whole_millionths_rounded_up() {
+        let usage = Usage { prompt_tokens: 7, completion_tokens: 5, total_tokens: 12 };
+
+        assert_eq!(book().of("openai/m").micros(usage), Some(5));
+        assert_eq!(book().of("openai/other").micros(usage), None);
+        assert_eq!((micros(0.0), micros(1.5), micros(-1.0)), (0, 1_500_000, 0));
+    }
+}
