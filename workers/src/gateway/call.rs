@@ -116,15 +116,11 @@ impl<'a> Call<'a> {
         let endpoint = if own { self.endpoint() } else { Endpoint::of_provider(self.origin) };
         let route = provider::route(model, endpoint, self.gateway.signpost())?;
         let sent = Sent::new(self.gateway, &route, model, request);
-        match (self.account, &self.gateway.ledger) {
-            (Some(account), Some(ledger)) => {
-                paid::ask(self, account, ledger.as_ref(), &sent, request).await
-            }
-            (None, _) | (_, None) => {
-                let answer = self.send_until_answered(&sent).await?;
-                Ok((answer.reply, Source::Model))
-            }
+        if let (Some(account), Some(ledger)) = (self.account, &self.gateway.ledger) {
+            return paid::ask(self, account, ledger.as_ref(), &sent, request).await;
         }
+        let answer = self.send_until_answered(&sent).await?;
+        Ok((answer.reply, Source::Model))
     }
 
     fn endpoint(&self) -> Endpoint<'a> {

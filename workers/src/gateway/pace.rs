@@ -11,7 +11,7 @@ use queue::Rate;
 use sha2::{Digest, Sha256};
 
 use super::{
-    supply::Told,
+    supply::{Gauge, Told},
     terms::{Supply, TermsBook},
 };
 
@@ -26,7 +26,14 @@ const UNLIMITED: Supply = Supply { limit: 1e12, window: Duration::from_secs(60) 
 #[derive(Debug, Default)]
 pub(super) struct Pace {
     book: TermsBook,
-    learned: Mutex<HashMap<String, (Option<Supply>, Option<Supply>)>>,
+    learned: Mutex<HashMap<String, Learned>>,
+}
+
+/// What an endpoint has said.
+#[derive(Clone, Copy, Debug, Default)]
+struct Learned {
+    requests: Option<Supply>,
+    tokens: Option<Supply>,
 }
 
 /// What one call takes of its endpoint's supplies.
@@ -49,10 +56,10 @@ impl Pace {
         let name = endpoint.name();
         let terms = self.book.of(endpoint.model);
         let learned = self.learned.lock().unwrap_or_else(PoisonError::into_inner);
-        let (requests, tokens) = learned.get(&name).copied().unwrap_or_default();
+        let said = learned.get(&name).copied().unwrap_or_default();
         drop(learned);
-        let requests = terms.requests().or(requests).unwrap_or(UNLIMITED);
-        let tokens = terms.tokens().or(tokens);
+        let requests = terms.requests().or(said.requests).unwrap_or(UNLIMITED);
+        let tokens = terms.tokens().or(said.tokens);
         let mut rates = vec![rate(&name, "requests", requests, 1.0)];
         rates.extend(tokens.map(|it| rate(&name, "tokens", it, estimate as f64)));
         Share { name, tokens, estimate, rates }
@@ -60,7 +67,7 @@ impl Pace {
 
     /// Remembers what an endpoint says of its limits.
     pub(super) fn learn(&self, share: &Share, told: &Told) {
-        let supply = |gauge: Option<super::supply::Gauge>| gauge.and_then(|it| it.supply());
+        let supply = |gauge: Option<Gauge>| gauge.and_then(|it| it.supply());
         let (requests, tokens) = (supply(told.requests), supply(told.tokens));
         if requests.is_none() && tokens.is_none() {
             return;
@@ -68,7 +75,8 @@ impl Pace {
         let mut learned = self.learned.lock().unwrap_or_else(PoisonError::into_inner);
         if learned.len() < LEARNED_MAX || learned.contains_key(&share.name) {
             let known = learned.entry(share.name.clone()).or_default();
-            *known = (requests.or(known.0), tokens.or(known.1));
+            known.requests = requests.or(known.requests);
+            known.tokens = tokens.or(known.tokens);
         }
     }
 }
