@@ -119,8 +119,9 @@ conform! {
         cache_hits_have_no_duration;
     ledger: calls_keep_an_even_pace, turn_that_is_too_late_is_not_taken, supply_held_off_is_nobodys,
         what_was_not_needed_is_given_back, own_reply_comes_back_in_its_place,
-        equal_calls_are_made_once, reply_taken_back_is_asked_for_anew, call_given_up_is_another_s, right_of_a_dead_holder_runs_out,
-        spent_budget_stops_new_calls, oldest_shared_replies_are_forgotten;
+        equal_calls_are_made_once, reply_taken_back_is_asked_for_anew,
+        call_given_up_is_another_s, right_of_a_dead_holder_runs_out, spent_budget_stops_new_calls,
+        oldest_shared_replies_are_forgotten;
     control: pause_is_told_to_workers, programs_raise_the_epoch, cleared_cache_raises_the_epoch,
         revoked_tokens_are_known_until_they_expire, ping_names_the_store;
 }
