@@ -23,7 +23,7 @@ const MAY_USE: [(&str, &[&str]); 6] = [
 ];
 
 /// Outside crates that only some places may name.
-const ONLY_IN: [(&str, &[&str]); 9] = [
+const ONLY_IN: [(&str, &[&str]); 10] = [
     ("redis::", &["queue/src/redis/"]),
     ("deadpool_redis::", &["queue/src/redis/"]),
     ("rusqlite::", &["queue/src/sqlite/"]),
@@ -32,6 +32,7 @@ const ONLY_IN: [(&str, &[&str]); 9] = [
     ("reqwest::", &["workers/src/gateway/", "src/client.rs"]),
     ("rustls::", &["workers/src/gateway/", "src/client.rs"]),
     ("regex::", &["dspy/src/pattern.rs"]),
+    ("unicode_normalization::", &["dspy/src/module/majority.rs"]),
     ("saphyr_parser::", &["programs/src/"]),
 ];
 

@@ -19,6 +19,7 @@ mod demo;
 mod dummy;
 mod embedder;
 mod error;
+mod expression;
 mod field;
 mod json_repair;
 mod json_schema;
@@ -39,9 +40,13 @@ pub use demo::Demo;
 pub use dummy::DummyLm;
 pub use embedder::{Embedder, NoEmbedder};
 pub use error::{Error, InputError, LmError, Mistyped, ParseError};
+pub use expression::{Expression, ExpressionError};
 pub use field::Field;
 pub use lm::{Capabilities, Lm, LmReply, LmRequest, LmSettings, Message, Role, Usage};
-pub use module::{Module, ModuleKind, Prediction, Predictor, ReAct};
+pub use module::{
+    BestOfN, Chain, ChainStep, Knn, Majority, Map, Module, ModuleKind, MultiChainComparison,
+    Prediction, Predictor, ReAct, Refine, Reward, Until,
+};
 pub use pattern::{Pattern, PatternError};
 pub use run::Run;
 pub use scope::Scope;

@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use crate::{Demo, LmSettings};
+use crate::{
+    Demo, LmSettings,
+    module::{Advice, Calls},
+};
 
 /// Where in a program a module runs, and what the modules around it ask of it: `Default` at the
 /// top. Modules make the scopes of what they run; nobody else needs to.
@@ -13,6 +16,10 @@ pub struct Scope<'a> {
     pub(crate) attempt: Option<&'a LmSettings>,
     /// Demos in place of the predictors' own.
     pub(crate) demos: Option<&'a [Demo]>,
+    /// Hints for the predictors, by an adviser that saw them fail.
+    pub(crate) advice: Option<&'a Advice>,
+    /// Where the calls of predictors are kept for an adviser.
+    pub(crate) calls: Option<&'a Calls>,
 }
 
 /// One name on the way from the program to a predictor.

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use crate::{Definitions, Field, Fields, InputError, python::text::clean_doc};
 
 /// The fields and the task of one call.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Signature {
     /// Its name.
     pub name: String,

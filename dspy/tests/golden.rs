@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 use support::{
     folder,
     plain::plain,
-    program::{self, RecordedTools, fields, settings, without_traceback},
+    program::{self, Letters, RecordedTools, fields, settings, without_traceback},
     replay::Replay,
 };
 
@@ -51,13 +51,15 @@ fn unsupported() -> BTreeMap<String, String> {
 }
 
 async fn check(case: &Value) -> Checked {
-    let module = program::module(case, &parameters(case))?;
-    let inputs = fields(&case["inputs"]);
+    let parameters = parameters(case);
+    let module = program::module(case, &parameters)?;
+    let mut inputs = fields(&case["inputs"]);
+    inputs.extend(fields(&parameters["inputs"]));
     let overrides = settings(&case["call_kwargs"]["config"]);
     let lm = Replay::new(&case["replies"]);
-    let tools = RecordedTools::new(case);
+    let tools = RecordedTools::new(case, &parameters);
     let trace = Trace::on();
-    let run = Run { tools: &tools, ..Run::new(&lm, &overrides, &trace) };
+    let run = Run { tools: &tools, embedder: &Letters, ..Run::new(&lm, &overrides, &trace) };
     let result = module.run(&inputs, run).await;
     check_requests(case, &lm)?;
     match (result, &case["error"]) {
@@ -137,7 +139,8 @@ fn check_outputs(case: &Value, prediction: &Prediction) -> Checked {
         return Err(format!("outputs\n got {got:?}\nwant {want:?}"));
     }
     let logged = case["log"].as_array().unwrap().iter();
-    let logged: Vec<_> = logged.map(|it| it["message"].as_str().unwrap()).collect();
+    let logged: Vec<_> =
+        logged.map(|it| without_traceback(it["message"].as_str().unwrap())).collect();
     if logged != prediction.warnings {
         return Err(format!("warnings\n got {:?}\nwant {logged:?}", prediction.warnings));
     }

@@ -12,7 +12,7 @@ pub(crate) mod value;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Demo, Fields, LmReply, Message, ParseError, Signature, python::object::Object};
+use crate::{Demo, Field, Fields, LmReply, Message, ParseError, Signature, python::object::Object};
 pub(crate) use response_format::response_format;
 
 /// The format of messages and replies.
@@ -82,6 +82,11 @@ impl Adapter {
     /// The outputs that a reply's text holds, with defaults where it holds none.
     pub fn parse(self, signature: &Signature, text: &str) -> Result<Fields, ParseError> {
         self.format().parse(signature, text)
+    }
+
+    /// The fields as the model is told of them, in every format.
+    pub(crate) fn describe(fields: &[Field]) -> String {
+        describe::field_list(fields)
     }
 
     /// Values as a question shows them, without how to answer.

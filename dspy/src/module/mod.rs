@@ -1,23 +1,44 @@
 //! Modules: strategies of asking.
 
+mod attempt;
+mod best_of_n;
 mod call;
+mod chain;
 mod chain_of_thought;
+mod feedback;
 mod instance;
+mod knn;
+mod majority;
+mod map;
+mod multi_chain_comparison;
 mod named;
 mod predict;
 mod prediction;
 mod predictor;
 mod react;
+mod refine;
+mod reward;
+mod samples;
+mod shape;
 mod warning;
 
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Fields, InputError, Run, Signature};
+use crate::{Error, Fields, Run};
+pub use best_of_n::BestOfN;
+pub use chain::{Chain, ChainStep, Until};
+pub(crate) use feedback::{Advice, Calls};
+pub use knn::Knn;
+pub use majority::Majority;
+pub use map::Map;
+pub use multi_chain_comparison::MultiChainComparison;
 pub use prediction::Prediction;
 pub(crate) use prediction::{Ledger, Made};
 pub use predictor::Predictor;
 pub use react::ReAct;
+pub use refine::Refine;
+pub use reward::Reward;
 
 /// How a predictor asks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,38 +58,21 @@ pub enum Module {
     Predict(Box<Predictor>),
     /// `dspy.ReAct`
     ReAct(Box<ReAct>),
+    /// `dspy.BestOfN`, with a declared reward
+    BestOfN(Box<BestOfN>),
+    /// `dspy.Refine`, with a declared reward
+    Refine(Box<Refine>),
+    /// `dspy.MultiChainComparison`, over the answers of a module
+    MultiChainComparison(Box<MultiChainComparison>),
+    /// `dspy.majority`, over the answers of a module
+    Majority(Box<Majority>),
+    /// `dspy.KNN`, whose neighbours are a module's demos
+    Knn(Box<Knn>),
+    /// Steps that pass their fields on: what a `forward` of one's own mostly is
+    Chain(Box<Chain>),
 }
 
 impl Module {
-    /// Its name in program files: `predict`, `chain_of_thought`.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Predict(predictor) => predictor.module.name(),
-            Self::ReAct(_) => "react",
-        }
-    }
-
-    /// What it takes and gives, with what the module adds.
-    pub fn signature(&self) -> Signature {
-        match self {
-            Self::Predict(predictor) => predictor.full_signature(),
-            Self::ReAct(agent) => agent.full_signature(),
-        }
-    }
-
-    /// Its predictors.
-    pub fn predictors(&self) -> Vec<&Predictor> {
-        self.named_predictors().into_iter().map(|(_, it)| it).collect()
-    }
-
-    /// Checks that every required input is there and has its type.
-    pub fn check_inputs(&self, inputs: &Fields) -> Result<(), InputError> {
-        match self {
-            Self::Predict(predictor) => predictor.signature.check_inputs(inputs),
-            Self::ReAct(agent) => agent.signature.check_inputs(inputs),
-        }
-    }
-
     /// Runs it.
     ///
     /// Inputs that are missing or of another type are warned of, as in DSPy; to refuse them, call
@@ -87,8 +91,14 @@ impl Module {
         ledger: &'a mut Ledger,
     ) -> BoxFuture<'a, Result<Made, Error>> {
         match self {
-            Self::Predict(predictor) => Box::pin(predictor.perform(inputs, run, ledger)),
-            Self::ReAct(agent) => Box::pin(agent.perform(inputs, run, ledger)),
+            Self::Predict(it) => Box::pin(it.perform(inputs, run, ledger)),
+            Self::ReAct(it) => Box::pin(it.perform(inputs, run, ledger)),
+            Self::BestOfN(it) => Box::pin(it.perform(inputs, run, ledger)),
+            Self::Refine(it) => Box::pin(it.perform(inputs, run, ledger)),
+            Self::MultiChainComparison(it) => Box::pin(it.perform(inputs, run, ledger)),
+            Self::Majority(it) => Box::pin(it.perform(inputs, run, ledger)),
+            Self::Knn(it) => Box::pin(it.perform(inputs, run, ledger)),
+            Self::Chain(it) => Box::pin(it.perform(inputs, run, ledger)),
         }
     }
 }

@@ -17,13 +17,19 @@ pub(super) async fn run(
     let settings = settings(predictor, run);
     let inputs = with_defaults(signature, inputs);
     ledger.warnings.extend(warning::of_inputs(signature, &inputs));
-    let mut call = Call { predictor, signature, inputs: &inputs, settings: &settings, run };
+    let hinted = run.scope.advice.map(|it| it.hinted(run.scope, signature, &inputs));
+    let (signature, shown) = hinted.as_ref().map_or((signature, &inputs), |(a, b)| (a, b));
+    let mut call = Call { predictor, signature, inputs: shown, settings: &settings, run };
     let asked = call.ask(predictor.adapter.format(), ledger).await;
     let completions = match (asked, predictor.adapter.fallback()) {
         (Err(Error::Parse(_)), Some(fallback)) => call.ask(fallback, ledger).await?,
         (asked, _) => asked?,
     };
-    Ok(Made::first_of(completions))
+    let made = Made::first_of(completions);
+    if let Some(calls) = run.scope.calls {
+        calls.push(run.scope, &inputs, &made.outputs);
+    }
+    Ok(made)
 }
 
 /// The settings of the model, of this attempt, of the predictor, of the request: the last wins.

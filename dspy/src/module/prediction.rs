@@ -53,6 +53,14 @@ impl From<Fields> for Made {
 }
 
 impl Ledger {
+    /// Adds what something that ran beside has used and warned of.
+    pub(super) fn absorb(&mut self, other: Self) {
+        for (model, usage) in other.usage {
+            *self.usage.entry(model).or_default() += usage;
+        }
+        self.warnings.extend(other.warnings);
+    }
+
     /// The prediction of what was made.
     pub(super) fn close(self, made: Made) -> Prediction {
         let Self { usage, warnings } = self;

@@ -4,27 +4,33 @@ use std::sync::Mutex;
 
 use async_trait::async_trait;
 use dspy::{
-    Adapter, Demo, Fields, FunctionCalling, LmSettings, Module, ModuleKind, Predictor, ReAct,
-    Signature, Tool, ToolError, Tools,
+    Adapter, BestOfN, Chain, ChainStep, Demo, Embedder, Fields, FunctionCalling, Knn, LmError,
+    LmSettings, Majority, Module, ModuleKind, MultiChainComparison, Predictor, ReAct, Reward,
+    Signature, Tool, ToolError, Tools, Until,
 };
 use serde_json::{Map, Value};
 
 use super::{neutral, plain::plain};
 
 /// The module of a case; `parameters` are those that the recorder does not keep.
-pub(crate) fn module(case: &Value, _parameters: &Value) -> Result<Module, String> {
+pub(crate) fn module(case: &Value, parameters: &Value) -> Result<Module, String> {
     let program = &case["program"];
     let predictors = program["predictors"].as_object().unwrap();
     let mut module = match program["class"].as_str().unwrap() {
-        "Predict" | "ChainOfThought" => sole(predictors)?,
+        "Predict" | "ChainOfThought" => {
+            let path = predictors.keys().next().ok_or("no predictor")?;
+            built(&Value::from(path.as_str()), predictors)?
+        }
         "ReAct" => react(program)?,
-        class => return Err(format!("module {class}")),
+        class if parameters.is_null() => return Err(format!("module {class}")),
+        _ => built(parameters, predictors)?,
     };
     let adapter = adapter(case)?;
     let lm = settings(&case["lm_kwargs"]);
     let lm = LmSettings { model: case["model"].as_str().map(ToOwned::to_owned), ..lm };
     for (path, predictor) in module.named_predictors_mut() {
-        let neutral = predictors.get(&path).ok_or_else(|| format!("no predictor {path}"))?;
+        let recorded = predictors.get(&path).or_else(|| predictors.get(&predictor.name));
+        let neutral = recorded.ok_or_else(|| format!("no predictor {path}"))?;
         let demos = case["call_kwargs"].get("demos").unwrap_or(&neutral["demos"]);
         predictor.demos = demos.as_array().unwrap().iter().map(|it| Demo(fields(it))).collect();
         predictor.settings = settings(&neutral["config"]);
@@ -34,10 +40,66 @@ pub(crate) fn module(case: &Value, _parameters: &Value) -> Result<Module, String
     Ok(module)
 }
 
-/// A program that is one predictor.
-fn sole(predictors: &Map<String, Value>) -> Result<Module, String> {
-    let (path, neutral) = predictors.iter().next().ok_or("no predictor")?;
-    Ok(Module::Predict(Box::new(predictor(path, neutral)?)))
+/// The module of a description: the path of a predictor, or a strategy with its parameters.
+fn built(told: &Value, predictors: &Map<String, Value>) -> Result<Module, String> {
+    if let Some(path) = told.as_str() {
+        let neutral = predictors.get(path).ok_or_else(|| format!("no predictor {path}"))?;
+        return Ok(Module::Predict(Box::new(predictor(path, neutral)?)));
+    }
+    let inner = |name: &str| built(&told[name], predictors);
+    let count = |name: &str| told[name].as_u64().and_then(|it| u32::try_from(it).ok());
+    if told.get("best_of_n").is_some() {
+        let reward = told["reward"].as_str().unwrap().parse().unwrap();
+        let best = BestOfN {
+            module: Box::new(inner("best_of_n")?),
+            n: count("n").unwrap(),
+            reward: Reward::Expression(reward),
+            threshold: told["threshold"].as_f64().unwrap(),
+            fail_count: count("fail_count"),
+        };
+        best.reward.check(&best.module.signature())?;
+        return Ok(Module::BestOfN(Box::new(best)));
+    }
+    if told.get("majority").is_some() {
+        let field = told["field"].as_str().map(ToOwned::to_owned);
+        let module = Box::new(inner("majority")?);
+        return Ok(Module::Majority(Box::new(Majority { module, n: count("n").unwrap(), field })));
+    }
+    if told.get("multi_chain_comparison").is_some() {
+        let module = inner("multi_chain_comparison")?;
+        let mut signature = module.signature();
+        signature.outputs.remove(0);
+        let mut all = MultiChainComparison::new(&signature, module, count("m").unwrap(), 0.7);
+        all.predict.name = told["compare"].as_str().unwrap().into();
+        return Ok(Module::MultiChainComparison(Box::new(all)));
+    }
+    if told.get("knn").is_some() {
+        let examples = told["examples"].as_array().unwrap().iter().map(|it| Demo(fields(it)));
+        let k = usize::try_from(told["k"].as_u64().unwrap()).unwrap();
+        return Ok(Module::Knn(Box::new(Knn::new(inner("knn")?, examples.collect(), k))));
+    }
+    chain(told, predictors)
+}
+
+fn chain(told: &Value, predictors: &Map<String, Value>) -> Result<Module, String> {
+    let mut steps = Vec::new();
+    for told in told["chain"].as_array().unwrap() {
+        let module = built(&told["module"], predictors)?;
+        let name = told["step"].as_str().unwrap();
+        steps.push(match (told["over"].as_str(), told["into"].as_str()) {
+            (Some(over), Some(into)) => ChainStep::map(name, module, over, into, &["topic"])?,
+            _ => ChainStep::new(name, module),
+        });
+    }
+    let mut chain = Chain::new("chain", steps);
+    let names = told["outputs"].as_array();
+    chain.outputs = names.map(|it| it.iter().map(|it| it.as_str().unwrap().into()).collect());
+    if let Some(condition) = told["until"].as_str() {
+        let max_iterations = u32::try_from(told["max_iterations"].as_u64().unwrap()).unwrap();
+        chain.until = Some(Until { condition: condition.parse().unwrap(), max_iterations });
+    }
+    chain.check()?;
+    Ok(Module::Chain(Box::new(chain)))
 }
 
 /// A predictor: one that lies under `predict` belongs to a `ChainOfThought`.
@@ -103,7 +165,8 @@ pub(crate) struct RecordedTools {
 }
 
 impl RecordedTools {
-    pub(crate) fn new(case: &Value) -> Self {
+    /// `parameters` name the observations where the agent forgot some of them.
+    pub(crate) fn new(case: &Value, parameters: &Value) -> Self {
         let tools = case["program"]["tools"].as_object().into_iter().flatten();
         let tools = tools.map(|(name, it)| Tool {
             name: name.clone(),
@@ -112,10 +175,13 @@ impl RecordedTools {
             has_kwargs: false,
         });
         let trajectory = fields(&case["output"]["trajectory"]).into_iter();
-        let mut observations: Vec<_> = trajectory
+        let seen = trajectory
             .filter(|(name, it)| name.starts_with("observation_") && !is_refusal(it))
-            .map(|(_, it)| it)
-            .collect();
+            .map(|(_, it)| it);
+        let mut observations = match parameters["observations"].as_array() {
+            Some(observations) => observations.clone(),
+            None => seen.collect(),
+        };
         observations.reverse();
         let tools = tools.filter(|it| it.name != "finish").collect();
         Self { tools, observations: Mutex::new(observations) }
@@ -152,20 +218,49 @@ impl Tools for RecordedTools {
     }
 }
 
-/// What the package says of a tool's error, without the traceback that it puts into the prompt:
-/// `Execution error in add: no`. This is the one text that we write otherwise.
+/// Counts letters: the embedder that the case of `dspy.KNN` was recorded with.
+pub(crate) struct Letters;
+
+#[async_trait]
+impl Embedder for Letters {
+    async fn embed(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, LmError> {
+        let count = |text: &String, letter| {
+            let count = text.matches(letter).count();
+            f32::from(u16::try_from(count).unwrap())
+        };
+        Ok(texts.iter().map(|it| ["a", "b", "c"].map(|letter| count(it, letter)).into()).collect())
+    }
+}
+
+/// What the package says of an error, without the traceback that it puts into the prompt and the
+/// log: `Execution error in add: no`. This is the one text that we write otherwise.
 pub(crate) fn without_traceback(text: &str) -> String {
     const TRACEBACK: &str = ": \nTraceback (most recent call last):\n";
     let mut out = String::new();
     let mut rest = text;
-    while let Some((before, traceback)) = rest.split_once(TRACEBACK) {
+    while let Some((before, after)) = rest.split_once(TRACEBACK) {
+        let end = after.find("\n\n[[ ## ").unwrap_or(after.len());
+        let (traceback, following) = after.split_at(end);
         out.push_str(before);
         out.push_str(": ");
-        // The frames are indented; the first line that is not says the error's type and message.
-        let line = traceback.split('\n').find(|it| !it.starts_with(' ')).unwrap_or_default();
-        let at = traceback.find(&format!("\n{line}")).map_or(0, |at| at + 1);
-        rest = &traceback[at..];
-        rest = rest.split_once(": ").map_or(rest, |(_, message)| message);
+        out.push_str(message_of(traceback));
+        rest = following;
     }
     out + rest
+}
+
+/// The message of the last error in a traceback.
+fn message_of(traceback: &str) -> &str {
+    let is_type = |it: &str| {
+        !it.is_empty() && it.chars().all(|c| c.is_alphanumeric() || c == '.' || c == '_')
+    };
+    let mut message = traceback;
+    let mut at = 0;
+    for line in traceback.split_inclusive('\n') {
+        if let Some((ty, _)) = line.split_once(": ").filter(|(ty, _)| is_type(ty)) {
+            message = &traceback[at + ty.len() + 2..];
+        }
+        at += line.len();
+    }
+    message
 }

@@ -28,6 +28,10 @@ impl Lm for Replay {
         let Some(body) = self.replies.get(requests.len() - 1).or(self.replies.last()) else {
             return Err(LmError::Transport("no reply was recorded".to_owned()));
         };
+        if body["error"]["code"] == "context_length_exceeded" {
+            let message = body["error"]["message"].as_str().unwrap_or_default();
+            return Err(LmError::ContextWindowExceeded(message.to_owned()));
+        }
         let choice = &body["choices"][0];
         let message = &choice["message"];
         let text = |it: &Value| it.as_str().map(ToOwned::to_owned);

@@ -1,0 +1,81 @@
+//! `dspy.MultiChainComparison`: several answers with their reasons, then one that weighs them.
+
+use serde_json::Value;
+
+use super::{Ledger, Made, Module, ModuleKind, Predictor, predict, samples};
+use crate::{
+    Error, Field, Fields, Run, Signature, Type,
+    python::{object::Object, repr, text::strip},
+};
+
+/// Several answers of a module that gives its reasons, then one that weighs them. Make it with
+/// [`MultiChainComparison::new`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct MultiChainComparison {
+    /// What gives the answers, with `reasoning` or `rationale` among its outputs.
+    pub module: Box<Module>,
+    /// How many answers are weighed.
+    pub m: u32,
+    /// What weighs them: sees the inputs and each answer in a line.
+    pub predict: Predictor,
+}
+
+impl MultiChainComparison {
+    /// A comparison of `m` answers of a module that answers this signature.
+    pub fn new(signature: &Signature, module: Module, m: u32, temperature: f64) -> Self {
+        let mut compared = predict::signature(signature);
+        for at in 1..=m {
+            let field = Field::new(format!("reasoning_attempt_{at}"), Type::Str);
+            let desc = Some("${reasoning attempt}".to_owned());
+            let prefix = Some(format!("Student Attempt #{at}:"));
+            compared.inputs.push(Field { desc, prefix, ..field });
+        }
+        let prefix = "Accurate Reasoning: Thank you everyone. Let's now holistically";
+        let rationale = Field {
+            desc: Some("${corrected reasoning}".to_owned()),
+            prefix: Some(prefix.to_owned()),
+            ..Field::new("rationale", Type::Str)
+        };
+        compared.outputs.insert(0, rationale);
+        let mut predict = Predictor::new(&signature.name, compared, ModuleKind::Predict);
+        predict.settings.temperature = Some(temperature);
+        Self { module: Box::new(module), m, predict }
+    }
+
+    pub(super) async fn perform(
+        &self,
+        inputs: &Fields,
+        run: Run<'_>,
+        ledger: &mut Ledger,
+    ) -> Result<Made, Error> {
+        let segment = run.scope.segment("module");
+        let inner = Run { scope: run.scope.at(&segment), ..run };
+        let answers = samples::of(&self.module, self.m, inputs, inner, ledger).await?;
+        let last = self.predict.signature.outputs.last().map(|it| it.name.as_str());
+        let mut given = Fields::new();
+        for (i, answer) in answers.iter().enumerate() {
+            let attempt = attempt(answer, last.unwrap_or_default())?;
+            given.insert(format!("reasoning_attempt_{}", i + 1), attempt.into());
+        }
+        given.extend(inputs.clone());
+        let segment = run.scope.segment("predict");
+        let run = Run { scope: run.scope.at(&segment), ..run };
+        self.predict.perform(&given, run, ledger).await
+    }
+}
+
+/// An answer in a line: the first lines of its reasons and of the answer itself.
+fn attempt(answer: &Fields, field: &str) -> Result<String, Error> {
+    let reasons = answer.get("rationale").or_else(|| answer.get("reasoning"));
+    let (Some(Value::String(reasons)), Some(value)) = (reasons, answer.get(field)) else {
+        let message = format!("the answers to compare have no text `reasoning` and no `{field}`");
+        return Err(Error::Program(message));
+    };
+    let value = repr::str(&Object::from(value));
+    let (reasons, value) = (first_line(reasons), first_line(&value));
+    Ok(format!("«I'm trying to {reasons} I'm not sure but my prediction is {value}»"))
+}
+
+fn first_line(text: &str) -> &str {
+    strip(strip(text).split('\n').next().unwrap_or_default())
+}
