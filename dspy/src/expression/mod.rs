@@ -5,13 +5,14 @@
 //!
 //! | what | how |
 //! |---|---|
-//! | values | `1`, `2.5`, `1e3`, `'text'`, `"text"`, `True`, `False`, `None`, `[1, 2]`, field names |
+//! | values | `1`, `2.5`, `1e3`, `'text'`, `"text"`, `True`, `False`, `None`, `[1, 2]`, fields |
 //! | arithmetic | `+ - * / // %` and `-x`; `+` also joins texts and lists |
 //! | comparison | `== != < <= > >=`, chained as in `0 <= score <= 1`; `in`, `not in` |
 //! | logic | `and`, `or`, `not`; `a if condition else b` |
 //! | parts | `items[0]`, `items[-1]`, `person['name']` |
 //! | functions | `len min max sum abs round int float str bool lower upper any all` |
-//! | methods of texts | `lower upper strip startswith endswith count split replace splitlines` `isdigit` |
+//! | methods of texts | `lower upper strip startswith endswith count split replace` |
+//! | | `splitlines isdigit` |
 //! | methods of dicts and lists | `get keys values`, `count` |
 //!
 //! Field names are the names of inputs and outputs; an output hides an input of its name. A text

@@ -20,20 +20,24 @@ pub struct Knn {
     pub module: Box<Module>,
     /// How many examples are shown.
     pub k: usize,
+    /// The model of embeddings, by its name in the program.
+    pub embedder: String,
     examples: Vec<Demo>,
     vectors: Arc<OnceCell<Vec<Vec<f32>>>>,
 }
 
 impl PartialEq for Knn {
     fn eq(&self, other: &Self) -> bool {
-        (&self.module, self.k, &self.examples) == (&other.module, other.k, &other.examples)
+        let parts = |it: &Self| (it.k, it.embedder.clone(), it.examples.clone());
+        self.module == other.module && parts(self) == parts(other)
     }
 }
 
 impl Knn {
-    /// A module that is shown the `k` nearest of these examples.
-    pub fn new(module: Module, examples: Vec<Demo>, k: usize) -> Self {
-        Self { module: Box::new(module), k, examples, vectors: Arc::default() }
+    /// A module that is shown the `k` nearest of these examples, by a model of embeddings.
+    pub fn new(module: Module, examples: Vec<Demo>, k: usize, embedder: impl Into<String>) -> Self {
+        let (module, embedder) = (Box::new(module), embedder.into());
+        Self { module, k, embedder, examples, vectors: Arc::default() }
     }
 
     /// The examples from which the nearest are chosen.
@@ -58,7 +62,7 @@ impl Knn {
             return Ok(Vec::new());
         }
         let vectors = self.vectors.get_or_try_init(|| self.embed_examples(run)).await?;
-        let asked = embed(run, &[text(inputs.iter())]).await?;
+        let asked = self.embed(run, &[text(inputs.iter())]).await?;
         let Some(asked) = asked.first() else { return Err(unfit()) };
         let mut scored = Vec::with_capacity(vectors.len());
         for (at, vector) in vectors.iter().enumerate() {
@@ -78,13 +82,13 @@ impl Knn {
         let names: Vec<_> = self.module.inputs().into_iter().map(|it| it.name).collect();
         let of_example = |Demo(it): &Demo| text(it.iter().filter(|(name, _)| names.contains(name)));
         let texts: Vec<_> = self.examples.iter().map(of_example).collect();
-        embed(run, &texts).await
+        self.embed(run, &texts).await
     }
-}
 
-async fn embed(run: Run<'_>, texts: &[String]) -> Result<Vec<Vec<f32>>, Error> {
-    let vectors = run.embedder.embed(texts).await?;
-    if vectors.len() == texts.len() { Ok(vectors) } else { Err(unfit()) }
+    async fn embed(&self, run: Run<'_>, texts: &[String]) -> Result<Vec<Vec<f32>>, Error> {
+        let vectors = run.embedder.embed(&self.embedder, texts).await?;
+        if vectors.len() == texts.len() { Ok(vectors) } else { Err(unfit()) }
+    }
 }
 
 fn unfit() -> Error {

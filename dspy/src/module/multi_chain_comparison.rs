@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Ledger, Made, Module, ModuleKind, Predictor, predict, samples};
+use super::{Ledger, Made, Module, ModuleKind, Predictor, samples};
 use crate::{
     Error, Field, Fields, Run, Signature, Type,
     python::{object::Object, repr, text::strip},
@@ -23,7 +23,7 @@ pub struct MultiChainComparison {
 impl MultiChainComparison {
     /// A comparison of `m` answers of a module that answers this signature.
     pub fn new(signature: &Signature, module: Module, m: u32, temperature: f64) -> Self {
-        let mut compared = predict::signature(signature);
+        let mut compared = signature.clone();
         for at in 1..=m {
             let field = Field::new(format!("reasoning_attempt_{at}"), Type::Str);
             let desc = Some("${reasoning attempt}".to_owned());

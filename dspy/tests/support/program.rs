@@ -76,7 +76,12 @@ fn built(told: &Value, predictors: &Map<String, Value>) -> Result<Module, String
     if told.get("knn").is_some() {
         let examples = told["examples"].as_array().unwrap().iter().map(|it| Demo(fields(it)));
         let k = usize::try_from(told["k"].as_u64().unwrap()).unwrap();
-        return Ok(Module::Knn(Box::new(Knn::new(inner("knn")?, examples.collect(), k))));
+        return Ok(Module::Knn(Box::new(Knn::new(
+            inner("knn")?,
+            examples.collect(),
+            k,
+            "letters",
+        ))));
     }
     chain(told, predictors)
 }
@@ -223,7 +228,7 @@ pub(crate) struct Letters;
 
 #[async_trait]
 impl Embedder for Letters {
-    async fn embed(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, LmError> {
+    async fn embed(&self, _model: &str, texts: &[String]) -> Result<Vec<Vec<f32>>, LmError> {
         let count = |text: &String, letter| {
             let count = text.matches(letter).count();
             f32::from(u16::try_from(count).unwrap())
