@@ -1,10 +1,10 @@
 //! What a program tells of itself to those who want to call it.
 
-use dspy::{Field, Signature};
+use dspy::{Field, Module, Signature};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::{Program, Runtime};
+use crate::{Program, Runtime, Saved};
 
 /// What can be said of a program without running it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -19,12 +19,24 @@ pub struct Manifest {
     pub description: String,
     /// `native` or `python`.
     pub runtime: String,
-    /// The signatures of its file.
+    /// What runs: `predict`, `react`, `chain`; absent where Python decides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub module: Option<String>,
+    /// The signatures that it asks.
     pub signatures: Vec<ManifestSignature>,
     /// The JSON Schema of its inputs.
     pub input_schema: Value,
     /// The JSON Schema of its outputs.
     pub output_schema: Value,
+    /// What a request can choose of its file instead, as `name#signature`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub choices: Vec<String>,
+    /// The tools that its agents may call.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tools: Vec<String>,
+    /// The saved states that were laid over it, and what saved them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub saved: Vec<Saved>,
 }
 
 /// One signature.
@@ -71,13 +83,13 @@ impl Program {
             version: self.version.clone(),
             description: self.description.clone(),
             runtime: self.runtime.name().to_owned(),
-            signatures: self
-                .signatures()
-                .into_iter()
-                .map(|it| describe(it, self.module()))
-                .collect(),
+            module: self.module().map(|it| it.name().to_owned()),
+            signatures: self.described(),
             input_schema,
             output_schema,
+            choices: self.choices.clone(),
+            tools: self.tools.iter().map(|it| it.name.clone()).collect(),
+            saved: self.saved.clone(),
         }
     }
 
@@ -93,18 +105,45 @@ impl Program {
         }
     }
 
-    fn module(&self) -> Option<&'static str> {
+    /// The signatures that it asks, each with the module that asks it.
+    fn described(&self) -> Vec<ManifestSignature> {
         match &self.runtime {
-            Runtime::Native(module) => Some(module.name()),
+            Runtime::Native(module) => {
+                let Module::Chain(chain) = module.as_ref() else {
+                    return vec![describe(&module.signature().name, module)];
+                };
+                chain.steps.iter().map(|it| describe(&it.name, &it.module)).collect()
+            }
+            Runtime::Python(python) => {
+                python.signatures.iter().map(|it| told(&it.name, it, None)).collect()
+            }
+        }
+    }
+
+    fn module(&self) -> Option<&Module> {
+        match &self.runtime {
+            Runtime::Native(module) => Some(module),
             Runtime::Python(_) => None,
         }
     }
 }
 
-fn describe(signature: &Signature, module: Option<&str>) -> ManifestSignature {
+/// What a module takes, and what it gives besides what the strategy itself adds.
+fn describe(name: &str, module: &Module) -> ManifestSignature {
+    let signature = module.signature();
+    let asked = || module.predictors().first().map(|it| it.signature.instructions.clone());
+    let instructions = if let Module::ReAct(agent) = module {
+        agent.signature.instructions.clone()
+    } else {
+        asked().unwrap_or_default()
+    };
+    told(name, &Signature { instructions, ..signature }, Some(module.name()))
+}
+
+fn told(name: &str, signature: &Signature, module: Option<&str>) -> ManifestSignature {
     let fields = |fields: &[Field]| fields.iter().map(field).collect();
     ManifestSignature {
-        name: signature.name.clone(),
+        name: name.to_owned(),
         instructions: signature.instructions.clone(),
         module: module.map(str::to_owned),
         inputs: fields(&signature.inputs),

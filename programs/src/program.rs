@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dspy::{Fields, InputError, Module, Signature};
+use dspy::{Fields, InputError, Module};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -131,15 +131,5 @@ impl Program {
     /// such a configuration passes them among the overrides.
     pub fn fingerprint(&self, inputs: &Fields, lm_overrides: &Fields) -> String {
         fingerprint::of_request(self, inputs, lm_overrides)
-    }
-
-    /// The signatures of its file.
-    pub(crate) fn signatures(&self) -> Vec<&Signature> {
-        match &self.runtime {
-            Runtime::Native(module) => {
-                module.predictors().into_iter().map(|it| &it.signature).collect()
-            }
-            Runtime::Python(python) => python.signatures.iter().collect(),
-        }
     }
 }

@@ -4,7 +4,11 @@
 
 use std::{path::Path, time::Duration};
 
-use dspy::{DummyLm, Fields, LmSettings, ModuleKind, Run, Trace};
+use async_trait::async_trait;
+use dspy::{
+    DummyLm, Embedder, Fields, LmError, LmSettings, ModuleKind, Prediction, Run, Tool, ToolError,
+    Tools, Trace,
+};
 use programs::{Registry, Runtime};
 use serde_json::{Value, json};
 
@@ -23,7 +27,22 @@ fn every_example_loads() {
     let ids: Vec<String> = registry.list().iter().map(|it| it.id.clone()).collect();
 
     assert_eq!(registry.problems(), []);
-    assert_eq!(ids, ["echo", "email-assistant-v1", "qa", "sentiment", "summarizer-v2"]);
+    let known = [
+        "agent",
+        "contacts",
+        "digest",
+        "echo",
+        "email-assistant-v1",
+        "grader",
+        "haiku",
+        "qa",
+        "sentiment",
+        "summarizer-v2",
+        "triage",
+        "vote",
+        "writer",
+    ];
+    assert_eq!(ids, known);
     for program in registry.list() {
         assert_eq!(program.runnable(), Ok(()), "{}", program.id);
         let model = program.lm.settings.model.clone().unwrap_or_default();
@@ -90,6 +109,48 @@ fn the_sentiment_program_reads_as_the_model_sees_it() {
     assert_eq!(predictor.demos[0].0["confidence"], json!(0.95));
 }
 
+/// The tools of the examples, without a network.
+struct Weather;
+
+#[async_trait]
+impl Tools for Weather {
+    async fn list(&self, sources: &[String]) -> Result<Vec<Tool>, ToolError> {
+        assert_eq!(sources, ["weather"]);
+        let args = fields(json!({"city": {"type": "string"}}));
+        let (name, desc) = ("weather".to_owned(), "The weather".to_owned());
+        Ok(vec![Tool { name, desc, args, has_kwargs: false }])
+    }
+
+    async fn call(&self, _: &[String], name: &str, _: &Fields) -> Result<Value, ToolError> {
+        assert_eq!(name, "weather");
+        Ok("sunny".into())
+    }
+}
+
+/// A text's vector: how often it has each vowel.
+struct Vowels;
+
+#[async_trait]
+impl Embedder for Vowels {
+    async fn embed(&self, model: &str, texts: &[String]) -> Result<Vec<Vec<f32>>, LmError> {
+        assert_eq!(model, "openai/text-embedding-3-small");
+        let count = |text: &String, vowel| text.matches(vowel).map(|_| 1.0).sum();
+        let vector = |it: &String| "aeiou".chars().map(|vowel| count(it, vowel)).collect();
+        Ok(texts.iter().map(vector).collect())
+    }
+}
+
+async fn answer(id: &str, inputs: Value) -> Prediction {
+    let program = examples().get(id).unwrap();
+    let Runtime::Native(module) = &program.runtime else { panic!("{id} is not native") };
+    let (overrides, trace) = (LmSettings::default(), Trace::off());
+    let run = Run::new(&DummyLm, &overrides, &trace);
+    let run = Run { tools: &Weather, embedder: &Vowels, ..run };
+    let inputs = fields(inputs);
+    program.check(&inputs).unwrap_or_else(|e| panic!("{id}: {e}"));
+    module.run(&inputs, run).await.unwrap_or_else(|e| panic!("{id}: {e}"))
+}
+
 #[tokio::test]
 async fn every_example_answers_without_a_network() {
     for (id, inputs, outputs) in [
@@ -102,15 +163,43 @@ async fn every_example_answers_without_a_network() {
         ),
         ("qa", json!({"question": "a"}), vec!["reasoning", "answer"]),
         ("echo", json!({"text": "a"}), vec!["reply"]),
+        ("agent", json!({"question": "a"}), vec!["trajectory", "reasoning", "answer"]),
+        ("contacts", json!({"text": "a"}), vec!["people", "lead"]),
+        ("digest", json!({"documents": ["a", "b"]}), vec!["summaries", "conclusion"]),
+        ("grader", json!({"question": "a"}), vec!["answer"]),
+        ("grader#grade", json!({"question": "a", "answer": "b"}), vec!["reasoning", "score"]),
+        ("haiku", json!({"topic": "rain"}), vec!["reasoning", "haiku"]),
+        ("triage", json!({"message": "a"}), vec!["team"]),
+        ("vote", json!({"question": "a"}), vec!["reasoning", "answer"]),
+        ("writer", json!({"topic": "a"}), vec!["text", "score"]),
+        ("writer#critique", json!({"topic": "a", "text": "b"}), vec!["criticism", "score"]),
     ] {
-        let program = examples().get(id).unwrap();
-        let Runtime::Native(module) = &program.runtime else { panic!("{id} is not native") };
-        let (overrides, trace) = (LmSettings::default(), Trace::off());
-        let run = Run::new(&DummyLm, &overrides, &trace);
+        let prediction = answer(id, inputs).await;
 
-        let prediction = module.run(&fields(inputs), run).await;
-
-        let prediction = prediction.unwrap_or_else(|e| panic!("{id}: {e}"));
         assert!(prediction.outputs.keys().eq(outputs), "{id}: {:?}", prediction.outputs);
     }
+}
+
+#[tokio::test]
+async fn a_map_makes_a_summary_of_each_document() {
+    let documents = json!({"documents": ["one", "two", "three"]});
+
+    let prediction = answer("digest", documents).await;
+
+    assert_eq!(prediction.outputs["summaries"].as_array().unwrap().len(), 3);
+}
+
+#[test]
+fn the_manifest_of_a_chain_says_what_it_needs_and_gives() {
+    let program = examples().get("writer").unwrap();
+
+    let manifest = serde_json::to_value(program.manifest()).unwrap();
+
+    assert_eq!(manifest["input_schema"]["required"], json!(["topic"]));
+    assert_eq!(manifest["output_schema"]["required"], json!(["text", "score"]));
+    let names: Vec<&Value> =
+        manifest["signatures"].as_array().unwrap().iter().map(|it| &it["name"]).collect();
+    assert_eq!(names, ["draft", "critique"]);
+    assert_eq!(manifest["module"], "chain");
+    assert_eq!(manifest["choices"], json!(["writer#draft", "writer#critique", "writer#write"]));
 }

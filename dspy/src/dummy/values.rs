@@ -34,6 +34,9 @@ impl Values {
 
     /// A value of the type; of a type of the program's own, one that the note describes.
     pub(super) fn of(&mut self, ty: &Type, note: &str, name: &str) -> Value {
+        if !note.is_empty() && has_own(ty) {
+            return self.described(note, name);
+        }
         match ty {
             Type::Str | Type::Any => self.text(name).into(),
             Type::Int => self.below(11).into(),
@@ -122,9 +125,13 @@ impl Values {
         }
         match schema["type"].as_str().unwrap_or_default() {
             "string" => self.text(name).into(),
-            "integer" => self.of(&Type::Int, "", name),
-            "number" => self.of(&Type::Float, "", name),
+            "integer" => whole_within(schema, self.of(&Type::Int, "", name)),
+            "number" => within(schema, self.of(&Type::Float, "", name)),
             "boolean" => self.of(&Type::Bool, "", name),
+            "array" if schema["prefixItems"].is_array() => {
+                let items = schema["prefixItems"].as_array().into_iter().flatten();
+                items.map(|it| self.of_schema(it, root, name, depth + 1)).collect()
+            }
             // A deeper list may hold its own kind for ever.
             "array" if depth > 2 => json!([]),
             "array" => {
@@ -141,4 +148,29 @@ impl Values {
             _ => Value::Null,
         }
     }
+}
+
+/// Whether a type is made of types of the program's own, which only its note describes.
+fn has_own(ty: &Type) -> bool {
+    let mut names = Vec::new();
+    ty.names(&mut names);
+    !names.is_empty()
+}
+
+/// A whole number, moved into the bounds of its schema.
+fn whole_within(schema: &Value, number: Value) -> Value {
+    let bound = |key: &str| schema[key].as_i64();
+    let least = bound("minimum").or(bound("exclusiveMinimum").map(|it| it.saturating_add(1)));
+    let most = bound("maximum").or(bound("exclusiveMaximum").map(|it| it.saturating_sub(1)));
+    let Some(own) = number.as_i64() else { return number };
+    own.max(least.unwrap_or(i64::MIN)).min(most.unwrap_or(i64::MAX)).into()
+}
+
+/// A number, moved into the bounds of its schema.
+fn within(schema: &Value, number: Value) -> Value {
+    let bound = |key: &str| schema[key].as_f64();
+    let least = bound("minimum").or(bound("exclusiveMinimum").map(f64::next_up));
+    let most = bound("maximum").or(bound("exclusiveMaximum").map(f64::next_down));
+    let Some(own) = number.as_f64() else { return number };
+    own.max(least.unwrap_or(f64::MIN)).min(most.unwrap_or(f64::MAX)).into()
 }

@@ -11,6 +11,7 @@ mod chain;
 mod definition;
 mod demo;
 mod duration;
+mod embedder;
 mod field;
 mod hint;
 mod model;
@@ -18,6 +19,8 @@ mod module;
 mod nearest;
 mod node;
 mod python_name;
+mod reward;
+mod sampling;
 mod scalar;
 mod signature;
 mod source;
@@ -28,18 +31,19 @@ mod times;
 mod tool;
 mod yaml;
 
-use std::{sync::Arc, time::Duration};
+use std::{cell::RefCell, sync::Arc, time::Duration};
 
 use dspy::Module;
 use serde_json::json;
 
 use self::{
-    signature::{Asked, Shared, WRITE_PYTHON},
+    chain::Chains,
+    signature::{Asked, Shared},
     spot::{Spot, Table},
 };
 use crate::{
-    CachePolicy, LmConfig, LoadError, Origin, Program, PythonProgram, Retries, Runtime, Saved,
-    Source, ToolConfig, beside::Beside, fingerprint, shelf::Programs, version,
+    CachePolicy, EmbedderConfig, LmConfig, LoadError, Origin, Program, PythonProgram, Retries,
+    Runtime, Saved, Source, ToolConfig, beside::Beside, fingerprint, shelf::Programs, version,
 };
 
 /// The signature or chain that runs when there are several.
@@ -103,7 +107,7 @@ pub(crate) fn parse(text: &str, origin: &str, beside: &Beside) -> Result<Program
         entries.named.iter().map(|(name, _)| format!("{}#{name}", head.id)).collect();
     let make = |name: Option<&str>, runtime: Runtime| {
         let digest = fingerprint::of_text(&json!([name, content]).to_string());
-        Arc::new(head.program(name, runtime, digest, &entries.saved, &choices))
+        Arc::new(head.program(name, runtime, digest, &entries, &choices))
     };
     let others = entries.named.iter().map(|(name, runtime)| make(Some(name), runtime.clone()));
     let others: Vec<Arc<Program>> = others.collect();
@@ -121,11 +125,13 @@ struct Entries {
     /// What a request can choose, where there is a choice.
     named: Vec<(String, Runtime)>,
     saved: Vec<Saved>,
+    embedders: Vec<EmbedderConfig>,
 }
 
 impl Entries {
     fn one(runtime: Runtime) -> Self {
-        Self { default: Some(runtime), named: Vec::new(), saved: Vec::new() }
+        let (named, saved, embedders) = (Vec::new(), Vec::new(), Vec::new());
+        Self { default: Some(runtime), named, saved, embedders }
     }
 }
 
@@ -166,7 +172,7 @@ impl Head {
         entry: Option<&str>,
         runtime: Runtime,
         digest: String,
-        saved: &[Saved],
+        entries: &Entries,
         choices: &[String],
     ) -> Program {
         let id = entry.map_or_else(|| self.id.clone(), |it| format!("{}#{it}", self.id));
@@ -183,8 +189,8 @@ impl Head {
             origin: self.origin,
             runtime,
             tools: self.tools.clone(),
-            embedders: Vec::new(),
-            saved: saved.to_vec(),
+            embedders: entries.embedders.clone(),
+            saved: entries.saved.clone(),
             choices: choices.to_vec(),
         }
     }
@@ -247,25 +253,45 @@ fn native(file: &Table<'_>, head: &Head, beside: &Beside) -> Result<Entries, Loa
         lm: head.lm.settings.clone(),
         adapter: adapter::read(file)?,
         tools: head.tools.iter().map(|it| it.name.as_str()).collect(),
+        names: signature::names(file)?,
+        embedders: RefCell::default(),
     };
-    let names = signature::names(file)?;
-    let asked = names.iter().map(|it| signature::read(it, &shared));
+    let asked = shared.names.iter().map(|it| signature::read(it, &shared));
     let mut asked: Vec<Asked> = asked.collect::<Result<_, _>>()?;
     let mut saved: Vec<Saved> = asked.iter().filter_map(|it| it.saved.clone()).collect();
     if let Some(spot) = file.get("state") {
-        saved.push(state::read(&spot, beside)?.lay_over_all(&mut asked)?);
+        let state = state::read(&spot, beside)?;
+        saved.push(state.lay_over_all(&mut asked)?);
     }
-    let names: Vec<String> = asked.iter().map(|it| it.name.clone()).collect();
-    if let Some(chain) = chain::read(file, &names)? {
-        return Err(chain.fail("the native engine does not run chains yet", WRITE_PYTHON));
+    let chains = chain::read_all(file, &head.id, &asked)?;
+    let default = default(&asked, &chains).cloned();
+    let asked = asked.into_iter().map(|it| (it.name, it.module));
+    let named: Vec<(String, Module)> = asked.chain(chains.named).collect();
+    let is_choice = named.len() > 1;
+    let run = |module: Module| Runtime::Native(Box::new(module));
+    let named = named.into_iter().filter(|_| is_choice);
+    Ok(Entries {
+        default: default.map(run),
+        named: named.map(|(name, module)| (name, run(module))).collect(),
+        saved,
+        embedders: shared.embedders.into_inner(),
+    })
+}
+
+/// What the id of a file means: the chain at its top, or its only one; what is named `main`; or
+/// the only signature that does not just judge another.
+fn default<'a>(asked: &'a [Asked], chains: &'a Chains) -> Option<&'a Module> {
+    let judges = |it: &&Asked| asked.iter().any(|other| other.judge.as_ref() == Some(&it.name));
+    let runners: Vec<&Asked> = asked.iter().filter(|it| !judges(it)).collect();
+    match (&chains.top, chains.named.as_slice(), runners.as_slice()) {
+        (Some(top), ..) => Some(top),
+        (None, [(_, only)], _) => Some(only),
+        (None, [], [only]) => Some(&only.module),
+        (None, several, _) => {
+            let chain = several.iter().find(|it| it.0 == MAIN).map(|it| &it.1);
+            chain.or_else(|| asked.iter().find(|it| it.name == MAIN).map(|it| &it.module))
+        }
     }
-    let run = |module: &Module| Runtime::Native(Box::new(module.clone()));
-    let main =
-        if asked.len() == 1 { asked.first() } else { asked.iter().find(|it| it.name == MAIN) };
-    let default = main.map(|it| run(&it.module));
-    let named = asked.iter().filter(|_| asked.len() > 1);
-    let named = named.map(|it| (it.name.clone(), run(&it.module))).collect();
-    Ok(Entries { default, named, saved })
 }
 
 fn without_signatures(file: &Table<'_>) -> LoadError {
@@ -281,8 +307,7 @@ fn python(file: &Table<'_>, source: Source) -> Result<Runtime, LoadError> {
     let declared = |it| signature::declared(it, &types);
     let signatures: Vec<_> =
         signature::names(file)?.iter().map(declared).collect::<Result<_, _>>()?;
-    let names: Vec<String> = signatures.iter().map(|it| it.name.clone()).collect();
-    chain::read(file, &names)?;
+    chain::check(file, &signatures)?;
     let interpreter = file.get("python").map(|it| it.text().map(str::to_owned)).transpose()?;
     let spawn = file.get("spawn").map(|it| it.bool()).transpose()?.unwrap_or_default();
     let dependencies = dependencies(file)?;

@@ -2,7 +2,7 @@
 
 use dspy::{Field, Module, ModuleKind, Predictor, ReAct, Signature};
 
-use super::{nearest::unknown, spot::Spot};
+use super::{nearest::unknown, sampling, signature::Shared, spot::Spot};
 use crate::LoadError;
 
 /// The most turns of an agent.
@@ -10,15 +10,20 @@ const ITERATIONS_MAX: u64 = 1_000;
 /// The most sources of tools of an agent.
 const TOOLS_MAX: usize = 100;
 
-const KINDS: [&str; 3] = ["predict", "chain_of_thought", "react"];
+/// The names of modules.
+pub(super) const KINDS: [&str; 8] = [
+    "predict",
+    "chain_of_thought",
+    "react",
+    "best_of_n",
+    "refine",
+    "multi_chain_comparison",
+    "majority",
+    "knn",
+];
 
 /// DSPy's modules that only the package itself runs, and their classes.
-const PYTHON_KINDS: [(&str, &str); 12] = [
-    ("best_of_n", "BestOfN"),
-    ("refine", "Refine"),
-    ("multi_chain_comparison", "MultiChainComparison"),
-    ("majority", "majority"),
-    ("knn", "KNNFewShot"),
+const PYTHON_KINDS: [(&str, &str); 7] = [
     ("program_of_thought", "ProgramOfThought"),
     ("code_act", "CodeAct"),
     ("rlm", "RLM"),
@@ -32,18 +37,18 @@ const PYTHON_KINDS: [(&str, &str); 12] = [
 pub(super) struct Parts<'a> {
     /// The signature as declared.
     pub(super) signature: Signature,
-    /// The names of the file's tools.
-    pub(super) tools: &'a [&'a str],
+    /// The examples of the signature.
+    pub(super) examples: Option<Spot<'a>>,
+    /// What the signatures of the file share.
+    pub(super) shared: &'a Shared<'a>,
 }
 
 /// The module of a signature; without a word, it is asked as it is.
 pub(super) fn read(spot: Option<&Spot<'_>>, parts: &Parts<'_>) -> Result<Module, LoadError> {
     let Some(spot) = spot else { return Ok(predict(parts, ModuleKind::Predict)) };
-    let word = if spot.is_table() {
-        spot.tag("type", "write which module it is, as `type: react`")?
-    } else {
-        spot.clone()
-    };
+    let is_table = spot.is_table();
+    let kind = is_table.then(|| spot.tag("type", "write which module it is, as `type: react`"));
+    let word = kind.transpose()?.unwrap_or_else(|| spot.clone());
     match word.text()? {
         "predict" => plain(spot, predict(parts, ModuleKind::Predict)),
         "chain_of_thought" => {
@@ -51,6 +56,11 @@ pub(super) fn read(spot: Option<&Spot<'_>>, parts: &Parts<'_>) -> Result<Module,
             plain(spot, predict(parts, ModuleKind::ChainOfThought))
         }
         "react" => react(spot, parts),
+        "best_of_n" => sampling::best_of_n(spot, parts),
+        "refine" => sampling::refine(spot, parts),
+        "multi_chain_comparison" => sampling::comparison(spot, parts),
+        "majority" => sampling::majority(spot, parts),
+        "knn" => sampling::neighbours(spot, parts),
         other if PYTHON_KINDS.iter().any(|(name, _)| *name == other) => {
             Err(of_python(&word, other, &parts.signature))
         }
@@ -83,14 +93,15 @@ fn plain(spot: &Spot<'_>, module: Module) -> Result<Module, LoadError> {
     Ok(module)
 }
 
-fn predict(parts: &Parts<'_>, kind: ModuleKind) -> Module {
+/// A question, asked as it is or with its reasoning first.
+pub(super) fn predict(parts: &Parts<'_>, kind: ModuleKind) -> Module {
     let name = parts.signature.name.clone();
     Module::Predict(Box::new(Predictor::new(name, parts.signature.clone(), kind)))
 }
 
 /// An agent, with the tools that it names, or with all of the file's.
 fn react(spot: &Spot<'_>, parts: &Parts<'_>) -> Result<Module, LoadError> {
-    if parts.tools.is_empty() {
+    if parts.shared.tools.is_empty() {
         let fix = "write what it may call into `tools`, at the top of the file";
         return Err(spot.fail("an agent needs tools, and this file has none", fix));
     }
@@ -98,7 +109,7 @@ fn react(spot: &Spot<'_>, parts: &Parts<'_>) -> Result<Module, LoadError> {
     if spot.is_table() {
         let table = spot.table(&["type", "tools", "max_iters"])?;
         if let Some(spot) = table.get("tools") {
-            agent.tools = tools(&spot, parts.tools)?;
+            agent.tools = tools(&spot, &parts.shared.tools)?;
         }
         if let Some(spot) = table.get("max_iters") {
             agent.max_iters = u32::try_from(spot.count(1, ITERATIONS_MAX)?).unwrap_or(u32::MAX);

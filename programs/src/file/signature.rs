@@ -1,6 +1,8 @@
 //! The signatures of a file, and how each is asked.
 
-use dspy::{Adapter, Definitions, LmSettings, Module, Signature};
+use std::cell::RefCell;
+
+use dspy::{Adapter, Definitions, LmSettings, Module, Reward, Signature};
 
 use super::{
     adapter, demo, field, model,
@@ -8,7 +10,7 @@ use super::{
     spot::{Named, Spot, Table},
     state,
 };
-use crate::{LoadError, Saved, beside::Beside};
+use crate::{EmbedderConfig, LoadError, Saved, beside::Beside};
 
 /// The most signatures of a file.
 const SIGNATURES_MAX: usize = 100;
@@ -42,6 +44,10 @@ pub(super) struct Shared<'a> {
     pub(super) adapter: Option<Adapter>,
     /// The names of the file's tools.
     pub(super) tools: Vec<&'a str>,
+    /// The signatures as written.
+    pub(super) names: Vec<Named<'a>>,
+    /// The models of embeddings that are asked.
+    pub(super) embedders: RefCell<Vec<EmbedderConfig>>,
 }
 
 /// A signature and how it is asked.
@@ -52,6 +58,8 @@ pub(super) struct Asked {
     pub(super) module: Module,
     /// What was laid over it.
     pub(super) saved: Option<Saved>,
+    /// The signature that judges it, if one does.
+    pub(super) judge: Option<String>,
 }
 
 /// The signatures of a file by name, in its order.
@@ -103,7 +111,8 @@ pub(super) fn declared(named: &Named<'_>, types: &Definitions) -> Result<Signatu
 pub(super) fn read(named: &Named<'_>, shared: &Shared<'_>) -> Result<Asked, LoadError> {
     let signature = declared(named, &shared.types)?;
     let table = named.spot.table(&KEYS)?;
-    let parts = Parts { signature, tools: &shared.tools };
+    let examples = table.one_of(&["examples", "demos"])?;
+    let parts = Parts { signature, examples: examples.clone(), shared };
     let mut module = module::read(table.get("module").as_ref(), &parts)?;
     let adapter = adapter::read(&table)?.or(shared.adapter);
     let settings = model::of_signature(&table)?;
@@ -112,14 +121,50 @@ pub(super) fn read(named: &Named<'_>, shared: &Shared<'_>) -> Result<Asked, Load
         predictor.settings = settings.clone();
         predictor.adapter = adapter.unwrap_or_default();
     }
-    if let Some(spot) = table.one_of(&["examples", "demos"])? {
+    if let Some(spot) = examples.filter(|_| !chooses_examples(&module)) {
         demos(&spot, &mut module)?;
     }
     let state = table.get("state").map(|it| state::read(&it, shared.beside)).transpose()?;
     let saved = state.map(|it| it.lay_over(&mut module)).transpose()?;
     let name = named.name.to_owned();
     let saved = saved.map(|it| Saved { signature: Some(name.clone()), ..it });
-    Ok(Asked { name, module, saved })
+    let judge = judge(&module);
+    Ok(Asked { name, module, saved, judge })
+}
+
+/// Whether a signature is asked as it is, or with its reasoning first.
+pub(super) fn is_plain(named: &Named<'_>) -> bool {
+    let table = named.spot.table(&KEYS).ok();
+    let module = table.and_then(|it| it.get("module"));
+    module.is_none_or(|it| matches!(it.text(), Ok("predict" | "chain_of_thought")))
+}
+
+/// Whether a module chooses among the examples itself.
+fn chooses_examples(module: &Module) -> bool {
+    match module {
+        Module::Knn(_) => true,
+        Module::BestOfN(it) => chooses_examples(&it.module),
+        Module::Refine(it) => chooses_examples(&it.module),
+        Module::MultiChainComparison(it) => chooses_examples(&it.module),
+        Module::Majority(it) => chooses_examples(&it.module),
+        Module::Predict(_) | Module::ReAct(_) | Module::Chain(_) => false,
+    }
+}
+
+/// The signature that judges a module.
+fn judge(module: &Module) -> Option<String> {
+    let reward = match module {
+        Module::BestOfN(it) => &it.reward,
+        Module::Refine(it) => &it.reward,
+        Module::Knn(it) => return judge(&it.module),
+        Module::MultiChainComparison(it) => return judge(&it.module),
+        Module::Majority(it) => return judge(&it.module),
+        Module::Predict(_) | Module::ReAct(_) | Module::Chain(_) => return None,
+    };
+    match reward {
+        Reward::Judge { judge, .. } => Some(judge.signature.name.clone()),
+        Reward::Expression(_) | Reward::Regex { .. } => None,
+    }
 }
 
 /// Gives the examples to the one predictor that there is.
