@@ -23,7 +23,7 @@ const MAY_USE: [(&str, &[&str]); 6] = [
 ];
 
 /// Outside crates that only some places may name.
-const ONLY_IN: [(&str, &[&str]); 10] = [
+const ONLY_IN: [(&str, &[&str]); 11] = [
     ("redis::", &["queue/src/redis/"]),
     ("deadpool_redis::", &["queue/src/redis/"]),
     ("rusqlite::", &["queue/src/sqlite/"]),
@@ -33,6 +33,7 @@ const ONLY_IN: [(&str, &[&str]); 10] = [
     ("rustls::", &["workers/src/gateway/", "src/client.rs"]),
     ("regex::", &["dspy/src/pattern.rs"]),
     ("unicode_normalization::", &["dspy/src/module/majority.rs"]),
+    ("speedate::", &["dspy/src/types/"]),
     ("saphyr_parser::", &["programs/src/"]),
 ];
 

@@ -38,16 +38,13 @@ fn exact(line: &str, name: &str) -> Object {
 
 fn definitions() -> Definitions {
     let text = std::fs::read_to_string(format!("{FOLDER}types.json")).unwrap();
-    let mut all: Map<String, Value> = serde_json::from_str(&text).unwrap();
-    // `Strict` holds a datetime.
-    all.remove("Strict");
+    let all: Map<String, Value> = serde_json::from_str(&text).unwrap();
     neutral::definitions(&Value::Object(all)).unwrap()
 }
 
 /// The type of a row, if it is in scope.
 fn ty(row: &Value) -> Option<Type> {
-    let ty = row["annotation"].is_object().then(|| neutral::ty(&row["annotation"]).ok())??;
-    (ty != Type::Named("Strict".to_owned())).then_some(ty)
+    row["annotation"].is_object().then(|| neutral::ty(&row["annotation"]).unwrap())
 }
 
 /// Fails with the first differences.
@@ -103,6 +100,10 @@ fn values_are_parsed_as_the_package_parses_them() {
     report("parse_value", checked, &wrong);
 }
 
+fn is_set(ty: &Type) -> bool {
+    matches!(ty, Type::Set(_) | Type::BareSet | Type::FrozenSet(_) | Type::BareFrozenSet)
+}
+
 /// Equal results; sets have no order, and sentences are compared where there is one of ours.
 fn is_equal(ty: &Type, got: &Result<Value, String>, want: &Result<Value, String>) -> bool {
     let sorted = |value: &Value| {
@@ -111,9 +112,36 @@ fn is_equal(ty: &Type, got: &Result<Value, String>, want: &Result<Value, String>
         items
     };
     match (got, want) {
-        (Ok(got), Ok(want)) if matches!(ty, Type::Set(_)) => sorted(got) == sorted(want),
+        (Ok(got), Ok(want)) if is_set(ty) => sorted(got) == sorted(want),
         (got, want) => got == want,
     }
+}
+
+#[test]
+fn typed_values_are_parsed_as_the_package_parses_them() {
+    let (mut checked, mut wrong) = (0, Vec::new());
+    for line in lines("typed_values") {
+        let row: Value = serde_json::from_str(&line).unwrap();
+        let ty = Type::parse(row["type"].as_str().unwrap()).unwrap();
+        checked += 1;
+        let input = match row.get("text") {
+            Some(text) => Object::Str(text.as_str().unwrap().to_owned()),
+            None => exact(&line, "value"),
+        };
+        let shown = repr::repr(&input);
+        let got = value::parse(&ty, input, &Definitions::default());
+        let got = got.map(Object::into_json).map_err(|it| it.to_string());
+        let want = match row.get("ok") {
+            Some(ok) => Ok(ok.clone()),
+            None => Err(row["message"].as_str().unwrap().to_owned()),
+        };
+        if !is_equal(&ty, &got, &want) {
+            wrong.push(format!("{ty} of {shown}\n got {got:?}\nwant {want:?}"));
+        }
+    }
+
+    assert!(checked > 3000, "only {checked} rows");
+    report("typed_values", checked, &wrong);
 }
 
 fn without_links(message: &str) -> String {

@@ -54,7 +54,10 @@ pub use signature::Signature;
 pub use tool::{NoTools, Tool, ToolError, Tools};
 pub use tool_call::ToolCall;
 pub use trace::{LmStep, Step, ToolStep, Trace};
-pub use types::{Definition, Definitions, EnumMember, Extra, Model, ModelField, Type, TypeError};
+pub use types::{
+    Definition, Definitions, DspyType, EnumMember, Extra, Model, ModelField, Scalar, Type,
+    TypeError,
+};
 
 /// Values by field name, in order.
 pub type Fields = serde_json::Map<String, serde_json::Value>;

@@ -1,10 +1,12 @@
 //! Tools that an agent may call, whoever runs them.
 
+use std::fmt;
+
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
-use crate::Fields;
+use crate::{Fields, python::repr};
 
 /// A tool, as the model is told of it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -18,6 +20,34 @@ pub struct Tool {
     /// Whether it takes arguments of other names too, as they come.
     #[serde(default)]
     pub has_kwargs: bool,
+}
+
+impl Tool {
+    /// What a model that calls functions natively is told of it.
+    pub(crate) fn function(&self) -> Value {
+        let is_required = |(_, schema): &(&String, &Value)| schema.get("default").is_none();
+        let required: Vec<_> = self.args.iter().filter(is_required).map(|it| it.0).collect();
+        let parameters = json!({"type": "object", "properties": self.args, "required": required});
+        json!({
+            "type": "function",
+            "function": {"name": self.name, "description": self.desc, "parameters": parameters},
+        })
+    }
+}
+
+/// What a model is told of it in a prompt.
+impl fmt::Display for Tool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, desc, args, has_kwargs: _ } = self;
+        let args = repr::repr(&(&Value::Object(args.clone())).into());
+        match desc.replace('\n', "  ") {
+            desc if desc.is_empty() => write!(f, "{name}. It takes arguments {args}."),
+            desc => write!(
+                f,
+                "{name}, whose description is <desc>{desc}</desc>. It takes arguments {args}."
+            ),
+        }
+    }
 }
 
 /// The tools of a program. They come from sources, each of which may give several: a source is

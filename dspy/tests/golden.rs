@@ -91,7 +91,9 @@ fn check_requests(case: &Value, lm: &Replay) -> Checked {
         for (got, want) in messages.as_array().unwrap().iter().zip(expected) {
             let content = want["content"].as_str().map(|it| Value::from(without_traceback(it)));
             let content = content.as_ref().unwrap_or(&want["content"]);
-            if got["role"] != want["role"] || got["content"] != *content {
+            let differs = |name: &str| got.get(name) != want.get(name);
+            let is_other = ["role", "tool_call_id", "tool_calls"].into_iter().any(differs);
+            if is_other || got["content"] != *content {
                 return Err(format!("message\n got {got}\nwant {want}"));
             }
         }
@@ -114,7 +116,9 @@ fn check_body(asked: &dspy::LmRequest, body: &Value) -> Checked {
         ("seed", settings.seed.map(Value::from), body.get("seed")),
         ("response_format", asked.response_format.clone(), body.get("response_format")),
     ];
-    for (name, got, want) in pairs {
+    let apart = ["tools", "tool_choice", "parallel_tool_calls", "reasoning_effort"];
+    let apart = apart.map(|name| (name, settings.extra.get(name).cloned(), body.get(name)));
+    for (name, got, want) in pairs.into_iter().chain(apart) {
         let is_equal = match (&got, want) {
             (Some(Value::Number(a)), Some(Value::Number(b))) => a.as_f64() == b.as_f64(),
             (got, want) => got.as_ref() == want,

@@ -3,10 +3,14 @@
 use serde_json::Value;
 
 use crate::{
-    Definition, Definitions, Field, Type,
+    Definition, Definitions, DspyType, Field, Type,
     python::{json, text},
     types::schema::{choices, type_first},
 };
+
+/// The reminder of what calls of tools look like.
+const TOOL_CALLS: &str =
+    " (must be a JSON object like {\"tool_calls\": [{\"name\": \"...\", \"args\": {...}}]})";
 
 /// The numbered list of fields.
 pub(super) fn field_list(fields: &[Field]) -> String {
@@ -14,6 +18,13 @@ pub(super) fn field_list(fields: &[Field]) -> String {
     for (i, field) in fields.iter().enumerate() {
         let Field { name, ty, .. } = field;
         let mut line = format!("{}. `{name}` ({ty}): {}", i + 1, field.shown_desc());
+        for ty in ty.dspy_types() {
+            if let Some(description) = ty.description() {
+                let name = Type::Dspy(ty.clone());
+                let lines = ["\n    Type description of ", &name.to_string(), ": ", &description];
+                line.extend(lines);
+            }
+        }
         if let Some(constraints) = field.constraints.as_deref().filter(|it| !it.is_empty()) {
             line.push_str("\nConstraints: ");
             line.push_str(constraints);
@@ -39,7 +50,7 @@ pub(super) fn output_place(field: &Field, definitions: &Definitions) -> String {
 
 fn note(field: &Field, definitions: &Definitions) -> Option<String> {
     Some(match &field.ty {
-        Type::Str => return None,
+        Type::Str | Type::Dspy(DspyType::Reasoning | DspyType::Code(_)) => return None,
         Type::Bool => "must be True or False".to_owned(),
         Type::Int | Type::Float => format!("must be a single {} value", field.ty),
         Type::Literal(values) => {
@@ -61,7 +72,13 @@ fn note(field: &Field, definitions: &Definitions) -> Option<String> {
         | Type::BareDict
         | Type::Tuple(_)
         | Type::TupleOf(_)
+        | Type::BareTuple
         | Type::Set(_)
+        | Type::BareSet
+        | Type::FrozenSet(_)
+        | Type::BareFrozenSet
+        | Type::Scalar(_)
+        | Type::Dspy(_)
         | Type::Union(_) => schema_note(field, definitions),
     })
 }
@@ -83,6 +100,9 @@ pub(super) fn whole_schema(field: &Field, definitions: &Definitions) -> Value {
 pub(super) fn type_reminder(field: &Field) -> String {
     if field.ty == Type::Str {
         return String::new();
+    }
+    if field.ty == Type::Dspy(DspyType::ToolCalls) {
+        return TOOL_CALLS.to_owned();
     }
     format!(" (must be formatted as a valid Python {})", field.ty)
 }

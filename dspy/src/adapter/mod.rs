@@ -5,14 +5,17 @@
 
 mod chat;
 mod describe;
+mod history;
 mod json;
+mod markers;
+pub(crate) mod native;
 mod render;
 mod response_format;
 pub(crate) mod value;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Demo, Field, Fields, LmReply, Message, ParseError, Signature, python::object::Object};
+use crate::{Demo, Field, Fields, Message, ParseError, Signature, python::object::Object};
 pub(crate) use response_format::response_format;
 
 /// The format of messages and replies.
@@ -76,7 +79,7 @@ impl Adapter {
 
     /// The messages of one call.
     pub fn render(self, signature: &Signature, demos: &[Demo], inputs: &Fields) -> Vec<Message> {
-        self.format().render(signature, demos, inputs)
+        self.format().render(signature, demos, inputs, self.calling().native)
     }
 
     /// The outputs that a reply's text holds, with defaults where it holds none.
@@ -100,6 +103,12 @@ impl Adapter {
         match self {
             Self::Chat { .. } => Format::Chat,
             Self::Json { .. } => Format::Json,
+        }
+    }
+
+    pub(crate) fn calling(self) -> FunctionCalling {
+        match self {
+            Self::Chat { calling, .. } | Self::Json { calling } => calling,
         }
     }
 
@@ -132,8 +141,9 @@ impl Format {
         signature: &Signature,
         demos: &[Demo],
         inputs: &Fields,
+        is_native: bool,
     ) -> Vec<Message> {
-        render::messages(self, signature, demos, inputs)
+        render::messages(self, signature, demos, inputs, is_native)
     }
 
     pub(crate) fn parse(self, signature: &Signature, text: &str) -> Result<Fields, ParseError> {
@@ -147,16 +157,12 @@ impl Format {
         })
     }
 
-    /// The outputs of a reply; one without text holds none.
-    pub(crate) fn read(self, signature: &Signature, reply: &LmReply) -> Result<Fields, ParseError> {
-        if let Some(text) = reply.text.as_deref().filter(|it| !it.is_empty()) {
-            return self.parse(signature, text);
-        }
-        let message = "The LM returned an empty or null response.";
-        Err(self.error(signature, "", Some(message.to_owned())))
-    }
-
-    fn error(self, signature: &Signature, reply: &str, message: Option<String>) -> ParseError {
+    pub(crate) fn error(
+        self,
+        signature: &Signature,
+        reply: &str,
+        message: Option<String>,
+    ) -> ParseError {
         ParseError {
             adapter: self.name().to_owned(),
             reply: reply.to_owned(),

@@ -2,8 +2,10 @@
 
 use serde_json::Value;
 
-use super::{Format, chat, describe, json, value::shown};
-use crate::{Demo, Field, Fields, Message, Role, Signature, python::text};
+use super::{Format, chat, describe, history, json, markers, value::shown};
+use crate::{
+    Demo, Field, Fields, Message, Role, Signature, python::text, signature::without, types::Looked,
+};
 
 const INCOMPLETE: &str =
     "This is an example of the task, though some input or output fields are not supplied.";
@@ -15,20 +17,44 @@ pub(super) fn messages(
     signature: &Signature,
     demos: &[Demo],
     inputs: &Fields,
+    is_native: bool,
 ) -> Vec<Message> {
+    let demos: Vec<_> =
+        demos.iter().map(|Demo(it)| Demo(typed(signature, it, Looked::Own))).collect();
+    let inputs = &typed(signature, inputs, Looked::All);
     let mut messages = vec![Message::text(Role::System, system(format, signature))];
-    let (complete, incomplete) = sorted_demos(signature, demos);
+    let (complete, incomplete) = sorted_demos(signature, &demos);
     let incomplete = incomplete.into_iter().map(|it| (it, INCOMPLETE));
     for (demo, prefix) in incomplete.chain(complete.into_iter().map(|it| (it, ""))) {
-        let question = user(signature, demo, prefix, None);
+        let question = user(format, signature, demo, prefix, false);
         messages.push(Message::text(Role::User, question));
-        messages.push(Message::text(Role::Assistant, assistant(format, signature, demo)));
+        messages.push(Message::text(
+            Role::Assistant,
+            assistant(format, signature, demo, Some(NOT_SUPPLIED)),
+        ));
     }
-    let question = user(signature, inputs, "", Some(format));
+    let history = history::field(signature);
+    let asked = history.map(|it| without(signature, &it.name));
+    if let (Some(field), Some(asked)) = (history, &asked) {
+        messages.extend(history::turns(format, asked, inputs.get(&field.name), is_native));
+    }
+    let question = user(format, asked.as_ref().unwrap_or(signature), inputs, "", true);
     if !question.is_empty() {
         messages.push(Message::text(Role::User, question));
     }
+    messages.iter_mut().for_each(markers::expand);
     messages
+}
+
+/// The values as their types show them.
+pub(super) fn typed(signature: &Signature, values: &Fields, looked: Looked) -> Fields {
+    let fields = || signature.inputs.iter().chain(&signature.outputs);
+    let typed = values.iter().map(|(name, value)| {
+        let field = fields().find(|it| it.name == *name);
+        let shown = field.map(|it| it.ty.shown(value, &signature.types, looked));
+        (name.clone(), shown.unwrap_or_else(|| value.clone()))
+    });
+    typed.collect()
 }
 
 /// Demos that show every field, and those that show at least an input and an output. The rest
@@ -77,29 +103,41 @@ fn task(signature: &Signature) -> String {
 
 /// The values that are there.
 pub(super) fn values(signature: &Signature, values: &Fields) -> String {
-    user(signature, values, "", None)
+    user(Format::Chat, signature, values, "", false)
 }
 
 /// A question: the values that are there, and for the last one how to answer.
-fn user(signature: &Signature, values: &Fields, prefix: &str, reminder: Option<Format>) -> String {
+pub(super) fn user(
+    format: Format,
+    signature: &Signature,
+    values: &Fields,
+    prefix: &str,
+    is_last: bool,
+) -> String {
     let mut parts = vec![prefix.to_owned()];
     for field in &signature.inputs {
         if let Some(value) = values.get(&field.name) {
             parts.push(section(&field.name, &shown(field, value)));
         }
     }
-    match reminder {
-        Some(Format::Chat) => parts.push(chat::reminder(signature)),
-        Some(Format::Json) => parts.push(json::reminder(signature)),
-        None => {}
+    if is_last {
+        parts.push(match format {
+            Format::Chat => chat::reminder(signature),
+            Format::Json => json::reminder(signature),
+        });
     }
     parts.push(String::new());
     text::strip(&parts.join("\n\n")).to_owned()
 }
 
-/// An answer, as the model should give it.
-fn assistant(format: Format, signature: &Signature, values: &Fields) -> String {
-    let missing = Value::String(NOT_SUPPLIED.to_owned());
+/// An answer, as the model should give it; with `missing` for what is not there.
+pub(super) fn assistant(
+    format: Format,
+    signature: &Signature,
+    values: &Fields,
+    missing: Option<&str>,
+) -> String {
+    let missing = missing.map_or(Value::Null, Value::from);
     let values = signature.outputs.iter().map(|field| {
         let value = values.get(&field.name).unwrap_or(&missing);
         (field, value)

@@ -3,17 +3,24 @@
 use serde_json::{Map, Value, json};
 
 use super::describe::whole_schema;
-use crate::{Capabilities, Signature, Type, types::schema::title};
+use crate::{Capabilities, DspyType, Field, Signature, Type, types::schema::title};
 
 /// The deepest nesting of a schema.
 const DEPTH_MAX: usize = 64;
 
 /// What to send to a model that can do so much.
-pub(crate) fn response_format(signature: &Signature, can: Capabilities) -> Option<Value> {
+pub(crate) fn response_format(
+    signature: &Signature,
+    can: Capabilities,
+    is_native: bool,
+) -> Option<Value> {
     if !can.response_format {
         return None;
     }
-    let is_open = |ty: &Type| matches!(ty, Type::Dict(..));
+    let is_open = |ty: &Type| {
+        let is_calls = *ty == Type::Dspy(DspyType::ToolCalls);
+        matches!(ty, Type::Dict(..)) || (is_calls && !is_native)
+    };
     if !can.response_schema || signature.outputs.iter().any(|it| is_open(&it.ty)) {
         return Some(json!({"type": "json_object"}));
     }
@@ -29,13 +36,14 @@ pub(crate) fn response_format(signature: &Signature, can: Capabilities) -> Optio
 fn model_schema(signature: &Signature) -> Value {
     let mut properties = Map::new();
     let mut definitions = Map::new();
-    for field in &signature.outputs {
+    let is_calls = |field: &&Field| field.ty == Type::Dspy(DspyType::ToolCalls);
+    for field in signature.outputs.iter().filter(|it| !is_calls(it)) {
         let mut schema = whole_schema(field, &signature.types);
         if let Some(map) = schema.as_object_mut() {
             if let Some(Value::Object(more)) = map.remove("$defs") {
                 definitions.extend(more);
             }
-            if let (Type::Named(name), false) = (&field.ty, map.contains_key("$ref")) {
+            if let (Some(name), false) = (field.ty.class_name(), map.contains_key("$ref")) {
                 definitions.insert(name.clone(), Value::Object(std::mem::take(map)));
                 map.insert("$ref".to_owned(), format!("#/$defs/{name}").into());
             } else if is_titled(&field.ty) {
@@ -62,7 +70,7 @@ fn model_schema(signature: &Signature) -> Value {
 /// Whether pydantic titles a field of this type: not what has a title of its own, nor that or
 /// `None`.
 fn is_titled(ty: &Type) -> bool {
-    let is_own = |ty: &Type| matches!(ty, Type::Named(_));
+    let is_own = |ty: &Type| ty.class_name().is_some();
     let is_optional = |args: &[Type]| args.len() == 2 && args.contains(&Type::None);
     let is_own_or_none =
         matches!(ty, Type::Union(args) if is_optional(args) && args.iter().any(is_own));

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::{
-    Definition, Definitions, EnumMember, Field, Type, json_repair,
+    Definition, Definitions, DspyType, EnumMember, Field, Type, json_repair,
     python::{json, literal, object::Object, repr, text::strip},
     types::{ValidationError, validate},
 };
@@ -85,8 +85,23 @@ pub(crate) fn parse(
     let is_optional_text = matches!(
         ty, Type::Union(args) if args.contains(&Type::None) && args.contains(&Type::Str)
     );
-    let candidate = if is_optional_text { Object::Str(text) } else { candidate(text)? };
-    Ok(validate(ty, candidate, definitions)?)
+    if is_optional_text {
+        return Ok(validate(ty, Object::Str(text), definitions)?);
+    }
+    // DSPy's own types may make something of the text where its JSON is none of them.
+    let again = has_own_parser(ty).then(|| text.clone());
+    let error = match validate(ty, candidate(text)?, definitions) {
+        Ok(value) => return Ok(value),
+        Err(error) => error,
+    };
+    let value = again.and_then(|it| validate(ty, Object::Str(it), definitions).ok());
+    value.ok_or(ValueError::Invalid(error))
+}
+
+/// Whether the type is a subclass of `dspy.Type`.
+fn has_own_parser(ty: &Type) -> bool {
+    let is_model = matches!(ty, Type::Dspy(DspyType::History | DspyType::ToolCallResults));
+    matches!(ty, Type::Dspy(_)) && !is_model
 }
 
 fn definition<'a>(ty: &Type, definitions: &'a Definitions) -> Option<&'a Definition> {

@@ -43,10 +43,12 @@ impl Values {
             Type::Float => (self.below(101) as f64 / 100.0).into(),
             Type::Bool => (self.below(2) == 1).into(),
             Type::None => Value::Null,
-            Type::List(item) | Type::TupleOf(item) | Type::Set(item) => {
+            Type::List(item) | Type::TupleOf(item) | Type::Set(item) | Type::FrozenSet(item) => {
                 (0..ITEMS).map(|_| self.of(item, "", name)).collect()
             }
-            Type::BareList => (0..ITEMS).map(|_| Value::from(self.text(name))).collect(),
+            Type::BareList | Type::BareTuple | Type::BareSet | Type::BareFrozenSet => {
+                (0..ITEMS).map(|_| Value::from(self.text(name))).collect()
+            }
             Type::Tuple(items) => items.iter().map(|it| self.of(it, "", name)).collect(),
             Type::Dict(key, value) => {
                 let key = match self.of(key, "", name) {
@@ -61,7 +63,7 @@ impl Values {
                 Some(ty) => self.of(ty, note, name),
                 None => Value::Null,
             },
-            Type::Named(_) => self.described(note, name),
+            Type::Scalar(_) | Type::Dspy(_) | Type::Named(_) => self.described(note, name),
         }
     }
 
@@ -102,7 +104,13 @@ impl Values {
             let plain = serde_json::from_str(it).ok();
             plain.or_else(|| serde_json::from_str(&it.replace("\\\"", "\"")).ok())
         });
-        schema.map_or(Value::Null, |schema: Value| self.of_schema(&schema, &schema, name, 0))
+        match schema {
+            Some(schema) => {
+                let schema: Value = schema;
+                self.of_schema(&schema, &schema, name, 0)
+            }
+            None => self.text(name).into(),
+        }
     }
 
     fn of_schema(&mut self, schema: &Value, root: &Value, name: &str, depth: usize) -> Value {

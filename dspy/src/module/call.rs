@@ -7,8 +7,13 @@ use serde_json::Value;
 
 use super::{Ledger, Predictor, warning};
 use crate::{
-    Error, Fields, Lm, LmError, LmReply, LmRequest, LmSettings, LmStep, Run, Signature, Step,
-    adapter::{Format, response_format},
+    Capabilities, Error, Fields, Lm, LmError, LmReply, LmRequest, LmSettings, LmStep, Run,
+    Signature, Step,
+    adapter::{
+        Format,
+        native::{self, Asking},
+        response_format,
+    },
 };
 
 /// The most completions of one call.
@@ -37,50 +42,54 @@ impl Call<'_> {
     ) -> Result<Vec<Fields>, Error> {
         let started = Instant::now();
         let demos = self.run.scope.demos.unwrap_or(&self.predictor.demos);
-        let messages = format.render(self.signature, demos, self.inputs);
+        let calling = self.predictor.adapter.calling();
+        let plan = native::plan(Asking {
+            signature: self.signature,
+            inputs: self.inputs,
+            lm: &self.predictor.lm,
+            settings: self.settings,
+            calling,
+            can: self.capabilities(),
+        })?;
+        let messages = format.render(&plan.signature, demos, self.inputs, calling.native);
         let response_format = self.response_format(format);
         let render_ms = ms_since(started);
         let requests = (0..self.completions()).map(|i| LmRequest {
             messages: messages.clone(),
-            settings: self.settings_of(i),
+            settings: settings_of(&plan.settings, i),
             response_format: response_format.clone(),
         });
         let lm = self.run.lm;
         let asked = join_all(requests.map(|request| ask_one(lm, request))).await;
         let mut outputs = Vec::with_capacity(asked.len());
         for asked in asked {
-            outputs.push(self.read(format, asked, render_ms, ledger));
+            outputs.push(self.read(format, asked, &plan.signature, render_ms, ledger));
         }
         outputs.into_iter().collect()
     }
 
     fn response_format(&self, format: Format) -> Option<Value> {
-        let model = self.settings.model.as_deref().unwrap_or_default();
+        let is_native = self.predictor.adapter.calling().native;
         match format {
             Format::Chat => None,
-            Format::Json => response_format(self.signature, self.run.lm.capabilities(model)),
+            Format::Json => response_format(self.signature, self.capabilities(), is_native),
         }
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        let model = self.settings.model.as_deref().unwrap_or_default();
+        self.run.lm.capabilities(model)
     }
 
     fn completions(&self) -> u32 {
         self.settings.n.unwrap_or(1).clamp(1, COMPLETIONS_MAX)
     }
 
-    /// The settings of one completion. All but the first get a rollout of their own, lest a cache
-    /// answers them all alike.
-    fn settings_of(&self, completion: u32) -> LmSettings {
-        let mut settings = LmSettings { n: None, ..self.settings.clone() };
-        if completion > 0 {
-            let base = settings.rollout_id.unwrap_or(0).wrapping_mul(i64::from(COMPLETIONS_MAX));
-            settings.rollout_id = Some(base.wrapping_add(i64::from(completion)));
-        }
-        settings
-    }
-
     fn read(
         &mut self,
         format: Format,
         asked: Asked,
+        signature: &Signature,
         render_ms: f64,
         ledger: &mut Ledger,
     ) -> Result<Fields, Error> {
@@ -93,7 +102,7 @@ impl Call<'_> {
         }
         let outputs = match &reply {
             Ok(reply) => {
-                let read = format.read(self.signature, reply);
+                let read = native::read(format, signature, self.signature, reply);
                 read.map_err(|error| Error::Parse(Box::new(error)))
             }
             Err(error) => Err(Error::Lm(error.clone())),
@@ -113,6 +122,17 @@ impl Call<'_> {
         });
         outputs
     }
+}
+
+/// The settings of one completion. All but the first get a rollout of their own, lest a cache
+/// answers them all alike.
+fn settings_of(settings: &LmSettings, completion: u32) -> LmSettings {
+    let mut settings = LmSettings { n: None, ..settings.clone() };
+    if completion > 0 {
+        let base = settings.rollout_id.unwrap_or(0).wrapping_mul(i64::from(COMPLETIONS_MAX));
+        settings.rollout_id = Some(base.wrapping_add(i64::from(completion)));
+    }
+    settings
 }
 
 async fn ask_one(lm: &dyn Lm, request: LmRequest) -> Asked {

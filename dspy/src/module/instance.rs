@@ -21,11 +21,14 @@ fn is_instance(ty: &Type, value: &Value, definitions: &Definitions) -> bool {
         (Type::Float, value) => value.is_f64(),
         (Type::Bool, value) => value.is_boolean(),
         (Type::None, value) => value.is_null(),
-        (Type::BareList, value) => value.is_array(),
-        (Type::BareDict, value) => value.is_object(),
-        (Type::List(item) | Type::TupleOf(item) | Type::Set(item), Value::Array(items)) => {
-            all(item, items)
+        (Type::BareList | Type::BareTuple | Type::BareSet | Type::BareFrozenSet, value) => {
+            value.is_array()
         }
+        (Type::BareDict, value) => value.is_object(),
+        (
+            Type::List(item) | Type::TupleOf(item) | Type::Set(item) | Type::FrozenSet(item),
+            Value::Array(items),
+        ) => all(item, items),
         (Type::Tuple(types), Value::Array(items)) => {
             let mut pairs = types.iter().zip(items);
             types.len() == items.len() && pairs.all(|(ty, it)| is_instance(ty, it, definitions))
@@ -37,9 +40,15 @@ fn is_instance(ty: &Type, value: &Value, definitions: &Definitions) -> bool {
             values.iter().any(|it| Object::from(it).equals(&value.into()))
         }
         (Type::Union(args), value) => args.iter().any(|it| is_instance(it, value, definitions)),
-        (Type::Named(_), value) => ty.accepts(value, definitions),
-        (Type::List(_) | Type::TupleOf(_) | Type::Set(_) | Type::Tuple(_) | Type::Dict(..), _) => {
-            false
-        }
+        (Type::Named(_) | Type::Scalar(_) | Type::Dspy(_), value) => ty.accepts(value, definitions),
+        (
+            Type::List(_)
+            | Type::TupleOf(_)
+            | Type::Set(_)
+            | Type::FrozenSet(_)
+            | Type::Tuple(_)
+            | Type::Dict(..),
+            _,
+        ) => false,
     }
 }

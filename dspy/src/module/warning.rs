@@ -46,7 +46,7 @@ fn mistyped(signature: &Signature, field: &Field, value: &Value) -> Option<Strin
         return None;
     }
     let Field { name, ty, .. } = field;
-    let ty = ty.annotation().replace(", Ellipsis]", ", ...]");
+    let ty = ty.warned_name();
     let value = repr::str(&Object::from(value));
     Some(format!(
         "Type mismatch for field '{name}': expected {ty} based on given Signature, but the \

@@ -19,6 +19,8 @@ pub(crate) enum Object {
     Int(Int),
     Float(f64),
     Str(String),
+    /// A `decimal.Decimal`, as Python prints it.
+    Decimal(String),
     Bytes(Vec<u8>),
     List(Vec<Object>),
     Tuple(Vec<Object>),
@@ -202,6 +204,7 @@ impl Object {
             Self::Bytes(bytes) => !bytes.is_empty(),
             Self::List(items) | Self::Tuple(items) | Self::Set(items) => !items.is_empty(),
             Self::Dict(dict) => !dict.is_empty(),
+            Self::Decimal(text) => text.contains(|c: char| ('1'..='9').contains(&c)),
             Self::Complex(_) | Self::Ellipsis => true,
         }
     }
@@ -214,6 +217,7 @@ impl Object {
             Self::Int(_) => "int",
             Self::Float(_) => "float",
             Self::Str(_) => "str",
+            Self::Decimal(_) => "Decimal",
             Self::Bytes(_) => "bytes",
             Self::List(_) => "list",
             Self::Tuple(_) => "tuple",
@@ -236,7 +240,7 @@ impl Object {
                 Err(_) => float_json(digits.parse().unwrap_or(f64::NAN)),
             },
             Self::Float(float) => float_json(float),
-            Self::Str(text) | Self::Complex(text) => Value::String(text),
+            Self::Str(text) | Self::Decimal(text) | Self::Complex(text) => Value::String(text),
             Self::Bytes(bytes) => Value::String(String::from_utf8_lossy(&bytes).into_owned()),
             Self::List(items) | Self::Tuple(items) | Self::Set(items) => {
                 items.into_iter().map(Self::into_json).collect()

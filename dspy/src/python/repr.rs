@@ -19,7 +19,7 @@ pub(crate) fn str_list<S: AsRef<str>>(items: &[S]) -> String {
 /// `str(value)`.
 pub(crate) fn str(value: &Object) -> String {
     match value {
-        Object::Str(text) => text.clone(),
+        Object::Str(text) | Object::Decimal(text) => text.clone(),
         other => repr(other),
     }
 }
@@ -33,6 +33,7 @@ pub(crate) fn repr(value: &Object) -> String {
         Object::Int(int) => int.to_string(),
         Object::Float(value) => float(*value),
         Object::Str(text) => string(text),
+        Object::Decimal(text) => format!("Decimal('{text}')"),
         Object::Bytes(bytes) => self::bytes(bytes),
         Object::List(items) => format!("[{}]", joined(items)),
         Object::Tuple(items) if items.len() == 1 => format!("({},)", repr(&items[0])),

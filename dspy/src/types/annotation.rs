@@ -7,15 +7,16 @@
 
 use serde_json::Value;
 
-use super::{Type, TypeError};
+use super::{DspyType, Scalar, Type, TypeError};
 use crate::python::{literal, object::Object};
 
 /// The deepest nesting read.
 const DEPTH_MAX: usize = 32;
 
-const KNOWN: &str = "str, int, float, bool, Any, None, list[…], dict[…, …], tuple[…], set[…], \
-                     Literal[…], Optional[…], Union[…] and the models and enums that the program \
-                     defines";
+const KNOWN: &str = "str, int, float, bool, bytes, Any, None, list[…], dict[…, …], tuple[…], \
+                     set[…], frozenset[…], Literal[…], Optional[…], Union[…], datetime, date, \
+                     time, timedelta, Decimal, UUID, DSPy's own types (dspy.Image, dspy.History, \
+                     …) and the models and enums that the program defines";
 
 type Parsed<T> = Result<T, TypeError>;
 
@@ -105,8 +106,17 @@ impl Parser<'_> {
             "None" | "NoneType" => Type::None,
             "list" | "List" => Type::BareList,
             "dict" | "Dict" => Type::BareDict,
-            name if (self.is_defined)(name) => Type::Named(name.to_owned()),
+            "tuple" | "Tuple" => Type::BareTuple,
+            "set" | "Set" => Type::BareSet,
+            "frozenset" | "FrozenSet" => Type::BareFrozenSet,
+            name if (self.is_defined)(name) && !name.contains('.') && name != "bytes" => {
+                Type::Named(name.to_owned())
+            }
             name => {
+                let standard = Scalar::named(name).map(Type::Scalar);
+                if let Some(ty) = standard.or_else(|| DspyType::named(name).map(Type::Dspy)) {
+                    return Ok(ty);
+                }
                 let known = format!("the native engine does not know `{name}`; it knows {KNOWN}");
                 return Err(self.wrong(&known));
             }
@@ -117,6 +127,9 @@ impl Parser<'_> {
         if name == "Literal" {
             return self.literal();
         }
+        if matches!(name, "Code" | "dspy.Code") {
+            return self.code();
+        }
         let (mut args, is_open) = self.arguments()?;
         let count = args.len();
         let one = |args: &mut Vec<Type>| Box::new(args.remove(0));
@@ -125,6 +138,7 @@ impl Parser<'_> {
             ("tuple" | "Tuple", 1.., false) => Type::Tuple(args),
             ("list" | "List", 1, false) => Type::List(one(&mut args)),
             ("set" | "Set", 1, false) => Type::Set(one(&mut args)),
+            ("frozenset" | "FrozenSet", 1, false) => Type::FrozenSet(one(&mut args)),
             ("dict" | "Dict", 2, false) => Type::Dict(one(&mut args), one(&mut args)),
             ("Optional", 1, false) => union(vec![args.remove(0), Type::None]),
             ("Union", 1, false) => args.remove(0),
@@ -166,6 +180,19 @@ impl Parser<'_> {
             ["...", "Ellipsis"].iter().find(|it| rest.starts_with(**it)).map_or(0, |it| it.len());
         self.at += len;
         len > 0
+    }
+
+    /// The language in `dspy.Code["java"]`.
+    fn code(&mut self) -> Parsed<Type> {
+        match self.literal()? {
+            Type::Literal(values) => match values.as_slice() {
+                [Value::String(language)] if !language.is_empty() => {
+                    Ok(Type::Dspy(DspyType::Code(Some(language.clone()))))
+                }
+                _ => Err(self.wrong("`Code` takes one language, in quotes")),
+            },
+            _ => Err(self.wrong("`Code` takes one language, in quotes")),
+        }
     }
 
     /// The values of a literal: the text up to the bracket that closes it, read as Python.
@@ -248,6 +275,13 @@ mod tests {
             ("tuple[int, ...]", "tuple[int, Ellipsis]"),
             ("tuple[int, str]", "tuple[int, str]"),
             ("Union[int, Optional[int]]", "Union[int, NoneType]"),
+            ("datetime.datetime | None", "Union[datetime, NoneType]"),
+            ("list[Decimal]", "list[Decimal]"),
+            ("frozenset[date]", "frozenset[date]"),
+            ("tuple", "tuple"),
+            ("list[dspy.Image]", "list[Image]"),
+            ("dspy.Code['java']", "Code_java"),
+            ("dspy.Reasoning", "str"),
         ];
 
         for (annotation, want) in cases {
@@ -268,7 +302,9 @@ mod tests {
             ("Literal[x]", "text in quotes"),
             ("str int", "did not expect `i` after `str`"),
             ("", "it ends too early"),
-            ("frozenset[str]", "does not know `frozenset[…]`"),
+            ("deque[str]", "does not know `deque[…]`"),
+            ("dspy.Code[java]", "in quotes"),
+            ("dspy.Picture", "does not know `dspy.Picture`"),
         ];
 
         for (annotation, want) in cases {

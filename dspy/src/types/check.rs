@@ -18,7 +18,10 @@ impl Type {
         wrong: &mut Vec<Mistyped>,
     ) {
         match (self, value) {
-            (Self::List(item) | Self::TupleOf(item) | Self::Set(item), Value::Array(items)) => {
+            (
+                Self::List(item) | Self::TupleOf(item) | Self::Set(item) | Self::FrozenSet(item),
+                Value::Array(items),
+            ) => {
                 for (i, value) in items.iter().enumerate() {
                     item.check(value, &format!("{pointer}/{i}"), definitions, wrong);
                 }
@@ -54,7 +57,10 @@ impl Type {
             Self::Bool => value.is_boolean(),
             Self::None => value.is_null(),
             Self::Any => true,
-            Self::BareList => value.is_array(),
+            Self::BareList | Self::BareTuple | Self::BareSet | Self::BareFrozenSet => {
+                value.is_array()
+            }
+            Self::Scalar(_) | Self::Dspy(_) => self.input(value, definitions).is_some(),
             Self::BareDict => value.is_object(),
             Self::Literal(values) => values.contains(value),
             Self::Union(args) => args.iter().any(|it| {
@@ -68,9 +74,12 @@ impl Type {
                     validate(self, value.into(), definitions).is_ok()
                 }
             },
-            Self::List(_) | Self::Dict(..) | Self::Tuple(_) | Self::TupleOf(_) | Self::Set(_) => {
-                false
-            }
+            Self::List(_)
+            | Self::Dict(..)
+            | Self::Tuple(_)
+            | Self::TupleOf(_)
+            | Self::Set(_)
+            | Self::FrozenSet(_) => false,
         }
     }
 }

@@ -9,10 +9,8 @@
 
 use std::borrow::Cow;
 
-use serde_json::Value;
-
 use super::{
-    Definition, Definitions, Extra, Model, ModelField, Type, ValidationError,
+    Definition, Definitions, Extra, Model, ModelField, Type, ValidationError, choice, dspy_value,
     fit::Fit,
     issue::Issue,
     numeric::{bool_of, float_of_text, int_of_text, text_bool},
@@ -44,7 +42,7 @@ pub(super) struct Coercer<'a> {
     pub(super) definitions: &'a Definitions,
 }
 
-fn refuse<T>(kind: &'static str, message: &str, input: &Object) -> Coerced<T> {
+pub(super) fn refuse<T>(kind: &'static str, message: &str, input: &Object) -> Coerced<T> {
     Err(vec![Issue::new(kind, message, input)])
 }
 
@@ -66,8 +64,14 @@ impl Coercer<'_> {
             Type::BareDict => self.dict(value, &Type::Any, &Type::Any),
             Type::Tuple(items) => self.tuple(value, items),
             Type::TupleOf(item) => self.tuple_of(value, item),
-            Type::Set(item) => self.set(value, item),
-            Type::Literal(values) => literal(&value, values),
+            Type::BareTuple => self.tuple_of(value, &Type::Any),
+            Type::Set(item) => self.set(value, item, "set"),
+            Type::BareSet => self.set(value, &Type::Any, "set"),
+            Type::FrozenSet(item) => self.set(value, item, "frozenset"),
+            Type::BareFrozenSet => self.set(value, &Type::Any, "frozenset"),
+            Type::Scalar(scalar) => scalar.coerce(value),
+            Type::Dspy(ty) => dspy_value::coerce(self, &value, ty),
+            Type::Literal(values) => choice::literal(&value, values),
             Type::Union(args) => union::coerce(self, value, args),
             Type::Named(name) => self.named(value, name),
         }
@@ -105,6 +109,7 @@ impl Coercer<'_> {
     }
 
     fn tuple(&self, value: Object, types: &[Type]) -> Coerced {
+        let whole = value.clone();
         let (values, mut fit) = tuple_items(value)?;
         if values.len() > types.len() {
             let message = format!(
@@ -116,7 +121,6 @@ impl Coercer<'_> {
             return refuse("too_long", &message, &Object::List(values));
         }
         let (mut out, mut issues) = (Vec::new(), Vec::new());
-        let whole = Object::List(values.clone());
         let mut values = values.into_iter();
         for (i, ty) in types.iter().enumerate() {
             let item = match values.next() {
@@ -134,11 +138,14 @@ impl Coercer<'_> {
         if issues.is_empty() { Ok((Object::Tuple(out), fit)) } else { Err(issues) }
     }
 
-    fn set(&self, value: Object, item: &Type) -> Coerced {
+    fn set(&self, value: Object, item: &Type, name: &str) -> Coerced {
         let (values, fit) = match value {
-            Object::Set(values) => (values, Fit::EXACT),
+            Object::Set(values) => (values, if name == "set" { Fit::EXACT } else { Fit::LAX }),
             Object::List(values) | Object::Tuple(values) => (values, Fit::LAX),
-            other => return refuse("set_type", "Input should be a valid set", &other),
+            other => {
+                let kind = if name == "set" { "set_type" } else { "frozen_set_type" };
+                return refuse(kind, &format!("Input should be a valid {name}"), &other);
+            }
         };
         let (items, fit) = self.items(values, item, fit)?;
         let (mut distinct, mut issues): (Vec<Object>, _) = (Vec::new(), Vec::new());
@@ -186,14 +193,14 @@ impl Coercer<'_> {
         match self.definitions.get(name) {
             Some(Definition::Enum(members)) => {
                 let values: Vec<_> = members.iter().map(|it| it.value.clone()).collect();
-                enumerated(&value, &values)
+                choice::enumerated(&value, &values)
             }
             Some(Definition::Model(model)) => self.model(value, name, model),
             None => refuse("class_type", &format!("{name} is not defined"), &value),
         }
     }
 
-    fn model(&self, value: Object, name: &str, model: &Model) -> Coerced {
+    pub(super) fn model(&self, value: Object, name: &str, model: &Model) -> Coerced {
         let Object::Dict(given) = value else {
             let message = format!("Input should be a valid dictionary or instance of {name}");
             return refuse("model_type", &message, &value);
@@ -357,39 +364,5 @@ fn is_whole(value: &Object) -> bool {
     match value {
         Object::Float(_) => matches!(value.number(), Some(Int::Small(_))),
         _ => true,
-    }
-}
-
-fn literal(value: &Object, values: &[Value]) -> Coerced {
-    let same = values.iter().find(|it| value.is_same(&(*it).into()));
-    // A dictionary of them keeps the last of equals, and so does pydantic.
-    let equal = || values.iter().rfind(|it| value.equals(&(*it).into()));
-    if let Some(found) = same.or_else(equal) {
-        return Ok((found.into(), Fit::EXACT));
-    }
-    none_of("literal_error", value, values)
-}
-
-fn enumerated(value: &Object, values: &[Value]) -> Coerced {
-    if let Some(found) = values.iter().find(|it| value.equals(&(*it).into())) {
-        return Ok((found.into(), Fit::LAX));
-    }
-    none_of("enum", value, values)
-}
-
-/// Refuses what is none of these values; pydantic looks for integers of 64 bits only.
-fn none_of(kind: &'static str, value: &Object, values: &[Value]) -> Coerced {
-    if let (Object::Int(Int::Big(_)), true) = (value, values.iter().any(Value::is_i64)) {
-        let message = "Unable to parse input string as an integer, exceeded maximum size";
-        return refuse("int_parsing_size", message, value);
-    }
-    let names: Vec<_> = values.iter().map(|it| repr::repr(&it.into())).collect();
-    refuse(kind, &format!("Input should be {}", listed(&names)), value)
-}
-
-fn listed(names: &[String]) -> String {
-    match names {
-        [names @ .., last] if !names.is_empty() => format!("{} or {last}", names.join(", ")),
-        names => names.join(""),
     }
 }

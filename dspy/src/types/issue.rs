@@ -27,6 +27,9 @@ pub(crate) struct Issue {
 const INPUT_MAX: usize = 50;
 
 impl Issue {
+    /// The kind of an exception that is none of pydantic's: it stands for the whole refusal.
+    pub(crate) const RAISED: &'static str = "raised";
+
     pub(crate) fn new(kind: &'static str, message: impl Into<String>, input: &Object) -> Self {
         Self { path: Vec::new(), kind, message: message.into(), input: input.clone() }
     }
@@ -42,6 +45,9 @@ impl std::error::Error for ValidationError {}
 /// As pydantic prints it, without the links to its own pages.
 impl fmt::Display for ValidationError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(raised) = self.issues.iter().find(|it| it.kind == Issue::RAISED) {
+            return f.write_str(&raised.message);
+        }
         let count = self.issues.len();
         let plural = if count == 1 { "" } else { "s" };
         write!(f, "{count} validation error{plural} for {}", self.title)?;

@@ -3,13 +3,20 @@
 mod annotation;
 mod bounds;
 mod check;
+mod choice;
 mod coerce;
 mod definition;
+mod dspy_type;
+pub(crate) mod dspy_value;
+mod exact;
 mod fit;
+mod input;
 mod issue;
 mod model_schema;
+mod moment;
 mod name;
 mod numeric;
+mod scalar;
 pub(crate) mod schema;
 mod union;
 
@@ -18,7 +25,10 @@ use serde_json::Value;
 
 pub(crate) use coerce::validate;
 pub use definition::{Definition, Definitions, EnumMember, Extra, Model, ModelField};
+pub use dspy_type::DspyType;
+pub(crate) use input::Looked;
 pub(crate) use issue::ValidationError;
+pub use scalar::Scalar;
 
 /// The type of a field, as Python annotates it. Written as its annotation: `list[str]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -48,8 +58,20 @@ pub enum Type {
     Tuple(Vec<Type>),
     /// `tuple[…, ...]`, of any length
     TupleOf(Box<Type>),
+    /// `tuple`, of anything
+    BareTuple,
     /// `set[…]`
     Set(Box<Type>),
+    /// `set`, of anything
+    BareSet,
+    /// `frozenset[…]`
+    FrozenSet(Box<Type>),
+    /// `frozenset`, of anything
+    BareFrozenSet,
+    /// A standard class: `datetime.date`, `decimal.Decimal`, …
+    Scalar(Scalar),
+    /// A type of DSPy's own: `dspy.Image`, …
+    Dspy(DspyType),
     /// `Literal[…]`: text, integers, booleans and `None`
     Literal(Vec<Value>),
     /// `Union[…]`, `Optional[…]`, `… | …`
@@ -90,7 +112,13 @@ impl Type {
             | Self::BareDict
             | Self::Tuple(_)
             | Self::TupleOf(_)
+            | Self::BareTuple
             | Self::Set(_)
+            | Self::BareSet
+            | Self::FrozenSet(_)
+            | Self::BareFrozenSet
+            | Self::Scalar(_)
+            | Self::Dspy(_)
             | Self::Literal(_)
             | Self::Named(_) => false,
         }

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    Definition, Definitions, Model, ModelField, Type,
+    Definition, Definitions, DspyType, Model, ModelField, Type,
     schema::{choice, title},
 };
 
@@ -14,9 +14,9 @@ impl Definitions {
         ty.names(&mut names);
         let mut definitions = self.schemas(names);
         let mut schema = ty.json_schema();
-        if let Type::Named(name) = ty
-            && !self.is_recursive(name)
-            && let Some(own) = definitions.shift_remove(name)
+        if let Some(name) = ty.class_name()
+            && !self.is_recursive(&name)
+            && let Some(own) = definitions.shift_remove(&name)
         {
             schema = own;
         }
@@ -35,6 +35,9 @@ impl Definitions {
             if let Some(definition) = self.get(&name) {
                 definition.names(&mut names);
                 definition.put_schema(&name, &mut schemas);
+            } else if let Some(ty) = DspyType::named(&name) {
+                let own = given(&ty.json_schema(), &name, &mut schemas);
+                schemas.insert(name, own);
             }
         }
         schemas
@@ -51,6 +54,36 @@ impl Definitions {
             at += 1;
         }
         names.iter().any(|it| it == name)
+    }
+}
+
+impl Type {
+    /// The name of the class that it is, if its schema has a definition of its own.
+    pub(crate) fn class_name(&self) -> Option<String> {
+        match self {
+            Self::Named(name) => Some(name.clone()),
+            Self::Dspy(ty) => Some(ty.class_name()),
+            Self::Str
+            | Self::Int
+            | Self::Float
+            | Self::Bool
+            | Self::None
+            | Self::Any
+            | Self::List(_)
+            | Self::BareList
+            | Self::Dict(..)
+            | Self::BareDict
+            | Self::Tuple(_)
+            | Self::TupleOf(_)
+            | Self::BareTuple
+            | Self::Set(_)
+            | Self::BareSet
+            | Self::FrozenSet(_)
+            | Self::BareFrozenSet
+            | Self::Scalar(_)
+            | Self::Literal(_)
+            | Self::Union(_) => None,
+        }
     }
 }
 
@@ -136,9 +169,9 @@ fn of_field(field: &ModelField, name: &str) -> Value {
 
 /// Whether it is one type of the program's own, which has a title already.
 fn is_named(ty: &Type) -> bool {
-    let Type::Union(args) = ty else { return matches!(ty, Type::Named(_)) };
+    let Type::Union(args) = ty else { return ty.class_name().is_some() };
     let others: Vec<&Type> = args.iter().filter(|it| **it != Type::None).collect();
-    matches!(others.as_slice(), [Type::Named(_)])
+    matches!(others.as_slice(), [only] if only.class_name().is_some())
 }
 
 /// Bounds are those of the value itself: in an `Optional`, of what it is when it is something.

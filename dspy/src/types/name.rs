@@ -4,19 +4,24 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::{Definition, Definitions, Type};
+use super::{Definition, Definitions, DspyType, Type};
 use crate::python::{json, repr};
 
 impl fmt::Display for Type {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&named(self, quoted))
+        f.write_str(&named(self, Style::Prompt))
     }
 }
 
 impl Type {
     /// The annotation, such that [`Type::parse_with`] reads it back.
     pub fn annotation(&self) -> String {
-        named(self, repr::string)
+        named(self, Style::File)
+    }
+
+    /// How DSPy names it where it warns of an input.
+    pub(crate) fn warned_name(&self) -> String {
+        named(self, Style::Warning)
     }
 }
 
@@ -41,7 +46,13 @@ impl Type {
             }
             Self::Tuple(items) => format!("tuple[{}]", list(items).join(", ")),
             Self::TupleOf(item) => format!("tuple[{}, ...]", name(item)),
+            Self::BareTuple => "tuple[any, ...]".to_owned(),
             Self::Set(item) => format!("set[{}]", name(item)),
+            Self::BareSet => "set[any]".to_owned(),
+            Self::FrozenSet(item) => format!("frozenset[{}]", name(item)),
+            Self::BareFrozenSet => "frozenset[any]".to_owned(),
+            Self::Scalar(scalar) => scalar.validator_name(),
+            Self::Dspy(ty) => ty.class_name(),
             Self::Literal(values) => {
                 let values: Vec<_> = values.iter().map(|it| repr::repr(&it.into())).collect();
                 format!("literal[{}]", values.join(","))
@@ -59,8 +70,19 @@ fn without_none(args: &[Type]) -> Vec<Type> {
     args.iter().filter(|it| **it != Type::None).cloned().collect()
 }
 
-fn named(ty: &Type, quote: fn(&str) -> String) -> String {
-    let list = |types: &[Type]| types.iter().map(|it| named(it, quote)).collect::<Vec<_>>();
+/// Where a type is named.
+#[derive(Clone, Copy, PartialEq)]
+enum Style {
+    /// In a prompt: reasoning is text to the model.
+    Prompt,
+    /// In a file, to be read back.
+    File,
+    /// In a warning.
+    Warning,
+}
+
+fn named(ty: &Type, style: Style) -> String {
+    let list = |types: &[Type]| types.iter().map(|it| named(it, style)).collect::<Vec<_>>();
     match ty {
         Type::Str => "str".to_owned(),
         Type::Int => "int".to_owned(),
@@ -70,13 +92,29 @@ fn named(ty: &Type, quote: fn(&str) -> String) -> String {
         Type::Any => "Any".to_owned(),
         Type::BareList => "list".to_owned(),
         Type::BareDict => "dict".to_owned(),
-        Type::List(item) => format!("list[{}]", named(item, quote)),
-        Type::Dict(key, value) => format!("dict[{}, {}]", named(key, quote), named(value, quote)),
+        Type::List(item) => format!("list[{}]", named(item, style)),
+        Type::Dict(key, value) => format!("dict[{}, {}]", named(key, style), named(value, style)),
         Type::Tuple(items) => format!("tuple[{}]", list(items).join(", ")),
-        Type::TupleOf(item) => format!("tuple[{}, Ellipsis]", named(item, quote)),
-        Type::Set(item) => format!("set[{}]", named(item, quote)),
+        Type::TupleOf(item) => {
+            let more = if style == Style::Warning { "..." } else { "Ellipsis" };
+            format!("tuple[{}, {more}]", named(item, style))
+        }
+        Type::BareTuple => "tuple".to_owned(),
+        Type::Set(item) => format!("set[{}]", named(item, style)),
+        Type::BareSet => "set".to_owned(),
+        Type::FrozenSet(item) => format!("frozenset[{}]", named(item, style)),
+        Type::BareFrozenSet => "frozenset".to_owned(),
+        Type::Scalar(scalar) if style == Style::File => scalar.full_name().to_owned(),
+        Type::Scalar(scalar) => scalar.class_name().to_owned(),
+        Type::Dspy(DspyType::Reasoning) if style == Style::Prompt => "str".to_owned(),
+        Type::Dspy(DspyType::Code(Some(language))) if style == Style::File => {
+            format!("dspy.Code[{}]", repr::string(language))
+        }
+        Type::Dspy(ty) if style == Style::File => format!("dspy.{}", ty.class_name()),
+        Type::Dspy(ty) => ty.class_name(),
         Type::Union(args) => format!("Union[{}]", list(args).join(", ")),
         Type::Literal(values) => {
+            let quote = if style == Style::Prompt { quoted } else { repr::string };
             let values: Vec<_> = values.iter().map(|it| literal(it, quote)).collect();
             format!("Literal[{}]", values.join(", "))
         }

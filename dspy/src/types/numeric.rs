@@ -19,7 +19,7 @@ pub(super) fn int_of_text(text: &str) -> Option<Int> {
         _ => (false, text),
     };
     let whole = match unsigned.split_once('.') {
-        Some((whole, zeros)) if zeros.bytes().all(|b| b == b'0') => whole,
+        Some((whole, zeros)) if !zeros.is_empty() && zeros.bytes().all(|b| b == b'0') => whole,
         Some(_) => return None,
         None => unsigned,
     };

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::Type;
+use super::{DspyType, Type};
 use crate::python::repr;
 
 impl Type {
@@ -18,13 +18,18 @@ impl Type {
             Self::List(item) | Self::TupleOf(item) => {
                 json!({"items": item.json_schema(), "type": "array"})
             }
-            Self::BareList => json!({"items": {}, "type": "array"}),
+            Self::BareList | Self::BareTuple => json!({"items": {}, "type": "array"}),
             Self::Dict(key, value) => dict(key, value),
             Self::BareDict => json!({"additionalProperties": true, "type": "object"}),
             Self::Tuple(items) => tuple(items),
-            Self::Set(item) => {
+            Self::Set(item) | Self::FrozenSet(item) => {
                 json!({"items": item.json_schema(), "type": "array", "uniqueItems": true})
             }
+            Self::BareSet | Self::BareFrozenSet => {
+                json!({"items": {}, "type": "array", "uniqueItems": true})
+            }
+            Self::Scalar(scalar) => scalar.json_schema(),
+            Self::Dspy(ty) => json!({"$ref": format!("#/$defs/{}", ty.class_name())}),
             Self::Literal(values) => literal(values),
             Self::Union(args) => {
                 let (none, others): (Vec<_>, Vec<_>) =
@@ -35,11 +40,42 @@ impl Type {
         }
     }
 
+    /// DSPy's own types in it, as often as they are.
+    pub(crate) fn dspy_types(&self) -> Vec<&DspyType> {
+        match self {
+            Self::Dspy(ty) => vec![ty],
+            Self::List(item) | Self::TupleOf(item) | Self::Set(item) | Self::FrozenSet(item) => {
+                item.dspy_types()
+            }
+            Self::Dict(key, value) => [key, value].iter().flat_map(|it| it.dspy_types()).collect(),
+            Self::Tuple(items) | Self::Union(items) => {
+                items.iter().flat_map(Self::dspy_types).collect()
+            }
+            Self::Str
+            | Self::Int
+            | Self::Float
+            | Self::Bool
+            | Self::None
+            | Self::Any
+            | Self::BareList
+            | Self::BareDict
+            | Self::BareTuple
+            | Self::BareSet
+            | Self::BareFrozenSet
+            | Self::Scalar(_)
+            | Self::Literal(_)
+            | Self::Named(_) => Vec::new(),
+        }
+    }
+
     /// The names of the program's own types that it uses.
     pub(crate) fn names(&self, found: &mut Vec<String>) {
         match self {
             Self::Named(name) if !found.contains(name) => found.push(name.clone()),
-            Self::List(item) | Self::TupleOf(item) | Self::Set(item) => item.names(found),
+            Self::Dspy(ty) if !found.contains(&ty.class_name()) => found.push(ty.class_name()),
+            Self::List(item) | Self::TupleOf(item) | Self::Set(item) | Self::FrozenSet(item) => {
+                item.names(found);
+            }
             Self::Dict(key, value) => [key, value].iter().for_each(|it| it.names(found)),
             Self::Tuple(items) | Self::Union(items) => items.iter().for_each(|it| it.names(found)),
             Self::Str
@@ -50,6 +86,11 @@ impl Type {
             | Self::Any
             | Self::BareList
             | Self::BareDict
+            | Self::BareTuple
+            | Self::BareSet
+            | Self::BareFrozenSet
+            | Self::Scalar(_)
+            | Self::Dspy(_)
             | Self::Literal(_)
             | Self::Named(_) => {}
         }

@@ -108,7 +108,15 @@ pub(crate) fn ty(neutral: &Value) -> Result<Type, String> {
         "none" => Type::None,
         "any" => Type::Any,
         "list" => inner("item")?.map_or(Type::BareList, Type::List),
-        "set" => Type::Set(inner("item")?.ok_or("a bare set")?),
+        "set" => inner("item")?.map_or(Type::BareSet, Type::Set),
+        "frozenset" => inner("item")?.map_or(Type::BareFrozenSet, Type::FrozenSet),
+        "tuple" if neutral["args"].as_array().is_none_or(Vec::is_empty) => Type::BareTuple,
+        "bytes" => Type::parse("bytes").map_err(|it| it.to_string())?,
+        "class" => Type::parse(&text(neutral, "name")).map_err(|it| it.to_string())?,
+        "dspy" => {
+            let name = format!("dspy.{}", text(neutral, "name"));
+            Type::parse(&name).map_err(|it| it.to_string())?
+        }
         "dict" => match (inner("key")?, inner("value")?) {
             (Some(key), Some(value)) => Type::Dict(key, value),
             _ => Type::BareDict,

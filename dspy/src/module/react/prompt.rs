@@ -3,10 +3,7 @@
 use serde_json::Value;
 
 use super::{FINISH, ReAct, trajectory};
-use crate::{
-    Field, Fields, Signature, Tool, Type,
-    python::{object::Object, repr},
-};
+use crate::{Field, Fields, Signature, Tool, Type};
 
 /// The signature of a turn, but for the tools, which are known when it runs.
 pub(super) fn react(signature: &Signature) -> Signature {
@@ -86,22 +83,12 @@ fn instructions(signature: &Signature, tools: &[Tool]) -> String {
             .to_owned(),
     ];
     let tools = tools.iter().enumerate();
-    lines.extend(tools.map(|(i, tool)| format!("({}) {}", i + 1, described(tool))));
+    lines.extend(tools.map(|(i, tool)| format!("({}) {}", i + 1, tool)));
     lines.push(
         "When providing `next_tool_args`, the value inside the field must be in JSON format"
             .to_owned(),
     );
     lines.join("\n")
-}
-
-/// `str` of a `dspy.Tool`.
-fn described(tool: &Tool) -> String {
-    let desc = match tool.desc.as_str() {
-        "" => ".".to_owned(),
-        desc => format!(", whose description is <desc>{}</desc>.", desc.replace('\n', "  ")),
-    };
-    let args = repr::repr(&Object::from(&Value::Object(tool.args.clone())));
-    format!("{}{desc} It takes arguments {args}.", tool.name)
 }
 
 fn quoted(fields: &[Field]) -> String {

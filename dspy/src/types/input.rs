@@ -1,0 +1,90 @@
+//! What an input or an example that came as JSON is, once it has its type.
+//!
+//! A Python program gives objects; a request gives JSON. Where the two differ, the value is what
+//! the package shows of the object: a date in ISO form, an image as a part of the message.
+
+use serde_json::Value;
+
+use super::{Definition, Definitions, DspyType, Scalar, Type, dspy_value, validate};
+use crate::python::object::Object;
+
+/// Which types are looked at.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Looked {
+    /// All of them: an input stands for the object that a Python program would give.
+    All,
+    /// DSPy's own. An example's dates are text already, as saved states hold them.
+    Own,
+}
+
+impl Type {
+    /// A value of it, as the package shows the value. What is not of the type stays as it is.
+    pub(crate) fn shown(&self, value: &Value, definitions: &Definitions, looked: Looked) -> Value {
+        let inner = |ty: &Self, it: &Value| ty.shown(it, definitions, looked);
+        match (self, value) {
+            (Self::Scalar(_) | Self::Dspy(_), value) if self.is_looked_at(looked) => {
+                self.input(value, definitions).unwrap_or_else(|| value.clone())
+            }
+            (
+                Self::List(item) | Self::TupleOf(item) | Self::Set(item) | Self::FrozenSet(item),
+                Value::Array(items),
+            ) => items.iter().map(|it| inner(item, it)).collect(),
+            (Self::Tuple(types), Value::Array(items)) if types.len() == items.len() => {
+                types.iter().zip(items).map(|(ty, it)| inner(ty, it)).collect()
+            }
+            (Self::Dict(_, item), Value::Object(map)) => {
+                let entries = map.iter().map(|(name, it)| (name.clone(), inner(item, it)));
+                Value::Object(entries.collect())
+            }
+            (Self::Union(args), value) => {
+                let is_text = value.is_string() && args.contains(&Self::Str);
+                let its = args.iter().find(|it| !is_text && it.accepts(value, definitions));
+                its.map_or_else(|| value.clone(), |it| inner(it, value))
+            }
+            (Self::Named(name), Value::Object(map)) => {
+                let Some(Definition::Model(model)) = definitions.get(name) else {
+                    return value.clone();
+                };
+                let entries = map.iter().map(|(name, it)| {
+                    let is_it = |field: &&super::ModelField| {
+                        field.name == *name || field.alias.as_ref() == Some(name)
+                    };
+                    let field = model.fields.iter().find(is_it);
+                    (name.clone(), field.map_or_else(|| it.clone(), |field| inner(&field.ty, it)))
+                });
+                Value::Object(entries.collect())
+            }
+            (_, value) => value.clone(),
+        }
+    }
+
+    fn is_looked_at(&self, looked: Looked) -> bool {
+        looked == Looked::All || matches!(self, Self::Dspy(_))
+    }
+
+    /// What the package shows of the object that `value` stands for, if it stands for one.
+    pub(crate) fn input(&self, value: &Value, definitions: &Definitions) -> Option<Value> {
+        let is_writable = match (self, value) {
+            (Self::Scalar(Scalar::Decimal), value) => value.is_string() || value.is_number(),
+            (Self::Scalar(_), value) => value.is_string(),
+            (_, _) => true,
+        };
+        let value = match (self, value) {
+            (Self::Dspy(_), Value::String(text)) if is_marked(text) => return Some(value.clone()),
+            // `dspy.Image(text)` takes what its class does not take of a reply.
+            (Self::Dspy(DspyType::Image), Value::String(text))
+                if dspy_value::is_media_text(text) =>
+            {
+                &serde_json::json!({ "url": text })
+            }
+            (_, value) => value,
+        };
+        let valid = is_writable.then(|| validate(self, value.into(), definitions).ok());
+        valid.flatten().map(Object::into_json)
+    }
+}
+
+/// Whether a text holds the parts of a message: what was once shown of such a value.
+fn is_marked(text: &str) -> bool {
+    text.contains(dspy_value::MARKER_START) && text.contains(dspy_value::MARKER_END)
+}
