@@ -25,6 +25,8 @@ mod json_repair;
 mod json_schema;
 mod lm;
 mod module;
+#[cfg(test)]
+mod parity;
 mod pattern;
 mod python;
 mod run;

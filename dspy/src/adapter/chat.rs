@@ -1,5 +1,7 @@
 //! DSPy's `ChatAdapter`: a header `[[ ## name ## ]]` over each value.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
 use super::{
@@ -9,7 +11,7 @@ use super::{
 };
 use crate::{
     Field, ParseError, Signature,
-    python::text::{is_word, split_lines, strip},
+    python::text::{self, is_word, split_lines, strip},
 };
 
 pub(super) const INTRODUCTION: &str = "All interactions will be structured in the following way, \
@@ -49,7 +51,7 @@ pub(super) fn parse(signature: &Signature, reply: &str) -> Result<Found, ParseEr
     let mut found: Found = Vec::new();
     for (name, content) in reply_sections(reply) {
         let Some(field) = signature.outputs.iter().find(|it| it.name == name) else { continue };
-        if found.iter().any(|(it, _)| *it == name) {
+        if found.iter().any(|(it, _)| it == name) {
             continue;
         }
         let value = value::parse_text(&field.ty, &content, &signature.types).map_err(|error| {
@@ -59,24 +61,35 @@ pub(super) fn parse(signature: &Signature, reply: &str) -> Result<Found, ParseEr
             );
             Format::Chat.error(signature, reply, Some(message))
         })?;
-        found.push((name, value));
+        found.push((name.to_owned(), value));
     }
     Ok(found)
 }
 
 /// The sections of a reply. What stands before the first header belongs to none.
-fn reply_sections(reply: &str) -> Vec<(String, String)> {
-    let mut sections: Vec<(String, Vec<&str>)> = Vec::new();
-    for line in split_lines(reply) {
+fn reply_sections(reply: &str) -> Vec<(&str, Cow<'_, str>)> {
+    let mut heads: Vec<(&str, &str, usize, usize)> = Vec::new();
+    let mut start = 0;
+    for (line, next) in text::lines(reply) {
         if let Some((name, rest)) = header(line) {
-            let rest = Some(strip(rest)).filter(|it| !it.is_empty());
-            sections.push((name.to_owned(), rest.into_iter().collect()));
-        } else if let Some((_, lines)) = sections.last_mut() {
-            lines.push(line);
+            heads.push((name, strip(rest), next, next));
+        } else if let Some((_, _, _, end)) = heads.last_mut() {
+            *end = start + line.len();
         }
+        start = next;
     }
-    let joined = |lines: Vec<&str>| strip(&lines.join("\n")).to_owned();
-    sections.into_iter().map(|(name, lines)| (name, joined(lines))).collect()
+    let section = |(name, rest, from, to)| (name, content(rest, &reply[from..to]));
+    heads.into_iter().map(section).collect()
+}
+
+/// The rest of a header's line and the lines below it.
+fn content<'a>(rest: &'a str, below: &'a str) -> Cow<'a, str> {
+    if rest.is_empty() && !text::has_odd_line_ends(below) {
+        return Cow::Borrowed(strip(below));
+    }
+    let first = Some(rest).filter(|it| !it.is_empty());
+    let lines: Vec<_> = first.into_iter().chain(split_lines(below)).collect();
+    Cow::Owned(strip(&lines.join("\n")).to_owned())
 }
 
 /// The name in a header, and the rest of its line.
@@ -112,6 +125,6 @@ mod tests {
     fn text_before_the_first_header_is_dropped() {
         let sections = reply_sections("Sure!\n[[ ## a ## ]] x\ny\n\n[[ ## b ## ]]\n");
 
-        assert_eq!(sections, [("a".into(), "x\ny".into()), ("b".into(), String::new())]);
+        assert_eq!(sections, [("a", "x\ny".into()), ("b", "".into())]);
     }
 }

@@ -178,11 +178,12 @@ type Found = Vec<(String, Object)>;
 
 /// The outputs in the signature's order, missing ones by their defaults; or which there are.
 fn complete(signature: &Signature, found: Found) -> Result<Fields, Vec<String>> {
-    let mut found: std::collections::HashMap<_, _> = found.into_iter().collect();
+    let mut found = found;
     let mut fields = Fields::new();
     for field in &signature.outputs {
-        let value = match (found.remove(&field.name), &field.default) {
-            (Some(value), _) => value.into_json(),
+        let given = found.iter().rposition(|(name, _)| *name == field.name);
+        let value = match (given.map(|at| found.swap_remove(at)), &field.default) {
+            (Some((_, value)), _) => value.into_json(),
             (None, Some(default)) => default.clone(),
             (None, None) if field.ty.allows_none() => serde_json::Value::Null,
             (None, None) => continue,

@@ -71,6 +71,7 @@ pub(crate) fn parse(
     definitions: &Definitions,
 ) -> Result<Object, ValueError> {
     let value = match (ty, definition(ty, definitions)) {
+        (Type::Str, _) if matches!(value, Object::Str(_)) => return Ok(value),
         (Type::Str, _) => return Ok(Object::Str(repr::str(&value))),
         (Type::Named(name), Some(Definition::Enum(members))) => {
             return member(name, members, &value);

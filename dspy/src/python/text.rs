@@ -19,23 +19,28 @@ pub(crate) fn is_word(c: char) -> bool {
 
 /// `str.splitlines()`.
 pub(crate) fn split_lines(text: &str) -> Vec<&str> {
-    let mut lines = Vec::new();
+    lines(text).map(|(line, _)| line).collect()
+}
+
+/// The lines of a text, each with where the next one begins.
+pub(crate) fn lines(text: &str) -> impl Iterator<Item = (&str, usize)> {
     let mut start = 0;
-    let mut chars = text.char_indices().peekable();
-    while let Some((at, c)) = chars.next() {
-        if !is_line_end(c) {
-            continue;
+    std::iter::from_fn(move || {
+        let rest = &text[start..];
+        let line = rest.find(is_line_end).map_or(rest, |end| &rest[..end]);
+        let mut after = rest[line.len()..].chars();
+        match after.next() {
+            None if line.is_empty() => return None,
+            Some('\r') if after.as_str().starts_with('\n') => start += line.len() + 2,
+            end => start += line.len() + end.map_or(0, char::len_utf8),
         }
-        lines.push(&text[start..at]);
-        start = at + c.len_utf8();
-        if c == '\r' && chars.next_if(|(_, next)| *next == '\n').is_some() {
-            start += 1;
-        }
-    }
-    if start < text.len() {
-        lines.push(&text[start..]);
-    }
-    lines
+        Some((line, start))
+    })
+}
+
+/// Whether lines end in another way than by a newline.
+pub(crate) fn has_odd_line_ends(text: &str) -> bool {
+    text.contains(|c| c != '\n' && is_line_end(c))
 }
 
 fn is_line_end(c: char) -> bool {

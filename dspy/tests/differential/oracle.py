@@ -136,7 +136,8 @@ def as_given(message, replies):
     the package's client reads the reply as JSON, and the adapter gets that written anew."""
     for reply in replies:
         try:
-            message = message.replace(json.dumps(json.loads(reply), ensure_ascii=False), reply)
+            dumped = json.dumps(json.loads(reply), ensure_ascii=False)
+            message = message if reply in message else message.replace(dumped, reply)
         except (TypeError, ValueError):
             pass
     return message

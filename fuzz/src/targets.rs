@@ -1,0 +1,110 @@
+//! What is fuzzed: everything that reads text which a model or a stranger has written.
+//!
+//! The same functions replay the corpus in the ordinary tests, so that what was found once stays
+//! found. None may panic, hang, or take memory or time out of proportion to its input.
+
+use dspy::{Adapter, Field, Fields, Signature, Type};
+use programs::Registry;
+
+/// The types whose values replies are read as; a byte of the input picks some of them.
+const TYPES: [&str; 16] = [
+    "str",
+    "int",
+    "float",
+    "bool",
+    "Any",
+    "None",
+    "list[str]",
+    "list[list[int]]",
+    "dict[str, Any]",
+    "dict[str, list[int]]",
+    "Literal['a', 'b', 1, True]",
+    "Optional[str]",
+    "Union[int, list[float], bool]",
+    "tuple[int, str]",
+    "set[str]",
+    "Union[dict[str, int], list[Optional[float]], str]",
+];
+
+/// Every fuzz target by its name, which is also its folder in the corpus.
+pub const TARGETS: [(&str, fn(&[u8])); 7] = [
+    ("annotation", annotation),
+    ("json_repair", json_repair),
+    ("literal", literal),
+    ("program", program),
+    ("reply_chat", reply_chat),
+    ("reply_json", reply_json),
+    ("signature", signature),
+];
+
+/// The first two bytes choose the types of the outputs, the rest is the reply.
+fn reply(data: &[u8], adapter: Adapter) {
+    let Some((choice, text)) = data.split_at_checked(2) else { return };
+    let text = String::from_utf8_lossy(text);
+    let count = usize::from(choice[0] % 4) + 1;
+    let outputs = (0..count).map(|i| {
+        let ty = TYPES[(usize::from(choice[1]) + i * 5) % TYPES.len()];
+        Field::new(format!("f{i}"), Type::parse(ty).unwrap())
+    });
+    let inputs = vec![Field::new("question", Type::Str)];
+    let signature = Signature::new("Fuzzed", "", inputs, outputs.collect());
+    if let Ok(fields) = adapter.parse(&signature, &text) {
+        assert_eq!(fields.len(), count);
+        // What was read can be shown again, as an input of the next step.
+        let next = Signature { inputs: signature.outputs.clone(), ..signature };
+        assert!(!adapter.render(&next, &[], &fields).is_empty());
+    }
+}
+
+/// A reply under headers.
+pub fn reply_chat(data: &[u8]) {
+    reply(data, Adapter::chat(false));
+}
+
+/// A reply that is to be a JSON object.
+pub fn reply_json(data: &[u8]) {
+    reply(data, Adapter::json());
+}
+
+/// A text as a value of any type: `json_repair`, and Python's literals where that finds nothing.
+pub fn json_repair(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let outputs = vec![Field::new("f0", Type::Any)];
+    let signature = Signature::new("Fuzzed", "", Vec::new(), outputs);
+    let reply = format!("[[ ## f0 ## ]]\n{text}");
+    let _read = Adapter::chat(false).parse(&signature, &reply);
+}
+
+/// A text as Python's literal: without what `json_repair` would take for JSON at its beginning.
+pub fn literal(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let bare: String = text.chars().filter(|c| !matches!(c, '{' | '[' | '"')).collect();
+    json_repair(bare.as_bytes());
+}
+
+/// A Python annotation; what is read is written and read again.
+pub fn annotation(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    if let Ok(ty) = Type::parse(&text) {
+        let again = Type::parse(&ty.annotation());
+        assert_eq!(again.as_ref(), Ok(&ty));
+        let output = Field::new("f0", ty);
+        let signature = Signature::new("Fuzzed", "", Vec::new(), vec![output]);
+        assert!(!Adapter::json().render(&signature, &[], &Fields::new()).is_empty());
+    }
+}
+
+/// A signature in a line: `question: str -> answer: int`.
+pub fn signature(data: &[u8]) {
+    let line = String::from_utf8_lossy(data).replace(['\'', '\n', '\r'], " ");
+    let file = format!("name: x\nversion: 1.0.0\nlm: dummy/x\nsignatures:\n  main: '{line}'\n");
+    program(file.as_bytes());
+}
+
+/// A program file.
+pub fn program(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    if let Err(error) = Registry::parse(&text, "x.yaml") {
+        assert!(!error.problem.is_empty() && !error.fix.is_empty());
+    }
+}
