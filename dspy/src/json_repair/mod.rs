@@ -10,6 +10,7 @@ mod comma;
 mod comment;
 mod container;
 mod escape;
+mod next;
 mod number;
 mod object;
 mod object_empty;

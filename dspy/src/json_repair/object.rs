@@ -55,6 +55,7 @@ impl Parser {
         if is_duplicate && !is_value && self.duplicate_splits_object(rollback) {
             self.index = rollback.saturating_sub(1);
             self.text.insert(rollback, '{');
+            self.next.forget();
             return Ok(Member::Last);
         }
         self.skip_whitespace_and_comments();

@@ -35,6 +35,7 @@ impl Parser {
             Found::Escaped(normalized) => {
                 let end = (self.index + 1).min(self.text.len());
                 self.text.splice(start.saturating_sub(1)..end, normalized);
+                self.next.forget();
                 self.index = start;
                 self.within(Context::ObjectKey, |parser| parser.deeper(Self::parse_object))?
             }

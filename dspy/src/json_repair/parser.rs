@@ -1,6 +1,6 @@
 //! The parser's cursor: the text, where it stands in it, and inside of what.
 
-use super::RepairError;
+use super::{RepairError, next::Next};
 use crate::python::{
     json_read::{self, DEPTH_MAX, ReadError},
     object::Object,
@@ -25,6 +25,7 @@ pub(super) struct Parser {
     pub(super) index: usize,
     pub(super) context: Vec<Context>,
     pub(super) deferred: Vec<Context>,
+    pub(super) next: Next,
     has_tried_suffix: bool,
     depth: usize,
 }
@@ -43,8 +44,8 @@ pub(super) fn one_of(c: Option<char>, any: &[char]) -> bool {
 
 impl Parser {
     pub(super) fn new(text: Vec<char>) -> Self {
-        let (context, deferred) = (Vec::new(), Vec::new());
-        Self { text, index: 0, context, deferred, has_tried_suffix: false, depth: 0 }
+        let (context, deferred, next) = (Vec::new(), Vec::new(), Next::default());
+        Self { text, index: 0, context, deferred, next, has_tried_suffix: false, depth: 0 }
     }
 
     /// The character at a distance; before the beginning it is counted from the end, as Python's
@@ -86,21 +87,9 @@ impl Parser {
 
     /// The distance of the next unescaped character of `targets`, or of the end.
     pub(super) fn skip_to(&self, targets: &[char], idx: isize) -> isize {
-        let len = self.text.len();
-        let mut at = self.index.saturating_add_signed(idx);
-        let mut backslashes = 0;
-        while at < len {
-            let c = self.text[at];
-            if c == '\\' {
-                backslashes += 1;
-            } else if targets.contains(&c) && backslashes % 2 == 0 {
-                return at.cast_signed() - self.index.cast_signed();
-            } else {
-                backslashes = 0;
-            }
-            at += 1;
-        }
-        len.cast_signed() - self.index.cast_signed()
+        let start = self.index.saturating_add_signed(idx);
+        let at = self.next.find(&self.text, targets, start);
+        at.cast_signed() - self.index.cast_signed()
     }
 
     pub(super) fn starts_with(&self, at: usize, word: &str) -> bool {
