@@ -3,6 +3,8 @@
 //! What it refuses it refuses without a reason: the caller only goes on to the next way of
 //! reading. `\N{…}` names are not known.
 
+use std::collections::HashSet;
+
 use super::{
     json_read::{DEPTH_MAX, DIGITS_MAX},
     object::{Dict, Int, Object},
@@ -223,7 +225,8 @@ impl Reader<'_> {
     }
 
     fn set(&mut self, first: Object) -> Option<Object> {
-        let mut items: Vec<Object> = vec![first];
+        let mut seen = HashSet::from([first.hashed()]);
+        let mut items = vec![first];
         loop {
             self.skip();
             let more = self.eat(',');
@@ -235,7 +238,7 @@ impl Reader<'_> {
                 return None;
             }
             let item = self.hashable()?;
-            if !items.iter().any(|it| it.equals(&item)) {
+            if seen.insert(item.hashed()) {
                 items.push(item);
             }
         }

@@ -44,6 +44,8 @@ pub(crate) enum Int {
 pub(crate) struct Dict {
     entries: Vec<(Object, Object)>,
     by_name: HashMap<String, usize>,
+    /// Those under other keys than text, by what Python hashes.
+    by_hash: HashMap<String, usize>,
 }
 
 impl Int {
@@ -96,16 +98,17 @@ impl Dict {
             self.entries[at].1 = value;
             return;
         }
-        if let Object::Str(name) = &key {
-            self.by_name.insert(name.clone(), self.entries.len());
-        }
+        match &key {
+            Object::Str(name) => self.by_name.insert(name.clone(), self.entries.len()),
+            key => self.by_hash.insert(key.hashed(), self.entries.len()),
+        };
         self.entries.push((key, value));
     }
 
     fn position(&self, key: &Object) -> Option<usize> {
         match key {
             Object::Str(name) => self.by_name.get(name).copied(),
-            key => self.entries.iter().position(|(it, _)| it.equals(key)),
+            key => self.by_hash.get(&key.hashed()).copied(),
         }
     }
 
@@ -175,6 +178,18 @@ impl Object {
                 a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.equals(b))
             }
             (a, b) => a == b,
+        }
+    }
+
+    /// A text that equal values share, and others do not: what sets and dictionaries tell by.
+    pub(crate) fn hashed(&self) -> String {
+        match (self.number(), self) {
+            (Some(int), _) => int.to_string(),
+            (None, Self::Tuple(items)) => {
+                let items: Vec<_> = items.iter().map(Self::hashed).collect();
+                format!("({})", items.join(","))
+            }
+            (None, other) => super::repr::repr(other),
         }
     }
 

@@ -7,7 +7,7 @@
     reason = "a value of any other of Python's types goes one and the same way"
 )]
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::HashSet};
 
 use super::{
     Definition, Definitions, Extra, Model, ModelField, Type, ValidationError, choice, dspy_value,
@@ -148,13 +148,13 @@ impl Coercer<'_> {
             }
         };
         let (items, fit) = self.items(values, item, fit)?;
-        let (mut distinct, mut issues): (Vec<Object>, _) = (Vec::new(), Vec::new());
+        let (mut distinct, mut issues, mut seen) = (Vec::new(), Vec::new(), HashSet::new());
         for (i, value) in items.into_iter().enumerate() {
             if matches!(value, Object::List(_) | Object::Dict(_) | Object::Set(_)) {
                 let message = "Set items should be hashable";
                 let issue = Issue::new("set_item_not_hashable", message, &value);
                 issues.push(issue.at(i.to_string()));
-            } else if !distinct.iter().any(|it| it.equals(&value)) {
+            } else if seen.insert(value.hashed()) {
                 distinct.push(value);
             }
         }
