@@ -23,20 +23,12 @@ SERVER_PYTHON = os.path.join(ROOT, "target/real-model/bin/python")
 DSPYX = os.path.join(ROOT, "target/debug/dspyx")
 # A name that both runtimes know to take a JSON Schema.
 MODEL = "openai/gpt-4o-mini"
-PROGRAM = """
-name: {name}
-version: 1.0.0
-lm: {{model: {model}, temperature: 0, max_tokens: {max_tokens}}}
-retries: {{max: 0}}
-signatures:
-  main:
-    signature: "{signature}"
-    adapter: json
-"""
-SIGNATURES = {
-    "sentiment": "text -> sentiment: Literal['positive', 'negative'], confident: bool",
-    "numbers": "question -> answer: str, count: int, words: list[str]",
+FIELDS = {
+    "sentiment": ({"text": "str"}, {"sentiment": "Literal['good', 'bad']", "confident": "bool"}),
+    "numbers": ({"question": "str"}, {"answer": "str", "count": "int", "words": "list[str]"}),
+    "long": ({"question": "str"}, {"story": "str", "words": "list[str]"}),
 }
+MAX_TOKENS = {"sentiment": 80, "numbers": 80, "long": 4000}
 INPUTS = {
     "sentiment": [{"text": "I love this film."}, {"text": "The soup was cold."}],
     "numbers": [{"question": "How many legs has a dog?"}, {"question": "Name three colours."}],
@@ -51,6 +43,8 @@ def serve():
     params = xllamacpp.CommonParams()
     params.model.path = glob.glob(f"{folder}/*.gguf")[0]
     params.n_ctx, params.n_parallel = 8192, 2
+    # Threads of llama.cpp wait for each other spinning: more than one crawl on a busy machine.
+    params.cpuparams.n_threads = 1
     server = xllamacpp.Server(params)
     print(server.listening_address, flush=True)
     sys.stdin.read()
@@ -101,6 +95,15 @@ class Service:
         self.process.wait(30)
 
 
+def program(name):
+    """A program file."""
+    inputs, outputs = FIELDS[name]
+    main = {"inputs": inputs, "outputs": outputs, "adapter": "json"}
+    lm = {"model": MODEL, "temperature": 0, "max_tokens": MAX_TOKENS[name]}
+    return {"name": name, "version": "1.0.0", "lm": lm, "retries": {"max": 0},
+            "signatures": {"main": main}}
+
+
 def until(ask, what, seconds=120):
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -114,13 +117,15 @@ def package(api_base):
     """What the real package makes of the inputs: outputs, or the error; and usage."""
     import dspy
 
-    lm = dspy.LM(MODEL, api_base=api_base, api_key="x", temperature=0, max_tokens=120, cache=False)
+    lm = dspy.LM(MODEL, api_base=api_base, api_key="x", temperature=0, max_tokens=80,
+                 cache=False, num_retries=0)
     dspy.configure(lm=lm, adapter=dspy.JSONAdapter(), track_usage=True)
     made = {}
-    for name, signature in SIGNATURES.items():
+    for name in INPUTS:
+        sides = [", ".join(f"{field}: {ty}" for field, ty in it.items()) for it in FIELDS[name]]
         for at, inputs in enumerate(INPUTS[name]):
             try:
-                prediction = dspy.Predict(signature)(**inputs)
+                prediction = dspy.Predict(" -> ".join(sides))(**inputs)
                 usage = prediction.get_lm_usage()[MODEL]
                 made[name, at] = dict(prediction), usage["prompt_tokens"]
             except dspy.utils.exceptions.AdapterParseError as error:
@@ -171,12 +176,9 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         api_base = model.stdout.readline().strip() + "/v1"
         os.mkdir(f"{folder}/programs")
-        programs = {name: (text, 120) for name, text in SIGNATURES.items()}
-        programs["long"] = ("question -> story: str, words: list[str]", 4000)
-        for name, (signature, max_tokens) in programs.items():
-            with open(f"{folder}/programs/{name}.yaml", "w") as file:
-                file.write(PROGRAM.format(
-                    name=name, model=MODEL, max_tokens=max_tokens, signature=signature))
+        for name in FIELDS:
+            with open(f"{folder}/programs/{name}.json", "w") as file:
+                json.dump(program(name), file)
         service = Service(folder, api_base)
         try:
             same_outputs(service, api_base)

@@ -1,6 +1,6 @@
 //! What writing a prompt and reading a reply cost: a JSON line for each program.
 //!
-//! `benches/dspy.py` runs this and the real package in turn, and prints the ratios.
+//! `benches/rendering.py` runs this and the real package in turn, and prints the ratios.
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a bench may stop, and prints")]
 

@@ -11,9 +11,9 @@ use crate::{
 };
 
 #[path = "../tests/support/neutral.rs"]
-mod neutral;
+pub(crate) mod neutral;
 #[path = "../tests/support/plain.rs"]
-mod plain;
+pub(crate) mod plain;
 
 use plain::plain;
 

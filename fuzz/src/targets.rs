@@ -26,8 +26,10 @@ const TYPES: [&str; 16] = [
     "Union[dict[str, int], list[Optional[float]], str]",
 ];
 
+type Target = fn(&[u8]);
+
 /// Every fuzz target by its name, which is also its folder in the corpus.
-pub const TARGETS: [(&str, fn(&[u8])); 7] = [
+pub(crate) const TARGETS: [(&str, Target); 7] = [
     ("annotation", annotation),
     ("json_repair", json_repair),
     ("literal", literal),
@@ -57,17 +59,17 @@ fn reply(data: &[u8], adapter: Adapter) {
 }
 
 /// A reply under headers.
-pub fn reply_chat(data: &[u8]) {
+pub(crate) fn reply_chat(data: &[u8]) {
     reply(data, Adapter::chat(false));
 }
 
 /// A reply that is to be a JSON object.
-pub fn reply_json(data: &[u8]) {
+pub(crate) fn reply_json(data: &[u8]) {
     reply(data, Adapter::json());
 }
 
 /// A text as a value of any type: `json_repair`, and Python's literals where that finds nothing.
-pub fn json_repair(data: &[u8]) {
+pub(crate) fn json_repair(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let outputs = vec![Field::new("f0", Type::Any)];
     let signature = Signature::new("Fuzzed", "", Vec::new(), outputs);
@@ -76,14 +78,14 @@ pub fn json_repair(data: &[u8]) {
 }
 
 /// A text as Python's literal: without what `json_repair` would take for JSON at its beginning.
-pub fn literal(data: &[u8]) {
+pub(crate) fn literal(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let bare: String = text.chars().filter(|c| !matches!(c, '{' | '[' | '"')).collect();
     json_repair(bare.as_bytes());
 }
 
 /// A Python annotation; what is read is written and read again.
-pub fn annotation(data: &[u8]) {
+pub(crate) fn annotation(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     if let Ok(ty) = Type::parse(&text) {
         let again = Type::parse(&ty.annotation());
@@ -95,14 +97,14 @@ pub fn annotation(data: &[u8]) {
 }
 
 /// A signature in a line: `question: str -> answer: int`.
-pub fn signature(data: &[u8]) {
+pub(crate) fn signature(data: &[u8]) {
     let line = String::from_utf8_lossy(data).replace(['\'', '\n', '\r'], " ");
     let file = format!("name: x\nversion: 1.0.0\nlm: dummy/x\nsignatures:\n  main: '{line}'\n");
     program(file.as_bytes());
 }
 
 /// A program file.
-pub fn program(data: &[u8]) {
+pub(crate) fn program(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     if let Err(error) = Registry::parse(&text, "x.yaml") {
         assert!(!error.problem.is_empty() && !error.fix.is_empty());

@@ -67,7 +67,7 @@ pub(super) fn parse(signature: &Signature, reply: &str) -> Result<Found, ParseEr
 }
 
 /// The sections of a reply. What stands before the first header belongs to none.
-fn reply_sections(reply: &str) -> Vec<(&str, Cow<'_, str>)> {
+fn reply_sections(reply: &str) -> impl Iterator<Item = (&str, Cow<'_, str>)> {
     let mut heads: Vec<(&str, &str, usize, usize)> = Vec::new();
     let mut start = 0;
     for (line, next) in text::lines(reply) {
@@ -78,8 +78,7 @@ fn reply_sections(reply: &str) -> Vec<(&str, Cow<'_, str>)> {
         }
         start = next;
     }
-    let section = |(name, rest, from, to)| (name, content(rest, &reply[from..to]));
-    heads.into_iter().map(section).collect()
+    heads.into_iter().map(|(name, rest, from, to)| (name, content(rest, &reply[from..to])))
 }
 
 /// The rest of a header's line and the lines below it.
@@ -124,6 +123,7 @@ mod tests {
     #[test]
     fn text_before_the_first_header_is_dropped() {
         let sections = reply_sections("Sure!\n[[ ## a ## ]] x\ny\n\n[[ ## b ## ]]\n");
+        let sections: Vec<_> = sections.collect();
 
         assert_eq!(sections, [("a", "x\ny".into()), ("b", "".into())]);
     }

@@ -65,12 +65,12 @@ pub(super) fn parse<'a>(
         _ => None,
     });
     let given: Vec<_> = named.collect();
-    let names: Vec<String> = given.iter().map(|(field, _)| field.name.clone()).collect();
+    let fields: Vec<_> = given.iter().map(|(field, _)| *field).collect();
     let mut found = Found::new();
     for (field, value) in given {
         let value = value::parse(&field.ty, value, &signature.types).map_err(|error| {
             let message = format!("Failed to parse field {}: {error}", field.name);
-            let parsed = Some(names.clone());
+            let parsed = Some(fields.iter().map(|it| it.name.clone()).collect());
             ParseError { parsed, ..Format::Json.error(signature, reply, Some(message)) }
         })?;
         found.push((field.name.clone(), value));

@@ -179,16 +179,16 @@ type Found = Vec<(String, Object)>;
 /// The outputs in the signature's order, missing ones by their defaults; or which there are.
 fn complete(signature: &Signature, found: Found) -> Result<Fields, Vec<String>> {
     let mut found = found;
-    let mut fields = Fields::new();
+    let mut fields = Fields::with_capacity(signature.outputs.len());
     for field in &signature.outputs {
         let given = found.iter().rposition(|(name, _)| *name == field.name);
-        let value = match (given.map(|at| found.swap_remove(at)), &field.default) {
-            (Some((_, value)), _) => value.into_json(),
-            (None, Some(default)) => default.clone(),
-            (None, None) if field.ty.allows_none() => serde_json::Value::Null,
-            (None, None) => continue,
-        };
-        fields.insert(field.name.clone(), value);
+        if let Some((name, value)) = given.map(|at| found.swap_remove(at)) {
+            fields.insert(name, value.into_json());
+        } else if let Some(default) = &field.default {
+            fields.insert(field.name.clone(), default.clone());
+        } else if field.ty.allows_none() {
+            fields.insert(field.name.clone(), serde_json::Value::Null);
+        }
     }
     if fields.len() == signature.outputs.len() {
         return Ok(fields);

@@ -39,6 +39,9 @@ pub(crate) enum Int {
     Big(String),
 }
 
+/// Up to so many entries are looked through: that is faster than hashing.
+const LOOKED_THROUGH_MAX: usize = 8;
+
 /// A dictionary: in order of insertion, a later value for a key takes the earlier one's place.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Dict {
@@ -98,30 +101,51 @@ impl Dict {
             self.entries[at].1 = value;
             return;
         }
-        match &key {
-            Object::Str(name) => self.by_name.insert(name.clone(), self.entries.len()),
-            key => self.by_hash.insert(key.hashed(), self.entries.len()),
-        };
         self.entries.push((key, value));
+        match self.entries.len() {
+            ..LOOKED_THROUGH_MAX => {}
+            LOOKED_THROUGH_MAX => (0..LOOKED_THROUGH_MAX).for_each(|at| self.index(at)),
+            len => self.index(len - 1),
+        }
+    }
+
+    fn index(&mut self, at: usize) {
+        match &self.entries[at].0 {
+            Object::Str(name) => self.by_name.insert(name.clone(), at),
+            key => self.by_hash.insert(key.hashed(), at),
+        };
+    }
+
+    fn is_indexed(&self) -> bool {
+        self.entries.len() >= LOOKED_THROUGH_MAX
     }
 
     fn position(&self, key: &Object) -> Option<usize> {
         match key {
-            Object::Str(name) => self.by_name.get(name).copied(),
+            Object::Str(name) => self.position_of(name),
+            key if !self.is_indexed() => self.entries.iter().position(|(it, _)| it.equals(key)),
             key => self.by_hash.get(&key.hashed()).copied(),
         }
     }
 
+    fn position_of(&self, name: &str) -> Option<usize> {
+        let is_it = |(key, _): &(Object, Object)| matches!(key, Object::Str(it) if it == name);
+        if self.is_indexed() {
+            return self.by_name.get(name).copied();
+        }
+        self.entries.iter().position(is_it)
+    }
+
     pub(crate) fn get(&self, name: &str) -> Option<&Object> {
-        self.by_name.get(name).map(|at| &self.entries[*at].1)
+        self.position_of(name).map(|at| &self.entries[at].1)
     }
 
     pub(crate) fn get_mut(&mut self, name: &str) -> Option<&mut Object> {
-        self.by_name.get(name).map(|at| &mut self.entries[*at].1)
+        self.position_of(name).map(|at| &mut self.entries[at].1)
     }
 
     pub(crate) fn contains(&self, name: &str) -> bool {
-        self.by_name.contains_key(name)
+        self.position_of(name).is_some()
     }
 
     pub(crate) fn is_empty(&self) -> bool {

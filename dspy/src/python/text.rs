@@ -27,7 +27,7 @@ pub(crate) fn lines(text: &str) -> impl Iterator<Item = (&str, usize)> {
     let mut start = 0;
     std::iter::from_fn(move || {
         let rest = &text[start..];
-        let line = rest.find(is_line_end).map_or(rest, |end| &rest[..end]);
+        let line = line_end(rest).map_or(rest, |end| &rest[..end]);
         let mut after = rest[line.len()..].chars();
         match after.next() {
             None if line.is_empty() => return None,
@@ -36,6 +36,20 @@ pub(crate) fn lines(text: &str) -> impl Iterator<Item = (&str, usize)> {
         }
         Some((line, start))
     })
+}
+
+/// Where the first line ends. Most bytes tell at once that they end none.
+fn line_end(text: &str) -> Option<usize> {
+    let may_end = |byte: &u8| *byte < b' ' || matches!(*byte, 0xc2 | 0xe2);
+    let mut from = 0;
+    loop {
+        let at = from + text.as_bytes()[from..].iter().position(may_end)?;
+        let c = text[at..].chars().next()?;
+        if is_line_end(c) {
+            return Some(at);
+        }
+        from = at + c.len_utf8();
+    }
 }
 
 /// Whether lines end in another way than by a newline.

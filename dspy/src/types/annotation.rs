@@ -233,7 +233,11 @@ impl Parser<'_> {
     fn literal_value(&self, value: Object) -> Parsed<Value> {
         match value {
             Object::None | Object::Bool(_) | Object::Int(_) | Object::Str(_) => {
-                Ok(value.into_json())
+                let value = value.into_json();
+                if value.is_f64() || value == "Infinity" || value == "-Infinity" {
+                    return Err(self.wrong("`Literal` takes integers of at most 64 bits"));
+                }
+                Ok(value)
             }
             other => {
                 let what = format!("`Literal` does not take a {}", other.type_name());

@@ -2,7 +2,7 @@
 """Measures the engine beside the real package: rendering and parsing, in turn, on one core.
 
     cargo bench -p dspy --bench adapter --no-run
-    taskset -c 0 target/venv/bin/python benches/dspy.py [--rounds 5]
+    taskset -c 0 target/venv/bin/python benches/rendering.py [--rounds 5]
 
 Each round runs both. At the end it prints the medians and their ratios. Quote the ratios: machines
 differ and drift.
