@@ -72,8 +72,6 @@ fn reply() -> String {
         "usage": {"prompt_tokens": 7, "completion_tokens": 5, "total_tokens": 12},
     })
     .to_string();
-    let length = body.len();
-    format!(
-        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
-    )
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length";
+    format!("{head}: {}\r\n\r\n{body}", body.len())
 }
