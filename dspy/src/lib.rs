@@ -7,6 +7,41 @@
 //! accepts and refuses.
 //!
 //! This crate knows no queue, no HTTP server, no files and no HTTP client: the [`Lm`] is given.
+//!
+//! A predictor, a chain that repeats it, and an agent, with the offline model that is built in:
+//!
+//! ```
+//! use dspy::{
+//!     Chain, ChainStep, DummyLm, Field, Fields, LmSettings, Module, ModuleKind, Predictor, ReAct,
+//!     Run, Signature, Trace, Type, Until,
+//! };
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let inputs = || vec![Field::new("question", Type::Str)];
+//! let outputs = || vec![Field::new("answer", Type::Str), Field::new("score", Type::Int)];
+//! let task = Signature::new("Answer", "Answer in one sentence.", inputs(), outputs());
+//!
+//! let predictor = Predictor::new("answer", task.clone(), ModuleKind::ChainOfThought);
+//! let predictor = Module::Predict(Box::new(predictor));
+//!
+//! let mut chain = Chain::new("answer", vec![ChainStep::new("draft", predictor.clone())]);
+//! chain.until = Some(Until { condition: "len(answer) > 0".parse()?, max_iterations: 3 });
+//! let chain = Module::Chain(Box::new(chain));
+//!
+//! let agent = Module::ReAct(Box::new(ReAct::new(task, vec![])));
+//!
+//! let question = Fields::from_iter([("question".to_owned(), "Why is the sky blue?".into())]);
+//! let overrides = LmSettings { model: Some("dummy/any".to_owned()), ..LmSettings::default() };
+//! for module in [predictor, chain, agent] {
+//!     let trace = Trace::on();
+//!     let prediction = module.run(&question, Run::new(&DummyLm, &overrides, &trace)).await?;
+//!     assert!(prediction.outputs["answer"].is_string() && prediction.outputs["score"].is_i64());
+//!     assert!(!trace.steps().is_empty());
+//! }
+//! # Ok(())
+//! # }
+//! ```
 
 #[cfg(test)]
 extern crate self as dspy;
