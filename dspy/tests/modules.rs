@@ -81,7 +81,8 @@ impl Tools for Shop {
 }
 
 fn fields(value: Value) -> Fields {
-    value.as_object().unwrap().clone()
+    let Value::Object(fields) = value else { panic!("no object: {value}") };
+    fields
 }
 
 /// A predictor of a text signature: `question -> answer, score: float`.
