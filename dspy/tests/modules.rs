@@ -138,7 +138,10 @@ async fn a_trace_tells_every_step_of_an_agent_in_a_chain_by_its_path() {
         ChainStep::new("plan", predict("wish -> plan", ModuleKind::ChainOfThought)),
         ChainStep::new("agent", Module::ReAct(Box::new(agent))),
     ]));
-    let turn = |tool: &str, args: Value| json!({"next_thought": "t", "next_tool_name": tool, "next_tool_args": args});
+    let turn = |tool: &str, args: Value| {
+        let thought = "t";
+        json!({"next_thought": thought, "next_tool_name": tool, "next_tool_args": args})
+    };
 
     let told = tell(
         &module,
@@ -339,9 +342,9 @@ async fn advice_reaches_the_predictor_that_it_is_for() {
     let questions = told.lm.questions();
     let line = "-".repeat(80);
     let definition = format!(
-        "{line}\nModule predict\n\tInput Fields:\n\t\t1. `question` (str):\n\tOutput Fields:\n\t\t1. \
-         `reasoning` (str): \n\t\t2. `answer` (str):\n\tOriginal Instructions: \n\t\tGiven the \
-         fields `question`, produce the fields `answer`.\n{line}"
+        "{line}\nModule predict\n\tInput Fields:\n\t\t1. `question` (str):\n\tOutput Fields:\n\
+         \t\t1. `reasoning` (str): \n\t\t2. `answer` (str):\n\tOriginal Instructions: \n\
+         \t\tGiven the fields `question`, produce the fields `answer`.\n{line}"
     );
     assert!(questions[1].contains(&definition), "{}", questions[1]);
     assert!(questions[1].contains("\"module_name\": \"predict\""));
