@@ -95,7 +95,10 @@ fn a_signature_is_read_whole() {
     let bounds = signature.inputs[5].constraints.as_deref();
     assert_eq!(bounds, Some("greater than: 0, a multiple of the given number: 10"));
     let demos: Vec<Value> = predictor.demos.iter().map(|it| json!(it)).collect();
-    let first = json!({"recipient": "ann", "subject": "Hello", "email_body": "Hi"});
+    // What is null is shown as `None`; what is not there, as not supplied.
+    let first = json!({
+        "recipient": "ann", "subject": "Hello", "context": null, "email_body": "Hi",
+    });
     let second = json!({
         "recipient": "bob", "reasoning": "Bob is a friend.", "email_body": "42",
     });

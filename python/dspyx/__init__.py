@@ -1,5 +1,5 @@
 """dspyx: runs DSPy programs as durable jobs. The Python side of it."""
 
-from .reward import Regex
+from .reward import Expression, Regex
 
-__all__ = ["Regex"]
+__all__ = ["Expression", "Regex"]

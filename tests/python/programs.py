@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import types
 from typing import Any, Literal, Optional
 
 import dspy
@@ -48,6 +49,8 @@ class Triage(dspy.Signature):
 
 predict = dspy.Predict("question -> answer")
 thoughtful = dspy.ChainOfThought("question, context: list[str] -> answer: str, score: float")
+cot = dspy.ChainOfThought("question -> answer")
+plain_triage = dspy.Predict(Triage)
 triage = dspy.ChainOfThought(Triage)
 warm = dspy.Predict("question -> answer", temperature=0.9, max_tokens=77, n=2)
 own_rationale = dspy.ChainOfThought(
@@ -103,3 +106,22 @@ def reworded() -> dspy.Module:
         "Sort.\n\n    Indented é “quoted”: yes\n\n# not a comment\n- a: b\ttab"
     )
     return program
+
+
+def as_json() -> dspy.Module:
+    dspy.configure(adapter=dspy.JSONAdapter())
+    return dspy.ChainOfThought(Triage)
+
+
+def agent() -> dspy.Module:
+    """With a tool of an MCP server, as `dspy.Tool.from_mcp_tool` makes it."""
+    schema = {
+        "type": "object",
+        "properties": {
+            "query": {"type": "string", "description": "What for"},
+            "limit": {"type": "integer"},
+        },
+        "required": ["query"],
+    }
+    tool = types.SimpleNamespace(name="search", description="Searches.", inputSchema=schema)
+    return dspy.ReAct("question -> answer", tools=[dspy.Tool.from_mcp_tool(None, tool)], max_iters=5)

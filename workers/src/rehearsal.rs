@@ -8,9 +8,12 @@ use std::{
 };
 
 use async_trait::async_trait;
-use dspy::{Capabilities, Lm, LmError, LmReply, LmRequest, LmSettings, Run, Trace};
+use dspy::{
+    Capabilities, Lm, LmError, LmReply, LmRequest, LmSettings, Run, Tool, ToolError, Tools, Trace,
+};
 use programs::{Program, Runtime};
 use queue::Fields;
+use serde_json::Value;
 
 use crate::{gateway, outcome::Error};
 
@@ -29,11 +32,12 @@ pub struct Rehearsal {
 }
 
 /// Runs a native program with these replies, each the text of one, in the order of the requests.
-/// Nothing is asked of anybody.
+/// Nothing is asked of anybody: an agent is told of these tools, and calls none but its own.
 pub async fn rehearse(
     program: &Program,
     inputs: &Fields,
     replies: Vec<String>,
+    tools: Vec<Tool>,
 ) -> Result<Rehearsal, String> {
     let Runtime::Native(module) = &program.runtime else {
         return Err(format!("{} is run by the python runtime, which renders it", program.pinned()));
@@ -41,7 +45,9 @@ pub async fn rehearse(
     program.check(inputs).map_err(|it| Error::from(dspy::Error::from(it)).to_string())?;
     let lm = Script(Mutex::new(Played { replies: replies.into(), ..Played::default() }));
     let (overrides, trace) = (LmSettings::default(), Trace::off());
-    let result = module.run(inputs, Run::new(&lm, &overrides, &trace)).await;
+    let tools = Props(tools);
+    let run = Run { tools: &tools, ..Run::new(&lm, &overrides, &trace) };
+    let result = module.run(inputs, run).await;
     let Played { requests, wants_more, .. } =
         lm.0.into_inner().unwrap_or_else(PoisonError::into_inner);
     let (outputs, error) = match result {
@@ -83,6 +89,25 @@ impl Lm for Script {
     }
 }
 
+/// Tools that can be described, and not called.
+struct Props(Vec<Tool>);
+
+#[async_trait]
+impl Tools for Props {
+    async fn list(&self, _sources: &[String]) -> Result<Vec<Tool>, ToolError> {
+        Ok(self.0.clone())
+    }
+
+    async fn call(
+        &self,
+        _sources: &[String],
+        name: &str,
+        _args: &Fields,
+    ) -> Result<Value, ToolError> {
+        Err(ToolError(format!("the tool `{name}` is not called in a rehearsal")))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use programs::Registry;
@@ -96,7 +121,7 @@ mod tests {
         let mut inputs = Fields::new();
         inputs.insert("question".to_owned(), json!("How many?"));
         let replies = replies.iter().map(|&it| it.to_owned()).collect();
-        rehearse(&program, &inputs, replies).await.unwrap()
+        rehearse(&program, &inputs, replies, Vec::new()).await.unwrap()
     }
 
     #[tokio::test]

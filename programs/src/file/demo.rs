@@ -1,6 +1,7 @@
 //! Examples for the model: `{input: {…}, output: {…}}`, or all fields side by side.
 
 use dspy::{Definitions, Demo, Field, Fields, Signature};
+use serde_json::Value;
 
 use super::{field, nearest::nearest, spot::Spot};
 use crate::LoadError;
@@ -52,11 +53,13 @@ fn side_of(spot: &Spot<'_>, fields: &[Field], types: &Definitions) -> Result<Fie
             };
             return Err(named.fail("is no field of this signature", fix));
         };
-        // What is null counts as not given, as in DSPy.
-        if !named.spot.is_null() {
-            let value = field::check(field, named.spot.json(), &named.spot, types)?;
-            values.insert(field.name.clone(), value);
-        }
+        // DSPy shows what is null as `None`, whatever the type; what is not there, as not supplied.
+        let value = if named.spot.is_null() {
+            Value::Null
+        } else {
+            field::check(field, named.spot.json(), &named.spot, types)?
+        };
+        values.insert(field.name.clone(), value);
     }
     Ok(values)
 }

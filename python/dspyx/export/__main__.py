@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import re
@@ -21,29 +22,41 @@ _DSPY = "3.4.1"
 def main() -> int:
     """Exports, and gives the exit code: 0 done, 1 refused, 2 the command line is wrong."""
     options = _options()
+    # What the program's code prints is not part of the file.
+    with contextlib.redirect_stdout(sys.stderr):
+        code, text = _answer(options)
+    if text and options.output is None and not options.check:
+        sys.stdout.write(text)
+    return code
+
+
+def _answer(options: argparse.Namespace) -> tuple[int, str]:
+    """The exit code, and the program file if there is one."""
     try:
         import dspy
     except ModuleNotFoundError as error:
         _say(f"error: {sys.executable} has no `{error.name}`: pip install dspy=={_DSPY}, or name "
              "another interpreter with --python")
-        return 2
+        return 2, ""
     from .refusal import Mistake, Refusal
 
     try:
-        return _export(options, dspy.__version__)
+        return 0, _export(options, dspy.__version__)
     except Refusal as refusal:
-        _say(f"error: {options.target} cannot run natively\n  {refusal}")
-        return 1
+        where = _where(options.target)
+        said = str(refusal).replace("path: …, class_name: …", where)
+        _say(f"error: {options.target} cannot run natively\n  {said}")
+        return 1, ""
     except Mistake as mistake:
         _say(f"error: {mistake}")
-        return 2
+        return 2, ""
     except Exception:
         # Mostly the program's own code: its author wants to see where.
         _say(f"{traceback.format_exc()}\nerror: {options.target} could not be loaded or run")
-        return 1
+        return 1, ""
 
 
-def _export(options: argparse.Namespace, dspy_version: str) -> int:
+def _export(options: argparse.Namespace, dspy_version: str) -> str:
     from . import find, rehearse, walk, yaml
     from .refusal import Mistake
 
@@ -64,9 +77,10 @@ def _export(options: argparse.Namespace, dspy_version: str) -> int:
         _say(f"warning: {line}")
     for line in program.report.notes:
         _say(f"note: {line}")
-    _write(options, text)
+    if options.output and not options.check:
+        _write(options.output, text)
     _say(f"{head['name']}: the same {compared} requests and outputs in Python and natively")
-    return 0
+    return text
 
 
 def _options() -> argparse.Namespace:
@@ -111,6 +125,12 @@ def _tools(path: Path | None) -> dict[str, Any]:
     return tools
 
 
+def _where(target: str) -> str:
+    """The target as the `source` of a program file names it."""
+    path, colon, name = target.rpartition(":")
+    return f"path: {path}, class_name: {name}" if colon and path.endswith(".py") else "path: …"
+
+
 def _name(module: Any, target: str) -> str:
     """An id: the name in the target, or the class's."""
     word = target.rpartition(":")[2] if ":" in target else Path(target).name
@@ -132,16 +152,11 @@ def _warn_of_keys(module: Any, target: str, report: Any) -> None:
         report.warn(f"{target} holds an API key in clear; who can read it has the key")
 
 
-def _write(options: argparse.Namespace, text: str) -> None:
-    if options.check:
-        return
-    if options.output is None:
-        sys.stdout.write(text)
-        return
+def _write(output: Path, text: str) -> None:
     # Whole or not at all: a server may be watching the folder.
-    beside = options.output.with_name(f".{options.output.name}.new")
+    beside = output.with_name(f".{output.name}.new")
     beside.write_text(text, encoding="utf-8")
-    beside.replace(options.output)
+    beside.replace(output)
 
 
 def _say(text: str) -> None:

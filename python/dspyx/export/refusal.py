@@ -12,8 +12,7 @@ class Refusal(Exception):
     """A part of the program that the native engine would not run exactly."""
 
     def __init__(self, part: str, problem: str, fix: str) -> None:
-        super().__init__(f"{part}: {problem}\n  fix: {fix}")
-        self.part, self.problem, self.fix = part, problem, fix
+        super().__init__(f"{part}: {problem}\n  fix: {fix.removeprefix('or ')}")
 
 
 class Mistake(Exception):

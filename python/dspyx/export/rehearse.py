@@ -23,20 +23,20 @@ _NATIVE_TIMEOUT_SECONDS = 60
 
 def prove(module: Any, text: str, binary: str, given: dict[str, Any] | None) -> int:
     """Rehearses the file `text` against the live module; how many requests were compared."""
-    signature = _signature(module)
+    signature = signature_of(module)
     if given is not None:
         rounds = [_typed(signature, given)]
     else:
-        rounds = [_inputs(signature, awkward=awkward) for awkward in (False, True)]
+        rounds = [inputs_of(signature, awkward=awkward) for awkward in (False, True)]
     compared = 0
     for awkward, inputs in enumerate(rounds):
-        played = _play(module, inputs, awkward=bool(awkward))
-        native = _native(text, binary, inputs, played)
+        played = play(module, inputs, awkward=bool(awkward))
+        native = _native(text, binary, inputs, played, _tools(module))
         compared += _compare(played, native)
     return compared
 
 
-class _Played:
+class Played:
     """What the program asked in Python, what it was told, and what it made of that."""
 
     def __init__(self) -> None:
@@ -48,7 +48,7 @@ class _Played:
 class _Script(dspy.LM):
     """A model that says what fits, and keeps what it was asked."""
 
-    def __init__(self, played: _Played, awkward: bool, lm: Any) -> None:
+    def __init__(self, played: Played, awkward: bool, lm: Any) -> None:
         kwargs = dict(lm.kwargs) if lm else {}
         super().__init__(lm.model if lm else "openai/unknown", cache=False, **kwargs)
         self._played, self._awkward = played, awkward
@@ -78,8 +78,9 @@ class _Script(dspy.LM):
         return adapter.format_assistant_message_content(predictor.signature, values)
 
 
-def _play(module: Any, inputs: dict[str, Any], *, awkward: bool) -> _Played:
-    played = _Played()
+def play(module: Any, inputs: dict[str, Any], *, awkward: bool) -> Played:
+    """Runs the module in Python against replies that fit."""
+    played = Played()
     models = [it.lm for _, it in module.named_predictors()]
     script = _Script(played, awkward, models[0] or dspy.settings.lm)
     actor = module.deepcopy()
@@ -93,15 +94,37 @@ def _play(module: Any, inputs: dict[str, Any], *, awkward: bool) -> _Played:
     return played
 
 
-def _native(text: str, binary: str, inputs: dict[str, Any], played: _Played) -> dict[str, Any]:
+def _tools(module: Any) -> list[dict[str, Any]]:
+    """The tools of an agent, as the native engine is told of them; `finish` is its own."""
+    own = list(getattr(module, "tools", {}).values())[:-1]
+    return [
+        {
+            "name": it.name,
+            "desc": it.desc or "",
+            "args": plain(it.args or {}, f"the tool `{it.name}`"),
+            "has_kwargs": it.has_kwargs,
+        }
+        for it in own
+    ]
+
+
+def _native(
+    text: str,
+    binary: str,
+    inputs: dict[str, Any],
+    played: Played,
+    tools: list[dict[str, Any]],
+) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "program.yaml").write_text(text, encoding="utf-8")
         given = {name: plain(it, f"the input `{name}`") for name, it in inputs.items()}
         (folder / "inputs.json").write_text(json.dumps(given))
         (folder / "replies.json").write_text(json.dumps(played.replies))
+        (folder / "tools.json").write_text(json.dumps(tools))
         command = [binary, "programs", "render", "program.yaml", "--json"]
         command += ["--inputs", "@inputs.json", "--replies", "@replies.json"]
+        command += ["--tools", "@tools.json"]
         try:
             ran = subprocess.run(
                 command, cwd=folder, capture_output=True, timeout=_NATIVE_TIMEOUT_SECONDS
@@ -122,7 +145,7 @@ def _error(text: str) -> str:
         return text
 
 
-def _compare(played: _Played, native: dict[str, Any]) -> int:
+def _compare(played: Played, native: dict[str, Any]) -> int:
     pairs = itertools.zip_longest(played.requests, native["requests"])
     for number, (asked, request) in enumerate(pairs, 1):
         if asked is None or request is None:
@@ -166,14 +189,15 @@ def _different(part: str, how: str) -> Refusal:
     )
 
 
-def _signature(module: Any) -> Any:
+def signature_of(module: Any) -> Any:
     """What the module takes."""
     if isinstance(module, dspy.BestOfN):
-        return _signature(module.module)
+        return signature_of(module.module)
     return module.predict.signature if isinstance(module, dspy.ChainOfThought) else module.signature
 
 
-def _inputs(signature: Any, *, awkward: bool) -> dict[str, Any]:
+def inputs_of(signature: Any, *, awkward: bool) -> dict[str, Any]:
+    """Inputs that fit."""
     fields = signature.input_fields.items()
     return {name: sample(it.annotation, name, awkward=awkward) for name, it in fields}
 

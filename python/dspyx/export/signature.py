@@ -31,7 +31,7 @@ def demos(predictor: Any) -> list[dict[str, Any]]:
     shown = []
     for number, demo in enumerate(predictor.demos, 1):
         fields = predictor.signature.fields
-        values = {name: demo[name] for name in fields if name in demo and demo[name] is not None}
+        values = {name: demo[name] for name in fields if name in demo}
         inputs = predictor.signature.input_fields.keys() & values.keys()
         outputs = predictor.signature.output_fields.keys() & values.keys()
         if inputs and outputs:
