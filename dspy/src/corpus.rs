@@ -150,6 +150,41 @@ fn without_links(message: &str) -> String {
 }
 
 #[test]
+fn signatures_are_read_as_the_package_reads_them() {
+    let rows = rows("signature_strings");
+    let mut wrong = Vec::new();
+    for row in &rows {
+        let text = row["text"].as_str().unwrap();
+        let got = Signature::parse("StringSignature", text, &Definitions::default());
+        let is_right = match (got.as_ref(), row.get("error")) {
+            (Err(error), Some(said)) => match said.as_str().unwrap().split_once(": ").unwrap() {
+                ("ValueError", message) => error.to_string() == message,
+                (kind, _) => {
+                    kind == "SyntaxError" && error.to_string().starts_with("invalid syntax")
+                }
+            },
+            (Ok(got), None) => {
+                let want = neutral::signature(row).unwrap();
+                let all = |it: &Signature| -> Vec<(String, Type, bool)> {
+                    let fields = it.inputs.iter().chain(&it.outputs);
+                    fields.map(|it| (it.name.clone(), it.ty.clone(), it.untyped)).collect()
+                };
+                all(got) == all(&want)
+                    && got.inputs.len() == want.inputs.len()
+                    && got.instructions == want.instructions
+            }
+            (Ok(_), Some(_)) | (Err(_), None) => false,
+        };
+        if !is_right {
+            wrong.push(format!("{text:?}\n got {got:?}\nwant {row}"));
+        }
+    }
+
+    assert!(rows.len() > 25);
+    report("signature_strings", rows.len(), &wrong);
+}
+
+#[test]
 fn annotations_are_described_as_the_package_describes_them() {
     let definitions = definitions();
     let (mut checked, mut wrong) = (0, Vec::new());

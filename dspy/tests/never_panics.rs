@@ -2,10 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on is to stop")]
 
-use dspy::{Adapter, Field, Signature, Type};
+use dspy::{Adapter, Definitions, Demo, Field, Fields, Signature, Type};
 use proptest::prelude::*;
+use serde_json::json;
 
-const TYPES: [&str; 12] = [
+const TYPES: [&str; 30] = [
     "str",
     "int",
     "float",
@@ -18,6 +19,24 @@ const TYPES: [&str; 12] = [
     "Union[int, list[float]]",
     "dict[str, Any]",
     "tuple[int, ...]",
+    "datetime",
+    "date",
+    "time",
+    "timedelta",
+    "Decimal",
+    "UUID",
+    "bytes",
+    "frozenset[date]",
+    "dspy.Image",
+    "dspy.Audio",
+    "dspy.File",
+    "dspy.History",
+    "dspy.ToolCalls",
+    "dspy.ToolCallResults",
+    "dspy.Code",
+    "dspy.Reasoning",
+    "dspy.Citations",
+    "list[dspy.Document]",
 ];
 
 fn signature() -> Signature {
@@ -70,6 +89,32 @@ proptest! {
     #[test]
     fn broken_formats_are_read_or_refused(text in pieces()) {
         read(&text);
+    }
+
+    #[test]
+    fn any_input_is_shown_or_refused(text in pieces(), key in "[a-z_]{1,12}") {
+        let fields = TYPES.iter().enumerate();
+        let field = |(i, ty): (usize, &&str)| Field::new(format!("f{i}"), Type::parse(ty).unwrap());
+        let inputs: Vec<_> = fields.map(field).collect();
+        let signature = Signature::new("Any", "", inputs, vec![Field::new("a", Type::Str)]);
+        let marked = format!("<<CUSTOM-TYPE-START-IDENTIFIER>>{text}<<CUSTOM-TYPE-END-IDENTIFIER>>");
+        for value in [json!(text), json!(marked), json!({key.clone(): text}), json!([text, null])] {
+            let names = signature.inputs.iter().map(|it| it.name.clone());
+            let turn = json!({"messages": [{"f0": value.clone(), "tool_calls": value.clone()}]});
+            let all: Fields = names.map(|name| {
+                let it = if name == "f23" { turn.clone() } else { value.clone() };
+                (name, it)
+            }).collect();
+            let _checked = signature.check_inputs(&all);
+            for adapter in [Adapter::default(), Adapter::json()] {
+                let _messages = adapter.render(&signature, &[Demo(all.clone())], &all);
+            }
+        }
+    }
+
+    #[test]
+    fn any_signature_is_read_or_refused(text in "[a-z:,=>\\[\\]|'\" -]{0,40}") {
+        let _read = Signature::parse("Any", &text, &Definitions::default());
     }
 
     #[test]

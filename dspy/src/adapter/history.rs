@@ -24,9 +24,10 @@ pub(super) fn turns(
     let turns = history.and_then(|it| it["messages"].as_array());
     let mut messages = Vec::new();
     for turn in turns.into_iter().flatten().filter_map(Value::as_object) {
-        let turn = render::typed(signature, turn, Looked::Own);
-        Turn { format, signature, values: &turn, calls: Calls::of(&turn) }
-            .put(&mut messages, is_native);
+        // The ids of calls are not shown, so that they are taken from what was given.
+        let calls = Calls::of(turn);
+        let values = &render::typed(signature, turn, Looked::Own);
+        Turn { format, signature, values, calls }.put(&mut messages, is_native);
     }
     messages
 }

@@ -97,6 +97,7 @@ fn plan_tools(asking: Asking<'_>, plan: &mut Plan<'_>) -> Result<(), Error> {
     }
     let reduced = plan.signature.to_mut();
     reduced.outputs.retain(|it| it.name != output.name);
+    instruct(reduced);
     reduced.inputs.retain(|it| it.name != input.name);
     Ok(())
 }
@@ -155,7 +156,18 @@ fn plan_reasoning(asking: Asking<'_>, plan: &mut Plan<'_>) {
 fn leave_out(plan: &mut Plan<'_>, ty: &DspyType) {
     let is_it = |field: &Field| matches!(&field.ty, Type::Dspy(own) if own == ty);
     if plan.signature.outputs.iter().any(is_it) {
-        plan.signature.to_mut().outputs.retain(|it| !is_it(it));
+        let reduced = plan.signature.to_mut();
+        reduced.outputs.retain(|it| !is_it(it));
+        instruct(reduced);
+    }
+}
+
+/// A signature that lost its first field is a new one to the package, which gives it the default
+/// instructions if it has none.
+fn instruct(signature: &mut Signature) {
+    if signature.instructions.is_empty() {
+        signature.instructions =
+            Signature::default_instructions(&signature.inputs, &signature.outputs);
     }
 }
 

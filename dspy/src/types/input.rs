@@ -80,8 +80,19 @@ impl Type {
             (_, value) => value,
         };
         let valid = is_writable.then(|| validate(self, value.into(), definitions).ok());
-        valid.flatten().map(Object::into_json)
+        let shown = valid.flatten().map(Object::into_json);
+        shown.map(|it| if *self == Self::Dspy(DspyType::ToolCalls) { without_ids(it) } else { it })
     }
+}
+
+/// Calls of tools as the package shows them: what they answer to is for providers only.
+fn without_ids(mut calls: Value) -> Value {
+    for call in calls["tool_calls"].as_array_mut().into_iter().flatten() {
+        if let Some(call) = call.as_object_mut() {
+            call.shift_remove("id");
+        }
+    }
+    calls
 }
 
 /// Whether a text holds the parts of a message: what was once shown of such a value.

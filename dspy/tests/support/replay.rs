@@ -54,6 +54,12 @@ impl Lm for Replay {
                 function_calling: true,
                 reasoning: false,
             },
+            "openai/o3-mini" | "openai/gpt-5-mini" => Capabilities {
+                response_format: true,
+                response_schema: true,
+                function_calling: true,
+                reasoning: true,
+            },
             "openai/gpt-3.5-turbo" => Capabilities {
                 response_format: true,
                 function_calling: true,

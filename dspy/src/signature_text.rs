@@ -1,0 +1,145 @@
+//! Signatures as one line of text: `question: str, k: int -> answer`.
+//!
+//! DSPy reads both sides as a Python parameter list. It also imports what a type's name begins
+//! with; here, names are known or refused.
+
+use crate::{Definitions, Field, Signature, Type, TypeError};
+
+/// A text that is no signature.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SignatureError {
+    /// There is no arrow, or more than one.
+    #[error("Invalid signature format: '{0}', must contain exactly one '->'.")]
+    Arrow(String),
+    /// It is not what Python reads as parameters.
+    #[error("invalid syntax: {0}")]
+    Syntax(String),
+    /// Names that are on both sides.
+    #[error("Input and output fields must have distinct names, but found duplicates: '{0}'.")]
+    Duplicates(String),
+    /// A type in quotes.
+    #[error("Field types must be types, but received: {0} of type <class 'str'>.")]
+    Quoted(String),
+    /// A type that is not known.
+    #[error("the field `{name}`: {error}")]
+    Type {
+        /// The field.
+        name: String,
+        /// What is wrong with its type.
+        error: TypeError,
+    },
+}
+
+type Parsed<T> = Result<T, SignatureError>;
+
+/// Words that name nothing in Python.
+const KEYWORDS: [&str; 35] = [
+    "False", "None", "True", "and", "as", "assert", "async", "await", "break", "class", "continue",
+    "def", "del", "elif", "else", "except", "finally", "for", "from", "global", "if", "import",
+    "in", "is", "lambda", "nonlocal", "not", "or", "pass", "raise", "return", "try", "while",
+    "with", "yield",
+];
+
+impl Signature {
+    /// The signature that a text is, with DSPy's default instructions.
+    pub fn parse(
+        name: impl Into<String>,
+        text: &str,
+        definitions: &Definitions,
+    ) -> Result<Self, SignatureError> {
+        let sides: Vec<&str> = text.split("->").collect();
+        let [inputs, outputs] = sides.as_slice() else {
+            return Err(SignatureError::Arrow(text.to_owned()));
+        };
+        let inputs = fields(inputs, definitions)?;
+        let mut outputs = fields(outputs, definitions)?;
+        let is_input = |it: &&Field| inputs.iter().any(|input| input.name == it.name);
+        let mut twice: Vec<_> = outputs.iter().filter(is_input).map(|it| it.name.clone()).collect();
+        twice.sort();
+        if !twice.is_empty() {
+            return Err(SignatureError::Duplicates(twice.join(", ")));
+        }
+        // Only of an input it matters whether a type was written.
+        outputs.iter_mut().for_each(|it| it.untyped = false);
+        let mut signature = Self::new(name, "", inputs, outputs);
+        signature.types = definitions.clone();
+        Ok(signature)
+    }
+}
+
+/// The fields of one side. A name that comes twice keeps its place and takes the later type.
+fn fields(side: &str, definitions: &Definitions) -> Parsed<Vec<Field>> {
+    let mut fields: Vec<Field> = Vec::new();
+    let mut parameters = split(side, ',')?;
+    if parameters.last().is_some_and(|it| it.trim().is_empty()) {
+        // A comma may end the list, and the list may be empty.
+        parameters.pop();
+    }
+    for parameter in parameters {
+        let field = field(parameter.trim(), definitions)?;
+        match fields.iter_mut().find(|it| it.name == field.name) {
+            Some(earlier) => *earlier = field,
+            None => fields.push(field),
+        }
+    }
+    Ok(fields)
+}
+
+fn field(parameter: &str, definitions: &Definitions) -> Parsed<Field> {
+    // A default is read and means nothing.
+    let declared = split(parameter, '=')?.first().map_or("", |it| it.trim());
+    let (name, annotation) = match declared.split_once(':') {
+        Some((name, annotation)) => (name.trim(), Some(annotation.trim())),
+        None => (declared, None),
+    };
+    if !is_name(name) {
+        return Err(SignatureError::Syntax(format!("`{parameter}` is no field")));
+    }
+    let ty = match annotation {
+        // The package takes `None` for no type at all.
+        None | Some("None") => Type::Str,
+        Some(quoted) if quoted.starts_with(['"', '\'']) => {
+            return Err(SignatureError::Quoted(quoted.trim_matches(['"', '\'']).to_owned()));
+        }
+        Some(annotation) => Type::parse_with(annotation, definitions)
+            .map_err(|error| SignatureError::Type { name: name.to_owned(), error })?,
+    };
+    Ok(Field { untyped: annotation.is_none(), ..Field::new(name, ty) })
+}
+
+/// Whether Python takes it for a name.
+fn is_name(text: &str) -> bool {
+    let mut chars = text.chars();
+    let begins = chars.next().is_some_and(|c| c.is_alphabetic() || c == '_');
+    begins && chars.all(|c| c.is_alphanumeric() || c == '_') && !KEYWORDS.contains(&text)
+}
+
+/// The parts between separators that stand in no bracket and no quotes.
+fn split(text: &str, separator: char) -> Parsed<Vec<&str>> {
+    let (mut parts, mut start, mut depth, mut quote) = (Vec::new(), 0, 0_usize, None);
+    let mut is_escaped = false;
+    for (at, c) in text.char_indices() {
+        match (quote, c) {
+            (Some(_), _) if is_escaped => is_escaped = false,
+            (Some(_), '\\') => is_escaped = true,
+            (Some(open), c) if c == open => quote = None,
+            (Some(_), _) => {}
+            (None, '\'' | '"') => quote = Some(c),
+            (None, '[' | '(' | '{') => depth += 1,
+            (None, ']' | ')' | '}') => {
+                let outer = depth.checked_sub(1);
+                depth = outer.ok_or_else(|| SignatureError::Syntax(format!("unmatched '{c}'")))?;
+            }
+            (None, c) if c == separator && depth == 0 => {
+                parts.push(&text[start..at]);
+                start = at + c.len_utf8();
+            }
+            (None, _) => {}
+        }
+    }
+    if depth > 0 || quote.is_some() {
+        return Err(SignatureError::Syntax(format!("`{text}` is not closed")));
+    }
+    parts.push(&text[start..]);
+    Ok(parts)
+}
