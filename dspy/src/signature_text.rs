@@ -60,7 +60,9 @@ impl Signature {
             return Err(SignatureError::Duplicates(twice.join(", ")));
         }
         // Only of an input it matters whether a type was written.
-        outputs.iter_mut().for_each(|it| it.untyped = false);
+        for field in &mut outputs {
+            field.untyped = false;
+        }
         let mut signature = Self::new(name, "", inputs, outputs);
         signature.types = definitions.clone();
         Ok(signature)
@@ -123,7 +125,6 @@ fn split(text: &str, separator: char) -> Parsed<Vec<&str>> {
             (Some(_), _) if is_escaped => is_escaped = false,
             (Some(_), '\\') => is_escaped = true,
             (Some(open), c) if c == open => quote = None,
-            (Some(_), _) => {}
             (None, '\'' | '"') => quote = Some(c),
             (None, '[' | '(' | '{') => depth += 1,
             (None, ']' | ')' | '}') => {
@@ -134,7 +135,7 @@ fn split(text: &str, separator: char) -> Parsed<Vec<&str>> {
                 parts.push(&text[start..at]);
                 start = at + c.len_utf8();
             }
-            (None, _) => {}
+            (Some(_) | None, _) => {}
         }
     }
     if depth > 0 || quote.is_some() {
