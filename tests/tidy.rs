@@ -23,13 +23,15 @@ const MAY_USE: [(&str, &[&str]); 6] = [
 ];
 
 /// Outside crates that only some places may name.
-const ONLY_IN: [(&str, &[&str]); 11] = [
+const ONLY_IN: [(&str, &[&str]); 13] = [
     ("redis::", &["queue/src/redis/"]),
     ("deadpool_redis::", &["queue/src/redis/"]),
     ("rusqlite::", &["queue/src/sqlite/"]),
     ("axum::", &["api/"]),
     ("hyper::", &["api/"]),
-    ("reqwest::", &["workers/src/gateway/", "src/client.rs"]),
+    ("process_wrap::", &["workers/src/"]),
+    ("reqwest::", &["workers/src/gateway/", "workers/src/tools/", "src/client.rs"]),
+    ("rmcp::", &["workers/src/tools/"]),
     ("rustls::", &["workers/src/gateway/", "src/client.rs"]),
     ("regex::", &["dspy/src/pattern.rs"]),
     ("unicode_normalization::", &["dspy/src/module/majority.rs"]),

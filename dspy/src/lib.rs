@@ -59,6 +59,7 @@ mod field;
 mod json_repair;
 mod json_schema;
 mod lm;
+mod mcp;
 mod module;
 #[cfg(test)]
 mod parity;
@@ -75,12 +76,13 @@ mod types;
 
 pub use adapter::{Adapter, FunctionCalling};
 pub use demo::Demo;
-pub use dummy::DummyLm;
+pub use dummy::{DummyEmbedder, DummyLm};
 pub use embedder::{Embedder, NoEmbedder};
 pub use error::{Error, InputError, LmError, Mistyped, ParseError};
 pub use expression::{Expression, ExpressionError};
 pub use field::Field;
 pub use lm::{Capabilities, Lm, LmReply, LmRequest, LmSettings, Message, Role, Usage};
+pub use mcp::mcp_result;
 pub use module::{
     BestOfN, Chain, ChainStep, Knn, Majority, Map, Module, ModuleKind, MultiChainComparison,
     Prediction, Predictor, ReAct, Refine, Reward, Until,

@@ -41,7 +41,8 @@ fn a_request_takes_the_arguments_of_its_address_and_those_written() {
 #[test]
 fn servers_are_commands_or_addresses() {
     let found = tools(
-        "  files: {mcp: {command: [npx, -y, files@1.0], env: [HOME, FILES_TOKEN]}, tools: [read]}\n  \
+        "  files: {tools: [read], \
+         mcp: {command: [npx, -y, files@1.0], env: [HOME, FILES_TOKEN]}}\n  \
          far: {mcp: {url: 'https://mcp.example/mcp', headers_env: {x-key: FAR_API_KEY}}}\n  \
          shop: {openapi: 'https://shop.example/openapi.json', operations: [list]}\n  \
          own: {openapi: {openapi: 3.1.0, paths: {}}, base_url: 'http://127.0.0.1:9/'}",

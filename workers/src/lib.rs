@@ -19,14 +19,15 @@ mod rehearsal;
 mod roster;
 mod run;
 mod shift;
+mod tools;
 mod upkeep;
 mod waiting;
 mod worker;
 
 pub use config::Config;
 pub use gateway::{
-    Account, Allowance, Call, Gateway, GatewayConfig, Keys, SetupError, Tally, Terms, TermsBook,
-    micros,
+    Account, Allowance, Call, Embeddings, Gateway, GatewayConfig, Keys, SetupError, Tally, Terms,
+    TermsBook, micros,
 };
 pub use metrics::{Counter, Metrics};
 pub use python::{Interpreter, NoInterpreter, Places};

@@ -91,6 +91,12 @@ metrics! {
     lm_prompt_tokens,
     /// Tokens written by models.
     lm_completion_tokens,
+    /// Calls of tools.
+    tool_calls,
+    /// Calls of tools that gave nothing.
+    tool_errors,
+    /// Milliseconds that calls of tools took together.
+    tool_milliseconds,
 }
 
 #[cfg(test)]

@@ -124,7 +124,11 @@ async fn perform(
     match &program.runtime {
         Runtime::Native(module) => {
             let call = shift.gateway.call(&lm, program.origin, tally).until(until).on(account);
+            let tools = shift.toolbox.of(&program);
+            let embedder =
+                shift.gateway.embeddings(&program.embedders, program.origin, until, tally);
             let run = Run::new(&call, &overrides, trace);
+            let run = Run { tools: &tools, embedder: &embedder, ..run };
             let prediction = module.run(inputs, run).await?;
             if !prediction.warnings.is_empty() {
                 extra.insert("warnings".to_owned(), prediction.warnings.into());

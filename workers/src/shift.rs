@@ -13,7 +13,7 @@ use tokio::{
     time::Instant,
 };
 
-use crate::{Config, Gateway, Metrics, Worker, refresh::Refresh, roster::Roster};
+use crate::{Config, Gateway, Metrics, Worker, refresh::Refresh, roster::Roster, tools::Toolbox};
 
 /// How the worker stands with the queue.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -31,6 +31,7 @@ pub(crate) struct Shift {
     pub(crate) queue: Arc<dyn Queue>,
     pub(crate) registry: Registry,
     pub(crate) gateway: Arc<Gateway>,
+    pub(crate) toolbox: Toolbox,
     pub(crate) config: Config,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) roster: Roster,
@@ -52,6 +53,7 @@ impl Shift {
             queue,
             registry,
             metrics: gateway.metrics(),
+            toolbox: Toolbox::new(Arc::clone(&gateway), config.allow_mcp_commands),
             gateway,
             config,
             roster: Roster::default(),

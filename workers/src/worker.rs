@@ -73,6 +73,8 @@ impl Worker {
         aside.spawn(heartbeat::beat(Arc::clone(&shift), epochs));
         aside.spawn(refresh::follow(Arc::clone(&shift), epoch));
         aside.spawn(upkeep::keep(Arc::clone(&shift)));
+        let shared = Arc::clone(&shift);
+        aside.spawn(async move { shared.toolbox.tidy().await });
         let mut floor = Floor::new(Arc::clone(&shift));
         tokio::select! {
             () = floor.work() => {}
@@ -81,6 +83,7 @@ impl Worker {
         }
         floor.clear(&hurry).await;
         aside.shutdown().await;
+        shift.toolbox.close().await;
         let retired = time::timeout(GIVE_BACK_TIMEOUT, shift.queue.retire(&shift.worker())).await;
         if !matches!(retired, Ok(Ok(()))) {
             warn!("cannot strike this worker off; its lease will run out");

@@ -19,6 +19,7 @@
     reason = "a value of any other of JSON's types goes one and the same way"
 )]
 
+mod embedding;
 mod prompt;
 mod values;
 
@@ -27,6 +28,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
+
+pub use embedding::DummyEmbedder;
 
 use crate::{Lm, LmError, LmReply, LmRequest, Usage, python::json};
 use prompt::{Prompt, Wanted};

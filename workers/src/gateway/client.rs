@@ -123,7 +123,7 @@ async fn answer(
 }
 
 /// The body, or none if it is too long.
-async fn read(mut response: Response, bytes_max: usize) -> Result<Option<Vec<u8>>, LmError> {
+pub(super) async fn read(mut response: Response, bytes_max: usize) -> Result<Option<Vec<u8>>, LmError> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| failed(&error))? {
         if body.len() + chunk.len() > bytes_max {
@@ -135,7 +135,7 @@ async fn read(mut response: Response, bytes_max: usize) -> Result<Option<Vec<u8>
 }
 
 /// An error page without the key: some endpoints quote it.
-fn redacted(body: &[u8], route: &Route<'_>) -> String {
+pub(super) fn redacted(body: &[u8], route: &Route<'_>) -> String {
     let text = String::from_utf8_lossy(body);
     match &route.key {
         Some((_, key)) => text.replace(key.strip_prefix("Bearer ").unwrap_or(key), "[key]"),
@@ -143,7 +143,7 @@ fn redacted(body: &[u8], route: &Route<'_>) -> String {
     }
 }
 
-fn failed(error: &reqwest::Error) -> LmError {
+pub(super) fn failed(error: &reqwest::Error) -> LmError {
     let host = error.url().and_then(|url| url.host_str()).unwrap_or("the model's endpoint");
     if error.is_builder() {
         return LmError::Configuration(format!("cannot ask {host}: {}", chain(error)));
@@ -157,7 +157,7 @@ fn failed(error: &reqwest::Error) -> LmError {
 }
 
 /// The innermost reason, which is the one that says something.
-fn chain(error: &reqwest::Error) -> String {
+pub(crate) fn chain(error: &reqwest::Error) -> String {
     let mut reason: &dyn Error = error;
     while let Some(source) = reason.source() {
         reason = source;

@@ -9,6 +9,7 @@ mod account;
 mod call;
 mod client;
 mod config;
+mod embed;
 mod pace;
 mod paid;
 mod provider;
@@ -29,7 +30,9 @@ use queue::Ledger;
 
 pub use account::{Account, Allowance};
 pub use call::{Call, Tally};
+pub(crate) use client::chain as innermost;
 pub use config::{GatewayConfig, Keys, SetupError};
+pub use embed::Embeddings;
 pub use terms::{Terms, TermsBook, micros};
 
 use crate::Metrics;
@@ -70,6 +73,21 @@ impl Gateway {
     #[must_use]
     pub fn accounting(self, ledger: Arc<dyn Ledger>) -> Self {
         Self { ledger: Some(ledger), ..self }
+    }
+
+    /// Its connections, for whoever else asks something over HTTP.
+    pub(crate) fn client(&self) -> &reqwest::Client {
+        &self.client
+    }
+
+    /// Where keys are looked up.
+    pub(crate) fn keys(&self) -> &Keys {
+        &self.config.keys
+    }
+
+    /// The addresses that the operator trusts.
+    pub(crate) fn trust(&self) -> &trust::Trust {
+        &self.trust
     }
 
     /// What it and its worker did so far.

@@ -95,6 +95,15 @@ pub(super) struct Route<'a> {
     pub(super) key: Option<(&'static str, String)>,
 }
 
+impl Route<'_> {
+    /// The same endpoint, asked for embeddings.
+    pub(super) fn to_embeddings(mut self) -> Self {
+        let base = self.url.trim_end_matches("/chat/completions");
+        self.url = format!("{base}/embeddings");
+        self
+    }
+}
+
 /// The provider of a model, and the model as that provider calls it.
 fn split(model: &str) -> Result<(&'static Provider, &str), LmError> {
     let Some((prefix, rest)) = model.split_once('/') else { return Ok((&PROVIDERS[0], model)) };
