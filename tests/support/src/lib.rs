@@ -7,6 +7,7 @@
 mod background;
 mod http;
 mod lm_answer;
+mod mcp_server;
 mod process;
 mod proxy;
 mod python;
@@ -18,6 +19,7 @@ mod stub_lm;
 mod wait;
 
 pub use http::{Answer, Http};
+pub use mcp_server::McpServer;
 pub use process::Process;
 pub use proxy::{Network, Proxy};
 pub use python::python;

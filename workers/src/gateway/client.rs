@@ -123,7 +123,10 @@ async fn answer(
 }
 
 /// The body, or none if it is too long.
-pub(super) async fn read(mut response: Response, bytes_max: usize) -> Result<Option<Vec<u8>>, LmError> {
+pub(super) async fn read(
+    mut response: Response,
+    bytes_max: usize,
+) -> Result<Option<Vec<u8>>, LmError> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| failed(&error))? {
         if body.len() + chunk.len() > bytes_max {

@@ -90,11 +90,7 @@ impl Web<'_> {
     }
 
     /// Fetches the JSON document at an address.
-    pub(super) async fn document(
-        &self,
-        url: Url,
-        headers: HeaderMap,
-    ) -> Result<Value, ToolError> {
+    pub(super) async fn document(&self, url: Url, headers: HeaderMap) -> Result<Value, ToolError> {
         let what = format!("the description at {}", bare(&url));
         let request = Request { method: Method::Get, url, headers, body: None };
         let response = self.follow(&request, &what).await?;

@@ -94,8 +94,7 @@ impl Server {
                     headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
                 let config = StreamableHttpClientTransportConfig::with_uri(url.as_str());
                 let config = config.custom_headers(headers);
-                let transport =
-                    StreamableHttpClientTransport::with_client(client.clone(), config);
+                let transport = StreamableHttpClientTransport::with_client(client.clone(), config);
                 let service = Listener::default().serve(transport).await;
                 let service = service.map_err(|error| said(&error))?;
                 Ok(Connection { service, _log: None })

@@ -12,6 +12,8 @@ mod service;
 mod session;
 mod sessions;
 mod template;
+#[cfg(test)]
+mod tests;
 
 use std::{sync::Arc, time::Duration};
 

@@ -206,7 +206,8 @@ fn read<'a>(
     }
     let body = body(resolver, operation, &mut args)?;
     let texts = ["summary", "description"].map(|it| operation[it].as_str().unwrap_or_default());
-    let texts: BTreeSet<&str> = texts.into_iter().map(str::trim).filter(|it| !it.is_empty()).collect();
+    let texts: BTreeSet<&str> =
+        texts.into_iter().map(str::trim).filter(|it| !it.is_empty()).collect();
     let desc = texts.into_iter().collect::<Vec<_>>().join("\n");
     let tool = Tool { name, desc, args, has_kwargs: false };
     Ok(Operation { tool, method, path: path.to_owned(), parameters, body })
@@ -223,10 +224,7 @@ fn place(parameter: &Value) -> Option<Place> {
 }
 
 /// The schema of a parameter, with its description. One that may be left out has a default.
-fn argument<'a>(
-    resolver: &mut Resolver<'a>,
-    parameter: &'a Value,
-) -> Result<Value, ToolError> {
+fn argument<'a>(resolver: &mut Resolver<'a>, parameter: &'a Value) -> Result<Value, ToolError> {
     let schema = match parameter.get("schema") {
         Some(schema) => resolver.schema(schema)?,
         None => json!({"type": "string"}),

@@ -88,7 +88,8 @@ impl Session {
         self.touch(Instant::now());
         let result = result.map_err(|error| self.failed(&error))?;
         let blocks = result.content.iter().map(serde_json::to_value).collect::<Result<Vec<_>, _>>();
-        let blocks = blocks.map_err(|error| ToolError(format!("the result is no JSON: {error}")))?;
+        let blocks =
+            blocks.map_err(|error| ToolError(format!("the result is no JSON: {error}")))?;
         let size: usize = blocks.iter().map(|it| it.to_string().len()).sum();
         if size > RESULT_BYTES_MAX {
             let text = format!("`{name}` gave {size} bytes, and may give {RESULT_BYTES_MAX}");
@@ -156,7 +157,8 @@ impl Session {
                 break;
             }
         }
-        let missing = self.server.tools.iter().find(|it| !tools.iter().any(|tool| tool.name == **it));
+        let missing =
+            self.server.tools.iter().find(|it| !tools.iter().any(|tool| tool.name == **it));
         match missing {
             Some(name) => Err(self.says(&format!("has no tool `{name}`"))),
             None => Ok(tools.into()),
@@ -189,7 +191,8 @@ impl Session {
 impl Live {
     /// Notes the death of the server, if it has died.
     fn bury(&mut self, now: Instant) {
-        let dead = |it: &Connection| it.service.is_closed() || it.service.peer().is_transport_closed();
+        let dead =
+            |it: &Connection| it.service.is_closed() || it.service.peer().is_transport_closed();
         if self.connection.as_ref().is_some_and(dead) {
             self.connection = None;
             self.died(now);

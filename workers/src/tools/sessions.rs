@@ -11,11 +11,7 @@ use futures::future::join_all;
 use programs::{Origin, Program, ToolConfig, ToolKind};
 use tokio::time::Instant;
 
-use super::{
-    http::Web,
-    mcp::Server,
-    session::Session,
-};
+use super::{http::Web, mcp::Server, session::Session};
 use crate::Gateway;
 
 /// How long a session that nobody uses stays open.
