@@ -125,7 +125,7 @@ pub(crate) async fn put(
     request: Request,
 ) -> Result<Response> {
     let text = text(&app, request).await?;
-    let program = check(&id, &text)?;
+    let program = check(&id, &text, app.config.allow_mcp_commands)?;
     let known = app.registry.get(&id).is_ok();
     app.queue.put_program(&id, &text).await?;
     app.catch_up().await?;
@@ -147,9 +147,18 @@ async fn text(app: &App, request: Request) -> Result<String> {
 }
 
 /// The program of a text that is to be registered under an id.
-fn check(id: &str, text: &str) -> Result<Program> {
+fn check(id: &str, text: &str, allow_mcp_commands: bool) -> Result<Program> {
     let (name, version) = id.split_once('@').map_or((id, None), |(name, it)| (name, Some(it)));
     let program = Registry::parse(text, name)?;
+    if let Some(tool) = program.command_tool().filter(|_| !allow_mcp_commands) {
+        return Err(Error::Invalid(
+            format!(
+                "tools.{tool} starts a process, which a program registered over HTTP may not: put \
+                 the file into PROGRAMS_DIR, or set ALLOW_MCP_COMMANDS"
+            ),
+            Vec::new(),
+        ));
+    }
     if program.file_id() == name && version.is_none_or(|it| it == program.version) {
         return Ok(program);
     }

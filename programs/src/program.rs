@@ -6,7 +6,8 @@ use dspy::{Fields, InputError, Module};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    EmbedderConfig, Error, LmConfig, PythonProgram, Retries, Saved, ToolConfig, fingerprint,
+    EmbedderConfig, Error, LmConfig, PythonProgram, Retries, Saved, ToolConfig, ToolKind,
+    fingerprint,
 };
 
 /// A program that can be asked for. It never changes: a changed file makes another.
@@ -112,6 +113,12 @@ impl Program {
             Runtime::Native(module) => module.check_inputs(inputs),
             Runtime::Python(_) => Ok(()),
         }
+    }
+
+    /// The first of its tools that starts a process, if there is one.
+    pub fn command_tool(&self) -> Option<&str> {
+        let starts = |it: &&ToolConfig| matches!(it.kind, ToolKind::McpCommand(_));
+        self.tools.iter().find(starts).map(|it| it.name.as_str())
     }
 
     /// Whether this version of the service can run it, and if not, why.

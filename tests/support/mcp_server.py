@@ -23,6 +23,7 @@ TOOLS = [
     tool("fail", "Fails."),
     tool("refuse", "Answers with an error of the protocol."),
     tool("hang", "Never answers."),
+    tool("once", "Answers when it is called again."),
     tool("die", "Ends the server."),
 ]
 
@@ -52,6 +53,8 @@ def call(name, args):
         return text("one", "two")
     if name == "fail":
         return text("it is broken", error=True)
+    if name == "once" and open(LOG, encoding="utf-8").read().count("call once") > 1:
+        return text("here again")
     if name == "die":
         os._exit(3)
     return None
