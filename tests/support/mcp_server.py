@@ -11,7 +11,7 @@ LOG = sys.argv[1] if len(sys.argv) > 1 else os.devnull
 STRING = {"type": "string"}
 
 
-def tool(name, desc, **args):
+def tool(name, desc, /, **args):
     schema = {"type": "object", "properties": args, "required": list(args)}
     return {"name": name, "description": desc, "inputSchema": schema}
 

@@ -82,6 +82,9 @@ impl Web<'_> {
             let said = redacted(quote(&body), &request.headers);
             return Err(ToolError(format!("{what} answered {}: {said}", status.as_u16())));
         }
+        if body.is_empty() {
+            return Ok(Value::Null);
+        }
         match serde_json::from_slice(&body) {
             Ok(value) => Ok(value),
             Err(error) if is_json => Err(ToolError(format!("{what} answered no JSON: {error}"))),
