@@ -104,7 +104,8 @@ mod tests {
     #[test]
     fn arguments_are_the_properties_of_the_schema_as_they_are() {
         let plain = json!({"type": "object", "required": ["q"], "properties": {
-            "q": {"type": "string", "description": "What"}, "n": {"type": "integer", "default": 5}}});
+            "q": {"type": "string", "description": "What"},
+            "n": {"type": "integer", "default": 5}}});
         assert_eq!(args(&plain).unwrap(), plain["properties"]);
         assert_eq!(args(&json!({"type": "object"})).unwrap(), json!({}));
         let elsewhere = json!({"definitions": {"P": {"type": "string"}},

@@ -1,8 +1,6 @@
 //! A service that describes itself by OpenAPI 3: its operations as tools, and requests made of
 //! arguments.
 
-use std::collections::BTreeSet;
-
 use dspy::{Fields, Tool, ToolError};
 use programs::{Method, OpenApi};
 use reqwest::{
@@ -206,9 +204,10 @@ fn read<'a>(
     }
     let body = body(resolver, operation, &mut args)?;
     let texts = ["summary", "description"].map(|it| operation[it].as_str().unwrap_or_default());
-    let texts: BTreeSet<&str> =
-        texts.into_iter().map(str::trim).filter(|it| !it.is_empty()).collect();
-    let desc = texts.into_iter().collect::<Vec<_>>().join("\n");
+    let mut texts: Vec<&str> = texts.into_iter().map(str::trim).collect();
+    texts.retain(|it| !it.is_empty());
+    texts.dedup();
+    let desc = texts.join("\n");
     let tool = Tool { name, desc, args, has_kwargs: false };
     Ok(Operation { tool, method, path: path.to_owned(), parameters, body })
 }
