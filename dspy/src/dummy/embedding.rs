@@ -28,7 +28,9 @@ fn vector(text: &str) -> Vec<f32> {
     }
     let length = vector.iter().map(|it| it * it).sum::<f32>().sqrt();
     if length > 0.0 {
-        vector.iter_mut().for_each(|it| *it /= length);
+        for it in &mut vector {
+            *it /= length;
+        }
     }
     vector
 }

@@ -103,7 +103,7 @@ impl Embeddings<'_> {
             api_key_env: config.api_key_env.as_deref(),
             origin: self.origin,
         };
-        Ok(provider::route(model, endpoint, self.gateway.signpost())?.to_embeddings())
+        Ok(provider::route(model, endpoint, self.gateway.signpost())?.for_embeddings())
     }
 
     /// Asks again and again while that may help.

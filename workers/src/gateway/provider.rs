@@ -97,7 +97,7 @@ pub(super) struct Route<'a> {
 
 impl Route<'_> {
     /// The same endpoint, asked for embeddings.
-    pub(super) fn to_embeddings(mut self) -> Self {
+    pub(super) fn for_embeddings(mut self) -> Self {
         let base = self.url.trim_end_matches("/chat/completions");
         self.url = format!("{base}/embeddings");
         self

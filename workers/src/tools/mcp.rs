@@ -148,10 +148,10 @@ async fn follow(log: ChildStderr, program: String, last: Arc<Mutex<String>>) {
 }
 
 fn said(error: &ClientInitializeError) -> String {
-    match error {
-        ClientInitializeError::ConnectionClosed(_) => "it ended before it answered".to_owned(),
-        other => other.to_string(),
+    if let ClientInitializeError::ConnectionClosed(_) = error {
+        return "it ended before it answered".to_owned();
     }
+    error.to_string()
 }
 
 impl Listener {
@@ -164,8 +164,8 @@ impl Listener {
 impl ClientHandler for Listener {
     fn get_info(&self) -> ClientConfig {
         let mut config = ClientConfig::default();
-        config.client_info.name = "dspyx".to_owned();
-        config.client_info.version = env!("CARGO_PKG_VERSION").to_owned();
+        "dspyx".clone_into(&mut config.client_info.name);
+        env!("CARGO_PKG_VERSION").clone_into(&mut config.client_info.version);
         config
     }
 

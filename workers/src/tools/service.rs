@@ -111,7 +111,9 @@ fn request(web: Web<'_>, http: &HttpTool, args: &Fields) -> Result<Request, Tool
     let body = if http.method.has_body() {
         Some(others.map(|(name, value)| (name.clone(), value.clone())).collect())
     } else {
-        others.for_each(|(name, value)| template::add_query(&mut url, name, value));
+        for (name, value) in others {
+            template::add_query(&mut url, name, value);
+        }
         None
     };
     Ok(Request { method: http.method, url, headers: web.headers(&http.headers_env)?, body })

@@ -173,14 +173,14 @@ impl Session {
     }
 
     fn failed(&self, error: &ServiceError) -> ToolError {
-        match error {
-            // What Python's `str(McpError)` is.
-            ServiceError::McpError(error) => ToolError(error.message.to_string()),
-            ServiceError::TransportClosed | ServiceError::TransportSend(_) => {
-                self.says("ended before it answered")
-            }
-            other => self.says(&format!("failed: {other}")),
+        // What Python's `str(McpError)` is.
+        if let ServiceError::McpError(error) = error {
+            return ToolError(error.message.to_string());
         }
+        if let ServiceError::TransportClosed | ServiceError::TransportSend(_) = error {
+            return self.says("ended before it answered");
+        }
+        self.says(&format!("failed: {error}"))
     }
 
     fn says(&self, what: &str) -> ToolError {

@@ -49,21 +49,22 @@ impl Site {
         self.program(&format!("  mcp: {{mcp: {{command: {}{more}}}", self.server.command()))
     }
 
-    fn toolbox(&self, trusted: &[String]) -> Toolbox {
-        let keys = Keys::new(|name| match name {
-            "TEST_API_KEY" => Some("the-secret".to_owned()),
-            "PATH" => Some("/usr/bin:/bin".to_owned()),
-            "HIDDEN" => Some("hidden".to_owned()),
-            _ => None,
-        });
-        let config =
-            GatewayConfig { keys, trusted_bases: trusted.to_vec(), ..GatewayConfig::default() };
-        Toolbox::new(Arc::new(Gateway::new(config).unwrap()), false)
-    }
-
     fn answers(&self, status: u16, body: &Value) {
         self.web.then(Reply::Status(status, Vec::new(), body.to_string()));
     }
+}
+
+/// A worker's tools, which trust some addresses.
+fn tools_of_worker(trusted: &[String]) -> Toolbox {
+    let keys = Keys::new(|name| match name {
+        "TEST_API_KEY" => Some("the-secret".to_owned()),
+        "PATH" => Some("/usr/bin:/bin".to_owned()),
+        "HIDDEN" => Some("hidden".to_owned()),
+        _ => None,
+    });
+    let config =
+        GatewayConfig { keys, trusted_bases: trusted.to_vec(), ..GatewayConfig::default() };
+    Toolbox::new(Arc::new(Gateway::new(config).unwrap()), false)
 }
 
 fn args(value: Value) -> Fields {
@@ -82,7 +83,7 @@ async fn fails(tools: &ProgramTools<'_>, name: &str, given: Value) -> String {
 async fn a_server_tells_its_tools_and_answers() {
     let site = Site::new();
     let (toolbox, program) =
-        (site.toolbox(&[]), site.mcp("}, tools: [add, several, fail, refuse]"));
+        (tools_of_worker(&[]), site.mcp("}, tools: [add, several, fail, refuse]"));
     let tools = toolbox.of(&program);
 
     let told = tools.list(&["mcp".to_owned()]).await.unwrap();
@@ -107,7 +108,7 @@ async fn a_server_tells_its_tools_and_answers() {
 #[tokio::test]
 async fn a_server_gets_the_variables_that_are_named_and_hardly_others() {
     let site = Site::new();
-    let (toolbox, program) = (site.toolbox(&[]), site.mcp(", env: [TEST_API_KEY]}"));
+    let (toolbox, program) = (tools_of_worker(&[]), site.mcp(", env: [TEST_API_KEY]}"));
     let tools = toolbox.of(&program);
     let env = async |name: &str| call(&tools, "env", json!({"name": name})).await.unwrap();
 
@@ -122,7 +123,7 @@ async fn a_server_gets_the_variables_that_are_named_and_hardly_others() {
 #[tokio::test]
 async fn a_call_that_hangs_ends_in_time_and_the_server_hears_of_it() {
     let site = Site::new();
-    let (toolbox, program) = (site.toolbox(&[]), site.mcp("}, timeout: 300ms"));
+    let (toolbox, program) = (tools_of_worker(&[]), site.mcp("}, timeout: 300ms"));
     let tools = toolbox.of(&program);
 
     let said = fails(&tools, "hang", json!({})).await;
@@ -137,7 +138,7 @@ async fn a_call_that_hangs_ends_in_time_and_the_server_hears_of_it() {
 #[tokio::test]
 async fn a_server_that_dies_is_started_again() {
     let site = Site::new();
-    let (toolbox, program) = (site.toolbox(&[]), site.mcp("}"));
+    let (toolbox, program) = (tools_of_worker(&[]), site.mcp("}"));
     let tools = toolbox.of(&program);
 
     let said = fails(&tools, "die", json!({})).await;
@@ -155,7 +156,7 @@ async fn a_server_that_cannot_start_says_why() {
         "  gone: {mcp: {command: [/no/such/program]}}\n  \
          sad: {mcp: {command: [sh, -c, 'echo no config >&2']}}",
     );
-    let toolbox = site.toolbox(&[]);
+    let toolbox = tools_of_worker(&[]);
     let tools = toolbox.of(&program);
     let said = async |name: &str| tools.list(&[name.to_owned()]).await.unwrap_err().0;
 
@@ -174,7 +175,7 @@ async fn what_was_registered_starts_no_process_and_calls_trusted_places_only() {
         site.server.command()
     ));
     let program = Registry::parse(&text, "agent").unwrap();
-    let toolbox = site.toolbox(&[]);
+    let toolbox = tools_of_worker(&[]);
     let tools = toolbox.of(&program);
 
     let said = tools.list(&["mcp".to_owned()]).await.unwrap_err().0;
@@ -185,7 +186,7 @@ async fn what_was_registered_starts_no_process_and_calls_trusted_places_only() {
     assert_eq!((site.server.count("start"), site.web.calls()), (0, 0));
 
     site.answers(200, &json!({"ok": true}));
-    let trusting = site.toolbox(&[base]);
+    let trusting = tools_of_worker(&[base]);
     let near = trusting.of(&program);
     let given = near.call(&["near".to_owned()], "near", &Fields::new()).await.unwrap();
     assert_eq!((given, site.web.calls()), (json!({"ok": true}), 1));
@@ -200,7 +201,7 @@ async fn a_request_is_made_of_its_arguments() {
          '{base}/at/{{city}}', headers_env: {{Authorization: TEST_API_KEY}}}}}}\n  \
          note: {{args: {{text: string}}, http: {{method: POST, url: '{base}/notes'}}}}"
     ));
-    let toolbox = site.toolbox(&[]);
+    let toolbox = tools_of_worker(&[]);
     let tools = toolbox.of(&program);
     site.answers(200, &json!({"now": {"sky": "blue"}}));
 
@@ -224,7 +225,7 @@ async fn errors_of_a_service_are_told_without_its_key() {
     let program = site.program(&format!(
         "  it: {{http: {{url: '{base}/x', headers_env: {{x-key: TEST_API_KEY}}}}}}"
     ));
-    let toolbox = site.toolbox(&[]);
+    let toolbox = tools_of_worker(&[]);
     let tools = toolbox.of(&program);
 
     site.answers(403, &json!("the-secret is no good"));
@@ -276,7 +277,7 @@ fn shop() -> Value {
 async fn a_service_describes_its_operations() {
     let site = Site::new();
     let program = site.program(&format!("  shop: {{openapi: '{}/openapi.json'}}", site.base()));
-    let toolbox = site.toolbox(&[]);
+    let toolbox = tools_of_worker(&[]);
     let tools = toolbox.of(&program);
     site.answers(200, &shop());
 
@@ -317,7 +318,7 @@ async fn a_description_cannot_send_keys_to_another_host() {
     elsewhere["servers"][0]["url"] = "http://evil.example/api".into();
     site.answers(200, &elsewhere);
 
-    let toolbox = site.toolbox(&[]);
+    let toolbox = tools_of_worker(&[]);
     let said = toolbox.of(&program).list(&[]).await.unwrap_err().0;
 
     assert!(said.contains("`http://evil.example/api`: set `base_url`"), "{said}");
