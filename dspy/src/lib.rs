@@ -90,6 +90,7 @@ pub use module::{
 pub use pattern::{Pattern, PatternError};
 pub use run::Run;
 pub use scope::Scope;
+pub use python::name::is_field_name;
 pub use signature::Signature;
 pub use signature_text::SignatureError;
 pub use tool::{NoTools, Tool, ToolError, Tools};

@@ -3,7 +3,7 @@
 //! DSPy reads both sides as a Python parameter list. It also imports what a type's name begins
 //! with; here, names are known or refused.
 
-use crate::{Definitions, Field, Signature, Type, TypeError};
+use crate::{Definitions, Field, Signature, Type, TypeError, python::name::KEYWORDS};
 
 /// A text that is no signature.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -33,12 +33,6 @@ pub enum SignatureError {
 type Parsed<T> = Result<T, SignatureError>;
 
 /// Words that name nothing in Python.
-const KEYWORDS: [&str; 35] = [
-    "False", "None", "True", "and", "as", "assert", "async", "await", "break", "class", "continue",
-    "def", "del", "elif", "else", "except", "finally", "for", "from", "global", "if", "import",
-    "in", "is", "lambda", "nonlocal", "not", "or", "pass", "raise", "return", "try", "while",
-    "with", "yield",
-];
 
 impl Signature {
     /// The signature that a text is, with DSPy's default instructions.

@@ -5,6 +5,7 @@ pub(crate) mod decimal;
 pub(crate) mod json;
 pub(crate) mod json_read;
 pub(crate) mod literal;
+pub(crate) mod name;
 mod number;
 pub(crate) mod object;
 pub(crate) mod repr;

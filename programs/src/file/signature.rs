@@ -89,6 +89,11 @@ pub(super) fn names<'a>(file: &Table<'a>) -> Result<Vec<Named<'a>>, LoadError> {
 
 /// What a signature takes and gives, however it is asked.
 pub(super) fn declared(named: &Named<'_>, types: &Definitions) -> Result<Signature, LoadError> {
+    if !named.spot.is_table() && !named.spot.is_list() {
+        let fix = "write it as `question, k: int -> answer: str`, or as a mapping";
+        let parsed = Signature::parse(named.name, named.spot.text()?, types);
+        return parsed.map_err(|e| named.spot.fail(e.to_string(), fix));
+    }
     let table = named.spot.table(&KEYS)?;
     let fields = |key| {
         let spot =
@@ -110,7 +115,7 @@ pub(super) fn declared(named: &Named<'_>, types: &Definitions) -> Result<Signatu
 /// A signature and what asks it.
 pub(super) fn read(named: &Named<'_>, shared: &Shared<'_>) -> Result<Asked, LoadError> {
     let signature = declared(named, &shared.types)?;
-    let table = named.spot.table(&KEYS)?;
+    let table = named.spot.table_or_none(&KEYS)?;
     let examples = table.one_of(&["examples", "demos"])?;
     let parts = Parts { signature, examples: examples.clone(), shared };
     let mut module = module::read(table.get("module").as_ref(), &parts)?;

@@ -191,6 +191,14 @@ impl<'a> Spot<'a> {
         Ok(Table { spot: self.clone(), entries })
     }
 
+    /// A mapping whose keys are known; a text stands for one in which nothing is written.
+    pub(super) fn table_or_none(&self, known: &[&str]) -> Result<Table<'a>, LoadError> {
+        if let Content::Scalar { .. } = self.node.content {
+            return Ok(Table { spot: self.clone(), entries: &[] });
+        }
+        self.table(known)
+    }
+
     /// The value of the key that decides which others there may be.
     pub(super) fn tag(&self, key: &str, fix: &str) -> Result<Spot<'a>, LoadError> {
         let names = self.names()?;
