@@ -88,9 +88,9 @@ pub use module::{
     Prediction, Predictor, ReAct, Refine, Reward, Until,
 };
 pub use pattern::{Pattern, PatternError};
+pub use python::name::is_field_name;
 pub use run::Run;
 pub use scope::Scope;
-pub use python::name::is_field_name;
 pub use signature::Signature;
 pub use signature_text::SignatureError;
 pub use tool::{NoTools, Tool, ToolError, Tools};

@@ -32,8 +32,6 @@ pub enum SignatureError {
 
 type Parsed<T> = Result<T, SignatureError>;
 
-/// Words that name nothing in Python.
-
 impl Signature {
     /// The signature that a text is, with DSPy's default instructions.
     pub fn parse(

@@ -80,6 +80,19 @@ fn a_compiled_predictor_asks_as_it_did_in_python() {
 }
 
 #[test]
+fn demos_with_images_and_dates_are_shown_as_they_were_in_python() {
+    let program = program(
+        "signatures:\n  see:\n    inputs: {image: dspy.Image, day: datetime.date}\n    outputs: \
+         [what]\n    state: state/custom.json\n",
+    );
+
+    let asked =
+        messages(&program, json!({"image": "https://x.example/a.png", "day": "2025-01-01"}));
+
+    assert_eq!(asked, recorded_messages("custom.messages.json"));
+}
+
+#[test]
 fn a_saved_model_is_asked_instead_of_the_programs_and_never_elsewhere() {
     let program = program(COT);
 

@@ -27,7 +27,6 @@ pub(super) enum Wanted {
 
 impl Prompt {
     pub(super) fn read(messages: &[Message]) -> Self {
-        let text = |it: &Message| it.content.as_str().unwrap_or_default().to_owned();
         let system = messages.iter().find(|it| it.role == Role::System).map(text);
         let system = system.unwrap_or_default();
         let question = messages.last().map(text).unwrap_or_default();
@@ -38,6 +37,13 @@ impl Prompt {
             first_input: first_input(&question),
         }
     }
+}
+
+/// The text of a message; of one with images, all parts of text.
+fn text(message: &Message) -> String {
+    let parts = message.content.as_array().map(Vec::as_slice).unwrap_or_default();
+    let of_parts = parts.iter().filter_map(|it| it["text"].as_str()).collect();
+    message.content.as_str().map_or(of_parts, str::to_owned)
 }
 
 fn fields(system: &str, question: &str) -> Vec<Asked> {

@@ -63,7 +63,11 @@ impl Values {
                 Some(ty) => self.of(ty, note, name),
                 None => Value::Null,
             },
-            Type::Scalar(_) | Type::Dspy(_) | Type::Named(_) => self.described(note, name),
+            Type::Scalar(_) => {
+                let schema = ty.json_schema();
+                self.of_schema(&schema, &schema, name, 0)
+            }
+            Type::Dspy(_) | Type::Named(_) => self.described(note, name),
         }
     }
 
@@ -74,6 +78,19 @@ impl Values {
         }
         let (first, second) = (self.word(), self.word());
         format!("(offline dummy model) {name}: {first} {second}")
+    }
+
+    /// A text of one of JSON Schema's formats.
+    fn formatted(&mut self, format: &str, name: &str) -> String {
+        let day = 1 + self.below(28);
+        match format {
+            "date" => format!("2024-02-{day:02}"),
+            "date-time" => format!("2024-02-{day:02}T12:00:00Z"),
+            "time" => format!("12:{day:02}:00"),
+            "duration" => format!("P{day}D"),
+            "uuid" => format!("00000000-0000-4000-8000-0000000000{day:02}"),
+            _ => self.text(name),
+        }
     }
 
     fn word(&mut self) -> &'static str {
@@ -132,7 +149,10 @@ impl Values {
             return self.of_schema(first, root, name, depth + 1);
         }
         match schema["type"].as_str().unwrap_or_default() {
-            "string" => self.text(name).into(),
+            "string" => match schema["format"].as_str() {
+                Some(format) => self.formatted(format, name).into(),
+                None => self.text(name).into(),
+            },
             "integer" => whole_within(schema, self.of(&Type::Int, "", name)),
             "number" => within(schema, self.of(&Type::Float, "", name)),
             "boolean" => self.of(&Type::Bool, "", name),

@@ -92,7 +92,7 @@ pub(super) fn declared(named: &Named<'_>, types: &Definitions) -> Result<Signatu
     if !named.spot.is_table() && !named.spot.is_list() {
         let fix = "write it as `question, k: int -> answer: str`, or as a mapping";
         let parsed = Signature::parse(named.name, named.spot.text()?, types);
-        return parsed.map_err(|e| named.spot.fail(e.to_string(), fix));
+        return parsed.map_err(|e| named.spot.fail(e.to_string().trim_end_matches('.'), fix));
     }
     let table = named.spot.table(&KEYS)?;
     let fields = |key| {
