@@ -54,7 +54,8 @@ on_both_stores! {
     model_faults: throttled_execution_comes_back_when_asked, failing_model_is_asked_again,
         failing_model_fails_at_last, refusing_model_fails_at_once, nonsense_fails_in_words;
     cli: commands_do_what_they_say, batch_of_a_file_is_followed;
-    crash: execution_of_a_killed_runner_runs_again, batch_outlives_killed_runners,
+    crash: execution_of_a_killed_runner_runs_again,
+        what_a_killed_runner_paid_for_is_not_paid_for_again, batch_outlives_killed_runners,
         accepted_outlives_a_killed_api, stopped_runner_finishes_or_gives_back,
         stopped_twice_gives_back_at_once;
 }

@@ -7,6 +7,17 @@ use testkit::Reply;
 
 use crate::site::{SOON, Store};
 
+const PIPELINE: &str = "
+name: pipeline
+version: 1.0.0
+lm: {model: openai/stub}
+signatures:
+  plan: {inputs: [question], outputs: [plan]}
+  draft: {inputs: [plan], outputs: [draft]}
+  polish: {inputs: [draft], outputs: [answer]}
+steps: [plan, draft, polish]
+";
+
 pub(crate) async fn execution_of_a_killed_runner_runs_again(store: Store) {
     let site = store.site().await;
     site.lm.then(Reply::Nothing);
@@ -19,6 +30,28 @@ pub(crate) async fn execution_of_a_killed_runner_runs_again(store: Store) {
     let record = site.succeeded(&path).await;
     assert_eq!(record["attempts"].as_array().unwrap().len(), 1, "a loss uses no attempt");
     assert_eq!((site.lm.calls(), site.totals().await), (2, (1, 1)));
+    site.check(up).await;
+}
+
+pub(crate) async fn what_a_killed_runner_paid_for_is_not_paid_for_again(store: Store) {
+    let site = store.site().await;
+    std::fs::write(site.path("programs/pipeline.yaml"), PIPELINE).unwrap();
+    site.lm.then(Reply::Fitting).then(Reply::Fitting).then(Reply::Nothing);
+    let mut up = site.up().await;
+    let body = json!({"program_id": "pipeline", "inputs": {"question": "?"}});
+    let path = site.submit(&body).await;
+    site.until_calls(3).await;
+
+    up.crash_runner(&site).await;
+
+    let record = site.succeeded(&path).await;
+    let asked = |field: &str| {
+        let wanted = format!("starting with the field `[[ ## {field} ## ]]`");
+        let asks = |it: &&testkit::Call| it.body["messages"].to_string().contains(&wanted);
+        site.lm.requests().iter().filter(asks).count()
+    };
+    assert_eq!((asked("plan"), asked("draft"), asked("answer")), (1, 1, 2));
+    assert_eq!(record["metadata"]["usage"]["openai/stub"]["total_tokens"], 36);
     site.check(up).await;
 }
 

@@ -60,14 +60,9 @@ pub(crate) enum Error {
 impl Error {
     /// The model's reply, if nothing could be made of it.
     pub(crate) fn unreadable_reply(&self) -> Option<&str> {
-        match self {
-            Self::Prediction(dspy::Error::Parse(error)) => Some(&error.reply),
-            Self::Prediction(_)
-            | Self::Program(_)
-            | Self::Panicked(_)
-            | Self::Timeout(_)
-            | Self::Deadline => None,
-        }
+        let Self::Prediction(error) = self else { return None };
+        let dspy::Error::Parse(error) = error.cause() else { return None };
+        Some(&error.reply)
     }
 }
 
