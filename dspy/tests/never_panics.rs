@@ -97,7 +97,8 @@ proptest! {
         let field = |(i, ty): (usize, &&str)| Field::new(format!("f{i}"), Type::parse(ty).unwrap());
         let inputs: Vec<_> = fields.map(field).collect();
         let signature = Signature::new("Any", "", inputs, vec![Field::new("a", Type::Str)]);
-        let marked = format!("<<CUSTOM-TYPE-START-IDENTIFIER>>{text}<<CUSTOM-TYPE-END-IDENTIFIER>>");
+        let (start, end) = ("<<CUSTOM-TYPE-START-IDENTIFIER>>", "<<CUSTOM-TYPE-END-IDENTIFIER>>");
+        let marked = format!("{start}{text}{end}");
         for value in [json!(text), json!(marked), json!({key.clone(): text}), json!([text, null])] {
             let names = signature.inputs.iter().map(|it| it.name.clone());
             let turn = json!({"messages": [{"f0": value.clone(), "tool_calls": value.clone()}]});
