@@ -12,7 +12,7 @@ const SOON: Duration = Duration::from_secs(60);
 const KEY: &str = "a key of at least thirty-two bytes, for tests only";
 
 /// Of `tests/python/programs.py`.
-const PROGRAMS: [&str; 9] = [
+const PROGRAMS: [&str; 11] = [
     "predict",
     "thoughtful",
     "triage",
@@ -22,6 +22,8 @@ const PROGRAMS: [&str; 9] = [
     "compiled",
     "reworded",
     "as_json",
+    "best",
+    "short",
 ];
 
 /// A definition, and the program whose saved state is laid over it.

@@ -62,6 +62,13 @@ best = dspy.BestOfN(
     reward_fn=dspyx.Regex("answer", r"\d\d"),
     threshold=1.0,
 )
+short = dspy.BestOfN(
+    dspy.Predict("question -> answer"),
+    N=2,
+    reward_fn=dspyx.Expression("len(answer) < 3 and 'a' in lower(answer)"),
+    threshold=0.5,
+    fail_count=1,
+)
 
 
 def with_demos() -> dspy.Module:
