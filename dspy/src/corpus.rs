@@ -1,13 +1,14 @@
 //! The corpora recorded from the real package, against the parts that they were recorded from.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::{
     Adapter, Demo, Field, Fields, Signature, Type,
     adapter::value,
-    json_repair,
+    json_repair, prefix,
     python::{object::Object, repr},
     types::Definitions,
+    xml::{ElementId, Tree},
 };
 
 #[path = "../tests/support/neutral.rs"]
@@ -196,7 +197,7 @@ fn annotations_are_described_as_the_package_describes_them() {
         let mut signature =
             Signature::new("S", "", vec![Field::new("i", Type::Str)], vec![Field::new("x", ty)]);
         signature.types = definitions.clone();
-        let messages = Adapter::default().render(&signature, &[], &Fields::new());
+        let messages = Adapter::default().render(&signature, &[], &Fields::new()).unwrap();
         let system = messages[0].content.as_str().unwrap();
         let note = row["note"].as_str().unwrap();
         let is_right = name == row["name"]
@@ -237,6 +238,42 @@ fn values_are_shown_as_the_package_shows_them() {
 }
 
 #[test]
+fn fields_are_labelled_as_the_package_labels_them() {
+    for row in rows("infer_prefix") {
+        assert_eq!(prefix::inferred(row["name"].as_str().unwrap()), row["prefix"]);
+    }
+}
+
+#[test]
+fn xml_is_read_and_refused_as_the_package_does() {
+    let rows = rows("xml");
+    let mut wrong = Vec::new();
+    for row in &rows {
+        let text = row["text"].as_str().unwrap();
+        let got = match Tree::parse(&format!("<dspy_root>{text}</dspy_root>")) {
+            Ok(tree) => {
+                let children = &tree.get(Tree::ROOT).children;
+                let written: Vec<_> = children.iter().map(|it| tree.text_of(*it)).collect();
+                json!({"text": text, "tree": dump(&tree, Tree::ROOT), "children": written})
+            }
+            Err(error) => json!({"text": text, "error": error.to_string()}),
+        };
+        if got != *row {
+            wrong.push(format!("got {got}\nwant {row}"));
+        }
+    }
+
+    assert!(rows.len() > 800);
+    report("xml", rows.len(), &wrong);
+}
+
+fn dump(tree: &Tree, id: ElementId) -> Value {
+    let element = tree.get(id);
+    let children: Vec<_> = element.children.iter().map(|it| dump(tree, *it)).collect();
+    json!([element.tag, element.attributes, element.text, element.tail, children])
+}
+
+#[test]
 fn random_programs_are_rendered_and_read_as_the_package_does() {
     let rows = rows("random");
     let mut wrong = Vec::new();
@@ -248,7 +285,7 @@ fn random_programs_are_rendered_and_read_as_the_package_does() {
         };
         let demos = row["demos"].as_array().unwrap().iter();
         let demos: Vec<_> = demos.map(|it| Demo(fields(it))).collect();
-        let messages = adapter.render(&signature, &demos, &fields(&row["inputs"]));
+        let messages = adapter.render(&signature, &demos, &fields(&row["inputs"])).unwrap();
         let messages = serde_json::to_value(messages).unwrap();
         if messages != row["messages"] {
             wrong.push(format!("got {messages}\nwant {}", row["messages"]));

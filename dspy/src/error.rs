@@ -46,10 +46,21 @@ impl Error {
     }
 }
 
+/// A signature that an adapter can never write.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct AdapterError(pub String);
+
+impl From<AdapterError> for Error {
+    fn from(error: AdapterError) -> Self {
+        Self::Program(error.0)
+    }
+}
+
 /// A reply that an adapter could not read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ParseError {
-    /// The adapter that tried: `ChatAdapter`, `JSONAdapter`.
+    /// The adapter that tried: `ChatAdapter`, `XMLAdapter`, ….
     pub adapter: String,
     /// What the model answered.
     pub reply: String,
@@ -170,6 +181,30 @@ pub enum LmError {
 }
 
 impl LmError {
+    /// The error that an endpoint's answer means, as DSPy tells them apart: by its HTTP status, the
+    /// code in its body, and its words.
+    pub fn answered(
+        status: u16,
+        code: &str,
+        message: String,
+        retry_after: Option<Duration>,
+    ) -> Self {
+        let is_too_long =
+            code.contains("context_length_exceeded") || message.contains("maximum context length");
+        match status {
+            402 => Self::Billing(message),
+            429 if code.contains("insufficient_quota") => Self::Billing(message),
+            429 => Self::RateLimited { message, retry_after },
+            408 => Self::Timeout(message),
+            401 | 403 => Self::Auth(message),
+            404 => Self::Unsupported(message),
+            400 | 413 | 422 if is_too_long => Self::ContextWindowExceeded(message),
+            400..=499 => Self::BadRequest(message),
+            500.. => Self::Server { message, status: Some(status) },
+            _ => Self::InvalidResponse(message),
+        }
+    }
+
     /// Whether the same call may succeed later.
     pub fn is_retryable(&self) -> bool {
         match self {

@@ -48,6 +48,7 @@ extern crate self as dspy;
 
 mod adapter;
 mod arguments;
+mod capabilities;
 #[cfg(test)]
 mod corpus;
 mod demo;
@@ -64,7 +65,9 @@ mod module;
 #[cfg(test)]
 mod parity;
 mod pattern;
+mod prefix;
 mod python;
+mod reasoning_model;
 mod run;
 mod scope;
 mod signature;
@@ -73,15 +76,17 @@ mod tool;
 mod tool_call;
 mod trace;
 mod types;
+mod xml;
 
 pub use adapter::{Adapter, FunctionCalling};
+pub use capabilities::Capabilities;
 pub use demo::Demo;
 pub use dummy::{DummyEmbedder, DummyLm};
 pub use embedder::{Embedder, NoEmbedder};
-pub use error::{Error, InputError, LmError, Mistyped, ParseError};
+pub use error::{AdapterError, Error, InputError, LmError, Mistyped, ParseError};
 pub use expression::{Expression, ExpressionError};
 pub use field::Field;
-pub use lm::{Capabilities, Lm, LmReply, LmRequest, LmSettings, Message, Role, Usage};
+pub use lm::{Lm, LmReply, LmRequest, LmSettings, Message, Role, Usage};
 pub use mcp::mcp_result;
 pub use module::{
     BestOfN, Chain, ChainStep, Knn, Majority, Map, Module, ModuleKind, MultiChainComparison,

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{LmError, ToolCall};
+use crate::{Capabilities, LmError, ToolCall, python::repr, reasoning_model};
 
 /// A language model. One call is one completion.
 #[async_trait]
@@ -18,21 +18,6 @@ pub trait Lm: Send + Sync {
     fn capabilities(&self, _model: &str) -> Capabilities {
         Capabilities::default()
     }
-}
-
-/// What a model is known to support: decides what an adapter asks for
-/// besides text.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about a model")]
-pub struct Capabilities {
-    /// It takes a `response_format` at all.
-    pub response_format: bool,
-    /// It takes a JSON Schema as `response_format`.
-    pub response_schema: bool,
-    /// It calls functions that it is told of apart from the prompt.
-    pub function_calling: bool,
-    /// It reasons before it answers, and takes a `reasoning_effort`.
-    pub reasoning: bool,
 }
 
 /// One call of a model.
@@ -161,6 +146,23 @@ impl Message {
 }
 
 impl LmSettings {
+    /// Refuses what `dspy.LM(…)` itself refuses, in its words: a model without a name, and settings
+    /// that OpenAI's reasoning models do not take.
+    pub fn check(&self) -> Result<(), LmError> {
+        let Some(model) = self.model.as_deref() else { return Ok(()) };
+        if model.is_empty() {
+            let text = "model must be a non-empty string";
+            return Err(LmError::Configuration(text.to_owned()));
+        }
+        if model.split_once('/').is_some_and(|(_, rest)| rest.is_empty()) {
+            let model = repr::string(model);
+            return Err(LmError::Configuration(format!(
+                "model {model} has a provider prefix but no model id after it"
+            )));
+        }
+        reasoning_model::check(model, self.temperature, self.max_tokens)
+    }
+
     /// These settings with `over` laid on top: what `over` says wins.
     #[must_use]
     pub fn overlaid(&self, over: &Self) -> Self {

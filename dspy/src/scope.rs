@@ -35,6 +35,11 @@ impl<'a> Scope<'a> {
         Segment { before: self.path, name }
     }
 
+    /// This scope, but with the predictors' own demos.
+    pub(crate) fn with_own_demos(self) -> Self {
+        Self { demos: None, ..self }
+    }
+
     /// This scope, one name further inside.
     pub(crate) fn at(self, segment: &'a Segment<'a>) -> Self {
         Self { path: Some(segment), ..self }

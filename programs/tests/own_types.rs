@@ -85,7 +85,7 @@ fn the_model_is_told_of_them_in_pydantics_words() {
     let program = program();
     let Runtime::Native(module) = &program.runtime else { panic!("not native") };
 
-    let messages = Adapter::default().render(&module.signature(), &[], &Fields::new());
+    let messages = Adapter::default().render(&module.signature(), &[], &Fields::new()).unwrap();
 
     let system = messages[0].content.as_str().unwrap();
     assert!(system.contains(NODE), "{system}");

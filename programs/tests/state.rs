@@ -39,7 +39,7 @@ fn messages(program: &Program, inputs: Value) -> Vec<(Value, Value)> {
     let inputs: Fields = serde_json::from_value(inputs).unwrap();
     let predictor = predictor(program);
     let signature = predictor.full_signature();
-    let messages = predictor.adapter.render(&signature, &predictor.demos, &inputs);
+    let messages = predictor.adapter.render(&signature, &predictor.demos, &inputs).unwrap();
     messages.into_iter().map(|it| (json!(it.role), it.content)).collect()
 }
 

@@ -55,6 +55,7 @@ pub(super) fn answer<'a>(values: impl Iterator<Item = (&'a Field, &'a Value)>) -
 
 /// The values of the object that a reply is or holds, and the part of the reply that it is.
 pub(super) fn parse<'a>(
+    format: Format,
     signature: &Signature,
     reply: &'a str,
 ) -> Result<(Found, &'a str), ParseError> {
@@ -71,7 +72,7 @@ pub(super) fn parse<'a>(
         let value = value::parse(&field.ty, value, &signature.types).map_err(|error| {
             let message = format!("Failed to parse field {}: {error}", field.name);
             let parsed = Some(fields.iter().map(|it| it.name.clone()).collect());
-            ParseError { parsed, ..Format::Json.error(signature, reply, Some(message)) }
+            ParseError { parsed, ..format.error(signature, reply, Some(message)) }
         })?;
         found.push((field.name.clone(), value));
     }

@@ -1,25 +1,34 @@
 //! How a signature becomes messages, and a reply becomes fields.
 //!
-//! What both formats share is here and in [`render`]; what they differ in is in [`chat`] and
-//! [`json`].
+//! What the formats share is here and in [`render`]; what they differ in is in a file each.
 
+mod baml;
 mod chat;
 mod describe;
+mod field_info;
 mod history;
 mod json;
 mod markers;
 pub(crate) mod native;
+mod python_form;
 mod render;
 mod response_format;
+mod two_step;
 pub(crate) mod value;
+mod xml;
+mod xml_shape;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Demo, Field, Fields, Message, ParseError, Signature, python::object::Object};
+use crate::{
+    AdapterError, Demo, Field, Fields, LmSettings, Message, ParseError, Signature,
+    python::object::Object,
+};
 pub(crate) use response_format::response_format;
+pub(crate) use two_step::extractor;
 
 /// The format of messages and replies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Adapter {
     /// Sections under `[[ ## name ## ]]` headers: DSPy's `ChatAdapter`.
@@ -31,6 +40,25 @@ pub enum Adapter {
     },
     /// One JSON object: DSPy's `JSONAdapter`.
     Json {
+        /// How tools are called.
+        calling: FunctionCalling,
+    },
+    /// A tag for each field: DSPy's `XMLAdapter`.
+    Xml {
+        /// Whether a reply that cannot be read is asked for again as JSON.
+        json_fallback: bool,
+        /// How tools are called.
+        calling: FunctionCalling,
+    },
+    /// One JSON object, its types described in few words: DSPy's `BAMLAdapter`.
+    Baml {
+        /// How tools are called.
+        calling: FunctionCalling,
+    },
+    /// Free text, out of which another model takes the fields: DSPy's `TwoStepAdapter`.
+    TwoStep {
+        /// The model that takes them, and how it is to answer.
+        extraction: Box<LmSettings>,
         /// How tools are called.
         calling: FunctionCalling,
     },
@@ -72,18 +100,54 @@ impl Adapter {
         Self::Json { calling: FunctionCalling::ON }
     }
 
+    /// DSPy's `XMLAdapter` with its defaults.
+    pub fn xml(json_fallback: bool) -> Self {
+        Self::Xml { json_fallback, calling: FunctionCalling::OFF }
+    }
+
+    /// DSPy's `BAMLAdapter` with its defaults.
+    pub fn baml() -> Self {
+        Self::Baml { calling: FunctionCalling::ON }
+    }
+
+    /// DSPy's `TwoStepAdapter` with its defaults.
+    pub fn two_step(extraction: LmSettings) -> Self {
+        Self::TwoStep { extraction: Box::new(extraction), calling: FunctionCalling::OFF }
+    }
+
     /// The package's name of it.
-    pub fn name(self) -> &'static str {
+    pub fn name(&self) -> &'static str {
         self.format().name()
     }
 
+    /// Refuses a signature that it can never write, in the package's words.
+    pub fn check(&self, signature: &Signature) -> Result<(), AdapterError> {
+        match self {
+            Self::TwoStep { extraction, .. } if extraction.model.is_none() => {
+                Err(AdapterError("extraction_model must be an instance of dspy.BaseLM".to_owned()))
+            }
+            Self::TwoStep { extraction, .. } => {
+                extraction.check().map_err(|error| AdapterError(error.to_string()))
+            }
+            Self::Baml { .. } => baml::structure(signature).map(drop),
+            Self::Chat { .. } | Self::Json { .. } | Self::Xml { .. } => Ok(()),
+        }
+    }
+
     /// The messages of one call.
-    pub fn render(self, signature: &Signature, demos: &[Demo], inputs: &Fields) -> Vec<Message> {
+    pub fn render(
+        &self,
+        signature: &Signature,
+        demos: &[Demo],
+        inputs: &Fields,
+    ) -> Result<Vec<Message>, AdapterError> {
         self.format().render(signature, demos, inputs, self.calling().native)
     }
 
     /// The outputs that a reply's text holds, with defaults where it holds none.
-    pub fn parse(self, signature: &Signature, text: &str) -> Result<Fields, ParseError> {
+    ///
+    /// The two-step adapter reads the whole text as `text`, which it then gives to the other model.
+    pub fn parse(&self, signature: &Signature, text: &str) -> Result<Fields, ParseError> {
         self.format().parse(signature, text)
     }
 
@@ -93,30 +157,37 @@ impl Adapter {
     }
 
     /// Values as a question shows them, without how to answer.
-    pub(crate) fn show(self, signature: &Signature, values: &Fields) -> String {
-        match self.format() {
-            Format::Chat | Format::Json => render::values(signature, values),
-        }
+    pub(crate) fn show(&self, signature: &Signature, values: &Fields) -> String {
+        render::values(self.format(), signature, values)
     }
 
-    pub(crate) fn format(self) -> Format {
+    pub(crate) fn format(&self) -> Format {
         match self {
             Self::Chat { .. } => Format::Chat,
             Self::Json { .. } => Format::Json,
+            Self::Xml { .. } => Format::Xml,
+            Self::Baml { .. } => Format::Baml,
+            Self::TwoStep { .. } => Format::TwoStep,
         }
     }
 
-    pub(crate) fn calling(self) -> FunctionCalling {
+    pub(crate) fn calling(&self) -> FunctionCalling {
         match self {
-            Self::Chat { calling, .. } | Self::Json { calling } => calling,
+            Self::Chat { calling, .. }
+            | Self::Json { calling }
+            | Self::Xml { calling, .. }
+            | Self::Baml { calling }
+            | Self::TwoStep { calling, .. } => *calling,
         }
     }
 
     /// The format to ask in when a reply in the first one could not be read.
-    pub(crate) fn fallback(self) -> Option<Format> {
+    pub(crate) fn fallback(&self) -> Option<Format> {
         match self {
-            Self::Chat { json_fallback: true, .. } => Some(Format::Json),
-            Self::Chat { json_fallback: false, .. } | Self::Json { .. } => None,
+            Self::Chat { json_fallback, .. } | Self::Xml { json_fallback, .. } => {
+                json_fallback.then_some(Format::Json)
+            }
+            Self::Json { .. } | Self::Baml { .. } | Self::TwoStep { .. } => None,
         }
     }
 }
@@ -126,6 +197,9 @@ impl Adapter {
 pub(crate) enum Format {
     Chat,
     Json,
+    Xml,
+    Baml,
+    TwoStep,
 }
 
 impl Format {
@@ -133,6 +207,9 @@ impl Format {
         match self {
             Self::Chat => "ChatAdapter",
             Self::Json => "JSONAdapter",
+            Self::Xml => "XMLAdapter",
+            Self::Baml => "BAMLAdapter",
+            Self::TwoStep => "TwoStepAdapter",
         }
     }
 
@@ -142,18 +219,22 @@ impl Format {
         demos: &[Demo],
         inputs: &Fields,
         is_native: bool,
-    ) -> Vec<Message> {
+    ) -> Result<Vec<Message>, AdapterError> {
         render::messages(self, signature, demos, inputs, is_native)
     }
 
     pub(crate) fn parse(self, signature: &Signature, text: &str) -> Result<Fields, ParseError> {
         let (found, text) = match self {
             Self::Chat => (chat::parse(signature, text)?, text),
-            Self::Json => json::parse(signature, text)?,
+            Self::Json | Self::Baml => json::parse(self, signature, text)?,
+            Self::Xml => (xml::parse(signature, text)?, text),
+            Self::TwoStep => return Ok(two_step::text(text)),
         };
+        // The package's BAMLAdapter leaves this to its parent, which gives its own name.
+        let speaker = if self == Self::Baml { Self::Json } else { self };
         complete(signature, found).map_err(|parsed| ParseError {
             parsed: Some(parsed),
-            ..self.error(signature, text, None)
+            ..speaker.error(signature, text, None)
         })
     }
 

@@ -180,6 +180,9 @@ pub(crate) fn read(
 ) -> Result<Fields, ParseError> {
     let text = reply.text.as_deref().filter(|it| !it.is_empty());
     let calls = calls_field(original).filter(|_| !reply.tool_calls.is_empty());
+    if let (Format::TwoStep, Some(text)) = (format, text) {
+        return format.parse(asked, text);
+    }
     let found = match (text, calls) {
         (Some(text), None) => format.parse(asked, text)?,
         (Some(text), Some(_)) if !asked.outputs.is_empty() => {

@@ -2,9 +2,10 @@
 
 use serde_json::Value;
 
-use super::{Format, chat, describe, history, json, markers, value::shown};
+use super::{Format, baml, chat, describe, history, json, markers, two_step, value::shown, xml};
 use crate::{
-    Demo, Field, Fields, Message, Role, Signature, python::text, signature::without, types::Looked,
+    AdapterError, Demo, Field, Fields, Message, Role, Signature, python::text, signature::without,
+    types::Looked,
 };
 
 const INCOMPLETE: &str =
@@ -18,11 +19,11 @@ pub(super) fn messages(
     demos: &[Demo],
     inputs: &Fields,
     is_native: bool,
-) -> Vec<Message> {
+) -> Result<Vec<Message>, AdapterError> {
     let demos: Vec<_> =
         demos.iter().map(|Demo(it)| Demo(typed(signature, it, Looked::Own))).collect();
     let inputs = &typed(signature, inputs, Looked::All);
-    let mut messages = vec![Message::text(Role::System, system(format, signature))];
+    let mut messages = vec![Message::text(Role::System, system(format, signature)?)];
     let (complete, incomplete) = sorted_demos(signature, &demos);
     let incomplete = incomplete.into_iter().map(|it| (it, INCOMPLETE));
     for (demo, prefix) in incomplete.chain(complete.into_iter().map(|it| (it, ""))) {
@@ -43,7 +44,7 @@ pub(super) fn messages(
         messages.push(Message::text(Role::User, question));
     }
     messages.iter_mut().for_each(markers::expand);
-    messages
+    Ok(messages)
 }
 
 /// The values as their types show them.
@@ -78,17 +79,20 @@ fn sorted_demos<'a>(
     (complete, incomplete)
 }
 
-fn system(format: Format, signature: &Signature) -> String {
-    let inputs = describe::field_list(&signature.inputs);
-    let outputs = describe::field_list(&signature.outputs);
+fn system(format: Format, signature: &Signature) -> Result<String, AdapterError> {
     let structure = match format {
         Format::Chat => chat::structure(signature),
         Format::Json => json::structure(signature),
+        Format::Xml => xml::structure(signature),
+        Format::Baml => baml::structure(signature)?,
+        Format::TwoStep => return Ok(two_step::system(signature)),
     };
+    let inputs = describe::field_list(&signature.inputs);
+    let outputs = describe::field_list(&signature.outputs);
     let task = task(signature);
-    format!(
+    Ok(format!(
         "Your input fields are:\n{inputs}\nYour output fields are:\n{outputs}\n{structure}\n{task}"
-    )
+    ))
 }
 
 fn task(signature: &Signature) -> String {
@@ -102,8 +106,8 @@ fn task(signature: &Signature) -> String {
 }
 
 /// The values that are there.
-pub(super) fn values(signature: &Signature, values: &Fields) -> String {
-    user(Format::Chat, signature, values, "", false)
+pub(super) fn values(format: Format, signature: &Signature, values: &Fields) -> String {
+    user(format, signature, values, "", false)
 }
 
 /// A question: the values that are there, and for the last one how to answer.
@@ -116,14 +120,21 @@ pub(super) fn user(
 ) -> String {
     let mut parts = vec![prefix.to_owned()];
     for field in &signature.inputs {
-        if let Some(value) = values.get(&field.name) {
-            parts.push(section(&field.name, &shown(field, value)));
-        }
+        let Some(value) = values.get(&field.name) else { continue };
+        let types = &signature.types;
+        parts.push(match format {
+            Format::Chat | Format::Json => section(&field.name, &shown(field, value)),
+            Format::Xml => xml::section(&field.name, &shown(field, value)),
+            Format::Baml => section(&field.name, &baml::shown(field, value, types)),
+            Format::TwoStep => two_step::line(field, value, types),
+        });
     }
     if is_last {
         parts.push(match format {
             Format::Chat => chat::reminder(signature),
-            Format::Json => json::reminder(signature),
+            Format::Json | Format::Baml => json::reminder(signature),
+            Format::Xml => xml::reminder(signature),
+            Format::TwoStep => String::new(),
         });
     }
     parts.push(String::new());
@@ -138,13 +149,15 @@ pub(super) fn assistant(
     missing: Option<&str>,
 ) -> String {
     let missing = missing.map_or(Value::Null, Value::from);
-    let values = signature.outputs.iter().map(|field| {
+    let all = signature.outputs.iter().map(|field| {
         let value = values.get(&field.name).unwrap_or(&missing);
         (field, value)
     });
     match format {
-        Format::Chat => chat::answer(values),
-        Format::Json => json::answer(values),
+        Format::Chat => chat::answer(all),
+        Format::Json | Format::Baml => json::answer(all),
+        Format::Xml => xml::answer(all, &signature.types),
+        Format::TwoStep => two_step::answer(signature, values),
     }
 }
 
@@ -155,6 +168,10 @@ pub(super) fn section(name: &str, content: &str) -> String {
 
 /// Sections one under the other.
 pub(super) fn sections(sections: impl Iterator<Item = (String, String)>) -> String {
-    let sections: Vec<_> = sections.map(|(name, content)| section(&name, &content)).collect();
-    text::strip(&sections.join("\n\n")).to_owned()
+    joined(sections.map(|(name, content)| section(&name, &content)))
+}
+
+/// Parts one under the other.
+pub(super) fn joined(parts: impl Iterator<Item = String>) -> String {
+    text::strip(&parts.collect::<Vec<_>>().join("\n\n")).to_owned()
 }

@@ -34,6 +34,20 @@ struct Asked {
 }
 
 impl Call<'_> {
+    /// The outputs of every completion in the adapter's own format, else in the one it falls back
+    /// to. Only a reply that could not be read is asked for again; other failures are final.
+    pub(super) async fn ask_until_read(
+        mut self,
+        ledger: &mut Ledger,
+    ) -> Result<Vec<Fields>, Error> {
+        let adapter = &self.predictor.adapter;
+        let asked = self.ask(adapter.format(), ledger).await;
+        match (asked, adapter.fallback()) {
+            (Err(Error::Parse(_)), Some(fallback)) => self.ask(fallback, ledger).await,
+            (asked, _) => asked,
+        }
+    }
+
     /// The outputs of every completion; usage and warnings go into the ledger either way.
     pub(super) async fn ask(
         &mut self,
@@ -51,7 +65,7 @@ impl Call<'_> {
             calling,
             can: self.capabilities(),
         })?;
-        let messages = format.render(&plan.signature, demos, self.inputs, calling.native);
+        let messages = format.render(&plan.signature, demos, self.inputs, calling.native)?;
         let response_format = self.response_format(format);
         let render_ms = ms_since(started);
         let requests = (0..self.completions()).map(|i| LmRequest {
@@ -71,8 +85,10 @@ impl Call<'_> {
     fn response_format(&self, format: Format) -> Option<Value> {
         let is_native = self.predictor.adapter.calling().native;
         match format {
-            Format::Chat => None,
-            Format::Json => response_format(self.signature, self.capabilities(), is_native),
+            Format::Chat | Format::Xml | Format::TwoStep => None,
+            Format::Json | Format::Baml => {
+                response_format(self.signature, self.capabilities(), is_native)
+            }
         }
     }
 

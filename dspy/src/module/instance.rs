@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::{Definitions, Field, Type, python::object::Object};
+use crate::{Definitions, Field, Type, python::object::Object, types::validate_by_name};
 
 /// Whether DSPy takes the value without a warning: a list of text may stand for text.
 pub(super) fn is_compatible(field: &Field, value: &Value, definitions: &Definitions) -> bool {
@@ -40,7 +40,12 @@ fn is_instance(ty: &Type, value: &Value, definitions: &Definitions) -> bool {
             values.iter().any(|it| Object::from(it).equals(&value.into()))
         }
         (Type::Union(args), value) => args.iter().any(|it| is_instance(it, value, definitions)),
-        (Type::Named(_) | Type::Scalar(_) | Type::Dspy(_), value) => ty.accepts(value, definitions),
+        // A model of the program's own, as Python holds it: by the names of its fields.
+        (Type::Named(_), value) => {
+            ty.accepts(value, definitions)
+                || validate_by_name(ty, value.into(), definitions).is_ok()
+        }
+        (Type::Scalar(_) | Type::Dspy(_), value) => ty.accepts(value, definitions),
         (
             Type::List(_)
             | Type::TupleOf(_)

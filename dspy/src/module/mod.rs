@@ -20,6 +20,7 @@ mod refine;
 mod reward;
 mod samples;
 mod shape;
+mod two_step;
 mod warning;
 
 use futures::future::BoxFuture;

@@ -1,7 +1,7 @@
 //! `dspy.Predict`: asks once, or several times for several completions.
 
-use super::{Ledger, Made, Predictor, call::Call, warning};
-use crate::{Error, Fields, LmSettings, Run, Signature};
+use super::{Ledger, Made, Predictor, call::Call, two_step, warning};
+use crate::{Adapter, Error, Fields, LmSettings, Run, Signature};
 
 /// Below this, several completions would be one and the same.
 const TEMPERATURE_OF_ONE: f64 = 0.15;
@@ -15,15 +15,19 @@ pub(super) async fn run(
     ledger: &mut Ledger,
 ) -> Result<Made, Error> {
     let settings = settings(predictor, run);
+    // The model as it is set up; what is asked of it for this call only, its provider judges.
+    LmSettings { model: settings.model.clone(), ..predictor.lm.clone() }.check()?;
     let inputs = with_defaults(signature, inputs);
     ledger.warnings.extend(warning::of_inputs(signature, &inputs));
     let hinted = run.scope.advice.map(|it| it.hinted(run.scope, signature, &inputs));
     let (signature, shown) = hinted.as_ref().map_or((signature, &inputs), |(a, b)| (a, b));
-    let mut call = Call { predictor, signature, inputs: shown, settings: &settings, run };
-    let asked = call.ask(predictor.adapter.format(), ledger).await;
-    let completions = match (asked, predictor.adapter.fallback()) {
-        (Err(Error::Parse(_)), Some(fallback)) => call.ask(fallback, ledger).await?,
-        (asked, _) => asked?,
+    let call = Call { predictor, signature, inputs: shown, settings: &settings, run };
+    let completions = match &predictor.adapter {
+        Adapter::TwoStep { extraction, .. } => two_step::ask(call, extraction, ledger).await?,
+        Adapter::Chat { .. }
+        | Adapter::Json { .. }
+        | Adapter::Xml { .. }
+        | Adapter::Baml { .. } => call.ask_until_read(ledger).await?,
     };
     let made = Made::first_of(completions);
     if let Some(calls) = run.scope.calls {

@@ -32,14 +32,28 @@ pub(crate) fn validate(
     value: Object,
     definitions: &Definitions,
 ) -> Result<Object, ValidationError> {
-    match (Coercer { definitions }).coerce(ty, value) {
-        Ok((value, _)) => Ok(value),
-        Err(issues) => Err(ValidationError { title: ty.validator_name(definitions), issues }),
-    }
+    whole(ty, value, &Coercer { definitions, by_name: false })
+}
+
+/// The same, where fields of models may also be given by their names instead of their aliases.
+pub(crate) fn validate_by_name(
+    ty: &Type,
+    value: Object,
+    definitions: &Definitions,
+) -> Result<Object, ValidationError> {
+    whole(ty, value, &Coercer { definitions, by_name: true })
+}
+
+fn whole(ty: &Type, value: Object, coercer: &Coercer<'_>) -> Result<Object, ValidationError> {
+    let title = || ty.validator_name(coercer.definitions);
+    let coerced = coercer.coerce(ty, value);
+    coerced.map(|(value, _)| value).map_err(|issues| ValidationError { title: title(), issues })
 }
 
 pub(super) struct Coercer<'a> {
     pub(super) definitions: &'a Definitions,
+    /// Whether all fields of models may be given by name.
+    by_name: bool,
 }
 
 pub(super) fn refuse<T>(kind: &'static str, message: &str, input: &Object) -> Coerced<T> {
@@ -206,8 +220,9 @@ impl Coercer<'_> {
             return refuse("model_type", &message, &value);
         };
         let (mut out, mut issues, mut fit) = (Dict::default(), Vec::new(), Fit::STRICT);
+        let by_name = self.by_name || model.populate_by_name;
         for field in &model.fields {
-            match self.model_field(&given, field, model.populate_by_name) {
+            match self.model_field(&given, field, by_name) {
                 Ok((value, its)) => {
                     fit = fit.and(its);
                     out.insert(Object::Str(field.name.clone()), value);
@@ -215,7 +230,7 @@ impl Coercer<'_> {
                 Err(more) => issues.extend(more),
             }
         }
-        let is_known = |name: &str| model.fields.iter().any(|it| it.goes_by(name, model));
+        let is_known = |name: &str| model.fields.iter().any(|it| it.goes_by(name, by_name));
         for (key, value) in given {
             let place = repr::str(&key);
             match model.extra {
@@ -243,9 +258,11 @@ impl Coercer<'_> {
         };
         match (found, &field.default) {
             (Some(value), _) => {
-                let (value, fit) = self.coerce(&field.ty, value.clone()).map_err(at_place)?;
-                super::bounds::check(&value, &field.bounds).map_err(|it| at_place(vec![*it]))?;
-                Ok((value, fit.and(Fit::FIELD)))
+                let (coerced, fit) = self.coerce(&field.ty, value.clone()).map_err(at_place)?;
+                // What breaks a bound is shown as it was given.
+                super::bounds::check(&coerced, &field.bounds)
+                    .map_err(|it| at_place(vec![Issue { input: value.clone(), ..*it }]))?;
+                Ok((coerced, fit.and(Fit::FIELD)))
             }
             (None, Some(default)) => Ok((default.into(), Fit::EXACT)),
             (None, None) => {
@@ -257,11 +274,9 @@ impl Coercer<'_> {
 }
 
 impl ModelField {
-    fn goes_by(&self, name: &str, model: &Model) -> bool {
+    fn goes_by(&self, name: &str, by_name: bool) -> bool {
         let is_name = self.name == name;
-        self.alias
-            .as_deref()
-            .map_or(is_name, |alias| alias == name || (model.populate_by_name && is_name))
+        self.alias.as_deref().map_or(is_name, |alias| alias == name || (by_name && is_name))
     }
 }
 

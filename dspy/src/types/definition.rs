@@ -85,6 +85,24 @@ pub struct ModelField {
 }
 
 impl Definitions {
+    /// The model that a type is, and its name.
+    pub(crate) fn model<'a>(&'a self, ty: &'a Type) -> Option<(&'a str, &'a Model)> {
+        let Type::Named(name) = ty else { return None };
+        match self.get(name)? {
+            Definition::Model(model) => Some((name, model)),
+            Definition::Enum(_) => None,
+        }
+    }
+
+    /// The members of the enum that a type is, and its name.
+    pub(crate) fn members<'a>(&'a self, ty: &'a Type) -> Option<(&'a str, &'a [EnumMember])> {
+        let Type::Named(name) = ty else { return None };
+        match self.get(name)? {
+            Definition::Enum(members) => Some((name, members)),
+            Definition::Model(_) => None,
+        }
+    }
+
     /// The definition of a name.
     pub fn get(&self, name: &str) -> Option<&Definition> {
         self.0.get(name)

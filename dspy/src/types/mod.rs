@@ -23,7 +23,7 @@ mod union;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub(crate) use coerce::validate;
+pub(crate) use coerce::{validate, validate_by_name};
 pub use definition::{Definition, Definitions, EnumMember, Extra, Model, ModelField};
 pub use dspy_type::DspyType;
 pub(crate) use input::Looked;
@@ -94,6 +94,16 @@ impl Type {
     /// The type of a Python annotation that may name types of the program's own.
     pub fn parse_with(annotation: &str, definitions: &Definitions) -> Result<Self, TypeError> {
         annotation::parse(annotation, &|name| definitions.get(name).is_some())
+    }
+
+    /// The type behind an `Optional`; any other is itself.
+    pub(crate) fn inner(&self) -> &Self {
+        let Self::Union(args) = self else { return self };
+        let mut others = args.iter().filter(|it| **it != Self::None);
+        match (others.next(), others.next()) {
+            (Some(only), None) => only,
+            (_, _) => self,
+        }
     }
 
     /// Whether `None` is a value of it.

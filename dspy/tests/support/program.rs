@@ -34,7 +34,7 @@ pub(crate) fn module(case: &Value, parameters: &Value) -> Result<Module, String>
         let demos = case["call_kwargs"].get("demos").unwrap_or(&neutral["demos"]);
         predictor.demos = demos.as_array().unwrap().iter().map(|it| Demo(fields(it))).collect();
         predictor.settings = settings(&neutral["config"]);
-        predictor.adapter = adapter;
+        predictor.adapter = adapter.clone();
         predictor.lm = lm.clone();
     }
     Ok(module)
@@ -134,8 +134,36 @@ fn adapter(case: &Value) -> Result<Adapter, String> {
         ("JSONAdapter", options) => {
             Adapter::Json { calling: calling(options, FunctionCalling::ON) }
         }
+        ("XMLAdapter", options) => Adapter::Xml {
+            json_fallback: options["use_json_adapter_fallback"] != false,
+            calling: calling(options, FunctionCalling::OFF),
+        },
+        ("BAMLAdapter", options) => {
+            Adapter::Baml { calling: calling(options, FunctionCalling::ON) }
+        }
+        ("TwoStepAdapter", options) => Adapter::TwoStep {
+            extraction: Box::new(extraction(case)),
+            calling: calling(options, FunctionCalling::OFF),
+        },
         (other, _) => return Err(format!("adapter {other}")),
     })
+}
+
+/// The settings of the second model of two steps. A case does not name them: they are what was
+/// sent to it.
+fn extraction(case: &Value) -> LmSettings {
+    let last = case["requests"].as_array().and_then(|it| it.last()).unwrap_or(&Value::Null);
+    let mut body = fields(&last["body"]);
+    body.remove("messages");
+    body.remove("response_format");
+    if let Some(longest) = body.remove("max_completion_tokens") {
+        body.insert("max_tokens".to_owned(), longest);
+    }
+    let model = match body.remove("model") {
+        Some(Value::String(model)) => Some(format!("openai/{model}")),
+        _ => case["model"].as_str().map(ToOwned::to_owned),
+    };
+    LmSettings { model, ..settings(&Value::Object(body)) }
 }
 
 fn calling(options: &Value, default: FunctionCalling) -> FunctionCalling {

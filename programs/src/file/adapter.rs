@@ -3,18 +3,20 @@
 use dspy::{Adapter, FunctionCalling};
 
 use super::{
+    model,
     nearest::unknown,
-    signature::WRITE_PYTHON,
     spot::{Spot, Table},
 };
 use crate::LoadError;
 
-const KEYS: [&str; 4] = ["type", "json_fallback", "native_function_calling", "parallel_tool_calls"];
+const KEYS: [&str; 5] =
+    ["type", "json_fallback", "native_function_calling", "parallel_tool_calls", "extraction_model"];
 
-const KINDS: [&str; 2] = ["chat", "json"];
+const KINDS: [&str; 5] = ["chat", "json", "xml", "baml", "two_step"];
 
-/// Adapters of DSPy's that the native engine has not.
-const PYTHON_KINDS: [&str; 3] = ["xml", "baml", "two_step"];
+/// How a second model is named.
+const WRITE_SECOND: &str =
+    "write `adapter: {type: two_step, extraction_model: openai/gpt-4o-mini}`";
 
 /// The adapter of a signature, or of a file.
 pub(super) fn read(table: &Table<'_>) -> Result<Option<Adapter>, LoadError> {
@@ -23,8 +25,19 @@ pub(super) fn read(table: &Table<'_>) -> Result<Option<Adapter>, LoadError> {
         return kind(&spot, spot.text()?).map(Some);
     }
     let word = spot.tag("type", "write which adapter it is, as `type: chat`")?;
-    let mut adapter = kind(&word, word.text()?)?;
     let table = spot.table(&KEYS)?;
+    let mut adapter = match word.text()? {
+        "two_step" => {
+            let second = table.need("extraction_model", WRITE_SECOND)?;
+            Adapter::two_step(model::of_spot(&second)?)
+        }
+        other => kind(&word, other)?,
+    };
+    if let (Some(spot), false) =
+        (table.get("extraction_model"), matches!(adapter, Adapter::TwoStep { .. }))
+    {
+        return Err(spot.fail("is an option of `two_step`", "remove it"));
+    }
     fallback(&table, &mut adapter)?;
     calling(&table, &mut adapter)?;
     Ok(Some(adapter))
@@ -34,10 +47,9 @@ fn kind(spot: &Spot<'_>, word: &str) -> Result<Adapter, LoadError> {
     match word {
         "chat" => Ok(Adapter::chat(true)),
         "json" => Ok(Adapter::json()),
-        word if PYTHON_KINDS.contains(&word) => {
-            let problem = format!("the native engine does not have the adapter `{word}`");
-            Err(spot.fail(problem, WRITE_PYTHON))
-        }
+        "xml" => Ok(Adapter::xml(true)),
+        "baml" => Ok(Adapter::baml()),
+        "two_step" => Err(spot.fail("two steps need a second model", WRITE_SECOND)),
         word => Err(unknown(spot, "adapter", word, &KINDS)),
     }
 }
@@ -45,8 +57,12 @@ fn kind(spot: &Spot<'_>, word: &str) -> Result<Adapter, LoadError> {
 fn fallback(table: &Table<'_>, adapter: &mut Adapter) -> Result<(), LoadError> {
     let Some(spot) = table.get("json_fallback") else { return Ok(()) };
     match adapter {
-        Adapter::Chat { json_fallback, .. } => *json_fallback = spot.bool()?,
-        Adapter::Json { .. } => return Err(spot.fail("is an option of `chat`", "remove it")),
+        Adapter::Chat { json_fallback, .. } | Adapter::Xml { json_fallback, .. } => {
+            *json_fallback = spot.bool()?;
+        }
+        Adapter::Json { .. } | Adapter::Baml { .. } | Adapter::TwoStep { .. } => {
+            return Err(spot.fail("is an option of `chat` and `xml`", "remove it"));
+        }
     }
     Ok(())
 }
@@ -55,7 +71,11 @@ fn calling(table: &Table<'_>, adapter: &mut Adapter) -> Result<(), LoadError> {
     let native = table.get("native_function_calling").map(|it| it.bool()).transpose()?;
     let parallel = table.get("parallel_tool_calls").map(|it| it.bool()).transpose()?;
     let calling = match adapter {
-        Adapter::Chat { calling, .. } | Adapter::Json { calling } => calling,
+        Adapter::Chat { calling, .. }
+        | Adapter::Json { calling }
+        | Adapter::Xml { calling, .. }
+        | Adapter::Baml { calling }
+        | Adapter::TwoStep { calling, .. } => calling,
     };
     *calling = FunctionCalling {
         native: native.unwrap_or(calling.native),

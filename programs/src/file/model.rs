@@ -33,7 +33,11 @@ const ENDPOINT: [&str; 3] = ["api_base", "api_key_env", "fallbacks"];
 
 /// The settings of a signature, over those of its program.
 pub(super) fn of_signature(table: &Table<'_>) -> Result<LmSettings, LoadError> {
-    let Some(spot) = table.get("lm") else { return Ok(LmSettings::default()) };
+    table.get("lm").map_or_else(|| Ok(LmSettings::default()), |it| of_spot(&it))
+}
+
+/// The settings of a model that has no endpoint of its own, or only its name.
+pub(super) fn of_spot(spot: &Spot<'_>) -> Result<LmSettings, LoadError> {
     if !spot.is_table() && !spot.is_list() {
         return Ok(LmSettings { model: Some(spot.text()?.to_owned()), ..LmSettings::default() });
     }

@@ -112,6 +112,8 @@ pub(super) fn declared(named: &Named<'_>, types: &Definitions) -> Result<Signatu
     Ok(signature)
 }
 
+const WRITE_ADAPTER: &str = "write `adapter: chat` or another one";
+
 /// A signature and what asks it.
 pub(super) fn read(named: &Named<'_>, shared: &Shared<'_>) -> Result<Asked, LoadError> {
     let signature = declared(named, &shared.types)?;
@@ -119,12 +121,14 @@ pub(super) fn read(named: &Named<'_>, shared: &Shared<'_>) -> Result<Asked, Load
     let examples = table.one_of(&["examples", "demos"])?;
     let parts = Parts { signature, examples: examples.clone(), shared };
     let mut module = module::read(table.get("module").as_ref(), &parts)?;
-    let adapter = adapter::read(&table)?.or(shared.adapter);
+    let adapter = adapter::read(&table)?.or_else(|| shared.adapter.clone());
     let settings = model::of_signature(&table)?;
     for (_, predictor) in module.named_predictors_mut() {
         predictor.lm = shared.lm.clone();
         predictor.settings = settings.clone();
-        predictor.adapter = adapter.unwrap_or_default();
+        predictor.adapter = adapter.clone().unwrap_or_default();
+        let checked = predictor.adapter.check(&predictor.full_signature());
+        checked.map_err(|error| named.spot.fail(error.to_string(), WRITE_ADAPTER))?;
     }
     if let Some(spot) = examples.filter(|_| !chooses_examples(&module)) {
         demos(&spot, &mut module)?;

@@ -118,6 +118,6 @@ impl Lm for Gateway {
 pub(crate) fn capabilities(model: &str) -> Capabilities {
     match model.split_once('/') {
         Some((provider::DUMMY, _)) => DummyLm.capabilities(model),
-        Some(_) | None => provider::capabilities(model),
+        Some(_) | None => Capabilities::of(model),
     }
 }

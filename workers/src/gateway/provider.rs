@@ -1,6 +1,6 @@
 //! The providers that speak the OpenAI protocol: where they are, and how they differ.
 
-use dspy::{Capabilities, LmError};
+use dspy::LmError;
 use programs::Origin;
 
 use super::{GatewayConfig, trust::Trust};
@@ -224,24 +224,6 @@ fn untrusted(name: &str, base: &str) -> LmError {
     ))
 }
 
-/// What models are known to support. Only OpenAI's own are: others are sent no `response_format`,
-/// as DSPy sends none to models that its list does not hold.
-pub(super) fn capabilities(model: &str) -> Capabilities {
-    const SCHEMAS: [&str; 6] = ["gpt-4o", "gpt-4.1", "gpt-5", "o1", "o3", "o4-mini"];
-    const OBJECTS: [&str; 4] = ["gpt-3.5-turbo", "gpt-4-turbo", "gpt-4-1106", "gpt-4-0125"];
-    const REASONERS: [&str; 4] = ["gpt-5", "o1", "o3", "o4-mini"];
-    const BEFORE_SCHEMAS: &str = "gpt-4o-2024-05-13";
-    let name = model.strip_prefix("openai/").unwrap_or(model);
-    let is = |known: &[&str]| known.iter().any(|it| name.starts_with(it));
-    let response_schema = is(&SCHEMAS) && name != BEFORE_SCHEMAS;
-    Capabilities {
-        response_format: response_schema || is(&SCHEMAS) || is(&OBJECTS),
-        response_schema,
-        function_calling: is(&SCHEMAS) || is(&OBJECTS),
-        reasoning: is(&REASONERS),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -358,12 +340,5 @@ mod tests {
         for base in ["ftp://x", "http://", "localhost:1", "file:///etc/passwd"] {
             assert!(!is_address(base), "{base}");
         }
-    }
-
-    #[test]
-    fn unknown_models_are_sent_no_response_format() {
-        assert_eq!(capabilities("openai/stub"), Capabilities::default());
-        assert!(capabilities("openai/gpt-4o-mini").response_schema);
-        assert!(!capabilities("openai/gpt-3.5-turbo").response_schema);
     }
 }

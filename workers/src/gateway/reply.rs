@@ -149,20 +149,7 @@ pub(super) fn error_of(status: StatusCode, wait: Option<Duration>, body: &str) -
         .find_map(Value::as_str)
         .unwrap_or(body);
     let message = format!("the model's endpoint answered {}: {}", status.as_u16(), quote(said));
-    let too_long =
-        || code.contains("context_length_exceeded") || said.contains("maximum context length");
-    match status.as_u16() {
-        402 => LmError::Billing(message),
-        429 if code.contains("insufficient_quota") => LmError::Billing(message),
-        429 => LmError::RateLimited { message, retry_after: wait },
-        408 => LmError::Timeout(message),
-        401 | 403 => LmError::Auth(message),
-        404 => LmError::Unsupported(message),
-        400 | 413 | 422 if too_long() => LmError::ContextWindowExceeded(message),
-        400..=499 => LmError::BadRequest(message),
-        status @ 500.. => LmError::Server { message, status: Some(status) },
-        _ => LmError::InvalidResponse(message),
-    }
+    LmError::answered(status.as_u16(), &code, message, wait)
 }
 
 /// How long the endpoint asks to wait: seconds, milliseconds, or until a date.

@@ -72,7 +72,7 @@ impl ReAct {
         let run_react = Run { scope: run.scope.at(&segment), ..run };
         for turn in 0..max_iters {
             let mut asked = Asked { agent: self, inputs: &inputs, run: run_react, ledger };
-            let chosen = asked.about(self.react.adapter, &mut trajectory, Some(&signature)).await;
+            let chosen = asked.about(&self.react.adapter, &mut trajectory, Some(&signature)).await;
             let turn = match chosen {
                 Ok(made) => Turn::new(turn, made.outputs),
                 Err(error) if ends_the_turns(&error) => {
@@ -93,7 +93,7 @@ impl ReAct {
         let mut asked = Asked { agent: self, inputs: &inputs, run, ledger };
         // The package writes every trajectory with the adapter of the context, of which a program
         // has one.
-        let made = asked.about(self.extract.adapter, &mut trajectory, None).await?;
+        let made = asked.about(&self.extract.adapter, &mut trajectory, None).await?;
         Ok(with_trajectory(trajectory, made.outputs).into())
     }
 
@@ -164,7 +164,7 @@ impl Asked<'_> {
     /// the trajectory while the prompt is too long.
     async fn about(
         &mut self,
-        adapter: Adapter,
+        adapter: &Adapter,
         trajectory: &mut Trajectory,
         signature: Option<&Signature>,
     ) -> Result<Made, Error> {

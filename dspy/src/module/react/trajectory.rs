@@ -51,7 +51,7 @@ impl Trajectory {
     }
 
     /// The text that the model reads, as the adapter in use writes inputs.
-    pub(super) fn shown(&self, adapter: Adapter) -> String {
+    pub(super) fn shown(&self, adapter: &Adapter) -> String {
         let field = |name: &String| Field { untyped: true, ..Field::new(name, Type::Str) };
         let inputs = self.0.keys().map(field).collect();
         let signature = Signature::new(NAME, "", inputs, vec![Field::new("x", Type::Str)]);

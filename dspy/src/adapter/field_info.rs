@@ -1,0 +1,56 @@
+//! pydantic's own words for a field: what `str(FieldInfo)` is, which DSPy puts into a message.
+
+use super::python_form;
+use crate::{Definitions, Field, prefix, python::repr};
+
+/// Bounds as the prompt words them, and what pydantic makes of them.
+const BOUNDS: [(&str, &str); 7] = [
+    ("greater than: ", "Gt(gt="),
+    ("greater than or equal to: ", "Ge(ge="),
+    ("less than: ", "Lt(lt="),
+    ("less than or equal to: ", "Le(le="),
+    ("minimum length: ", "MinLen(min_length="),
+    ("maximum length: ", "MaxLen(max_length="),
+    ("a multiple of the given number: ", "MultipleOf(multiple_of="),
+];
+
+/// The words for an output field.
+pub(super) fn of(field: &Field, definitions: &Definitions) -> String {
+    let Field { name, ty, .. } = field;
+    let annotation = ty.annotation().replace(", Ellipsis]", ", ...]");
+    let needed = match &field.default {
+        None => "required=True".to_owned(),
+        Some(default) => {
+            let default = python_form::repr(ty, default, definitions);
+            format!("required=False default={default}")
+        }
+    };
+    let made = format!("${{{name}}}");
+    let own = field.desc.as_ref().filter(|it| **it != made);
+    let prefix = format!("{}:", prefix::inferred(name));
+    let own_prefix = field.prefix.as_ref().filter(|it| **it != prefix);
+    let entry = |key: &str, value: &str| format!("'{key}': {}", repr::string(value));
+    let mut extra = Vec::new();
+    extra.extend(own.map(|it| entry("desc", it)));
+    extra.extend(own_prefix.map(|it| entry("prefix", it)));
+    extra.push(entry("__dspy_field_type", "output"));
+    extra.extend(field.constraints.as_ref().map(|it| entry("constraints", it)));
+    if own_prefix.is_none() {
+        extra.push(entry("prefix", &prefix));
+    }
+    if own.is_none() {
+        extra.push(entry("desc", &made));
+    }
+    let extra = extra.join(", ");
+    let metadata = metadata(field.constraints.as_deref().unwrap_or_default());
+    format!("annotation={annotation} {needed} json_schema_extra={{{extra}}}{metadata}")
+}
+
+fn metadata(constraints: &str) -> String {
+    let bounds = constraints.split(", ").filter_map(|constraint| {
+        let (words, class) = BOUNDS.iter().find(|(words, _)| constraint.starts_with(words))?;
+        Some(format!("{class}{})", &constraint[words.len()..]))
+    });
+    let bounds: Vec<_> = bounds.collect();
+    if bounds.is_empty() { String::new() } else { format!(" metadata=[{}]", bounds.join(", ")) }
+}
