@@ -39,7 +39,7 @@ pub(super) fn refine(spot: &Spot<'_>, parts: &Parts<'_>) -> Result<Module, LoadE
     let mut refine = Refine::new(module, n, reward, threshold);
     refine.fail_count = fail_count;
     refine.feedback.lm = parts.shared.lm.clone();
-    refine.feedback.adapter = parts.shared.adapter.unwrap_or_default();
+    refine.feedback.adapter = parts.shared.adapter.clone().unwrap_or_default();
     Ok(Module::Refine(Box::new(refine)))
 }
 
