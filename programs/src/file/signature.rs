@@ -28,10 +28,6 @@ const KEYS: [&str; 10] = [
     "state",
 ];
 
-/// What to do about what the native engine does not run.
-pub(super) const WRITE_PYTHON: &str = "write a dspy.Module and `source: {type: local, path: …, \
-                                       class_name: …}`, which the python runtime runs";
-
 /// What the signatures of a file share.
 pub(super) struct Shared<'a> {
     /// The file's own types.
