@@ -144,7 +144,7 @@ def same_outputs(service, api_base):
         read += 1
         assert record["outputs"] == outputs, (record["outputs"], outputs)
         assert list(record["outputs"]) == list(outputs), record
-        usage = record["usage"]
+        usage = record["metadata"]["usage"]
         usage = usage[MODEL] if MODEL in usage else usage
         assert usage["prompt_tokens"] == prompt_tokens, (usage, prompt_tokens)
         assert usage["completion_tokens"] > 0, usage

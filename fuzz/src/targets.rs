@@ -3,8 +3,9 @@
 //! The same functions replay the corpus in the ordinary tests, so that what was found once stays
 //! found. None may panic, hang, or take memory or time out of proportion to its input.
 
-use dspy::{Adapter, Field, Fields, Signature, Type};
+use dspy::{Adapter, Expression, Field, Fields, Signature, Type};
 use programs::Registry;
+use serde_json::json;
 
 /// The types whose values replies are read as; a byte of the input picks some of them.
 const TYPES: [&str; 16] = [
@@ -29,8 +30,9 @@ const TYPES: [&str; 16] = [
 type Target = fn(&[u8]);
 
 /// Every fuzz target by its name, which is also its folder in the corpus.
-pub(crate) const TARGETS: [(&str, Target); 7] = [
+pub(crate) const TARGETS: [(&str, Target); 8] = [
     ("annotation", annotation),
+    ("expression", expression),
     ("json_repair", json_repair),
     ("literal", literal),
     ("program", program),
@@ -95,6 +97,24 @@ pub(crate) fn annotation(data: &[u8]) {
         let messages = Adapter::json().render(&signature, &[], &Fields::new());
         assert!(messages.is_ok_and(|it| !it.is_empty()));
     }
+}
+
+/// A condition of a chain, and its value.
+pub(crate) fn expression(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let Ok(expression) = text.parse::<Expression>() else { return };
+    let fields: Fields = [
+        ("a".to_owned(), json!(3)),
+        ("b".to_owned(), json!(-0.5)),
+        ("s".to_owned(), json!("aé b\nc")),
+        ("l".to_owned(), json!([1, "x", null, [2]])),
+        ("d".to_owned(), json!({"k": {"n": 1}, "x": true})),
+    ]
+    .into_iter()
+    .collect();
+    let _value = expression.value(&[&fields]);
+    let _number = expression.number(&[&fields]);
+    let _names = expression.names();
 }
 
 /// A signature in a line: `question: str -> answer: int`.

@@ -8,9 +8,18 @@ use std::cell::RefCell;
 /// Shorter texts are walked: that is faster than remembering.
 const LENGTH_MIN: usize = 2048;
 
-/// For each character asked for, its next unescaped place at or after every place of the text.
+/// A text that changes more often is walked too: all would have to be found out anew.
+const CHANGES_MAX: usize = 16;
+
+/// What was found out about the text, by the character that was asked for.
 #[derive(Default)]
-pub(super) struct Next(RefCell<Vec<(char, Vec<u32>)>>);
+pub(super) struct Next {
+    /// Its next unescaped place at or after every place.
+    places: RefCell<Vec<(char, Vec<u32>)>>,
+    /// Whether it comes an odd number of times before the next unescaped `]`.
+    is_odd: RefCell<Vec<(char, Vec<bool>)>>,
+    changes: usize,
+}
 
 impl Next {
     /// The next unescaped place of one of `targets` from `start` on, or the length of the text.
@@ -21,7 +30,7 @@ impl Next {
         if is_found {
             return at;
         }
-        if text.len() < LENGTH_MIN {
+        if text.len() < LENGTH_MIN || self.changes > CHANGES_MAX {
             return walk(text, targets, at + 1);
         }
         let places = targets.iter().map(|target| self.place(text, *target, at + 1));
@@ -30,11 +39,21 @@ impl Next {
 
     /// Forgets everything: the text has changed.
     pub(super) fn forget(&mut self) {
-        self.0.get_mut().clear();
+        *self = Self { changes: self.changes + 1, ..Self::default() };
+    }
+
+    /// Whether an odd number of unescaped `quote` come from `start` on before the next `]`.
+    pub(super) fn is_odd_in_array(&self, text: &[char], quote: char, start: usize) -> bool {
+        let mut known = self.is_odd.borrow_mut();
+        if !known.iter().any(|(c, _)| *c == quote) {
+            known.push((quote, oddness(text, quote)));
+        }
+        let is_odd = known.iter().find(|(c, _)| *c == quote).map(|(_, is_odd)| is_odd);
+        is_odd.and_then(|it| it.get(start)).copied().unwrap_or(false)
     }
 
     fn place(&self, text: &[char], target: char, at: usize) -> usize {
-        let mut known = self.0.borrow_mut();
+        let mut known = self.places.borrow_mut();
         if !known.iter().any(|(c, _)| *c == target) {
             known.push((target, places(text, target)));
         }
@@ -78,6 +97,24 @@ fn places(text: &[char], target: char) -> Vec<u32> {
         }
     }
     places
+}
+
+fn oddness(text: &[char], quote: char) -> Vec<bool> {
+    let mut backslashes = 0;
+    let mut plain = Vec::with_capacity(text.len());
+    for c in text {
+        plain.push(backslashes % 2 == 0);
+        backslashes = if *c == '\\' { backslashes + 1 } else { 0 };
+    }
+    let mut is_odd = vec![false; text.len() + 1];
+    for at in (0..text.len()).rev() {
+        is_odd[at] = match text[at] {
+            ']' if plain[at] => false,
+            c if c == quote && plain[at] => !is_odd[at + 1],
+            _ => is_odd[at + 1],
+        };
+    }
+    is_odd
 }
 
 #[cfg(test)]

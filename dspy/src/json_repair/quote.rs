@@ -100,13 +100,10 @@ impl Parser {
     }
 
     fn weigh_pair_in_array(&mut self, state: &mut Text, idx: isize) -> Flow {
-        let mut idx = idx;
-        while self.char_at(idx) == Some(state.close) {
-            idx = self.skip_to(&[state.close, ']'], idx + 1);
-            if self.char_at(idx) != Some(state.close) {
-                return Flow::Stop;
-            }
-            idx = self.skip_to(&[state.close, ']'], idx + 1);
+        // The package pairs the quotes up to the bracket one by one.
+        let behind = self.index.saturating_add_signed(idx + 1);
+        if !self.next.is_odd_in_array(&self.text, state.close, behind) {
+            return Flow::Stop;
         }
         state.unmatched_delimiter = !state.unmatched_delimiter;
         self.keep(state)

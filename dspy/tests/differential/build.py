@@ -214,6 +214,12 @@ def tagged(value):
         return {"$model": type(value).__name__, "value": {key: tagged(it) for key, it in items}}
     if isinstance(value, (datetime.datetime, datetime.date, datetime.time)):
         return {"$" + type(value).__name__: value.isoformat()}
+    if isinstance(value, datetime.timedelta):
+        return {"$timedelta_s": value.total_seconds()}
+    if isinstance(value, (decimal.Decimal, uuid.UUID)):
+        return {"$" + type(value).__name__.lower(): str(value)}
+    if isinstance(value, bytes):
+        return {"$bytes": value.decode("latin1")}
     if isinstance(value, tuple):
         return {"$tuple": [tagged(it) for it in value]}
     if isinstance(value, (set, frozenset)):

@@ -19,6 +19,17 @@ INSTRUCTIONS = [None, None, None, "Answer.", "", "  lead", "First.\n\n    Second
                 "\n    Only\n    ", "Tab\tx\n\ty", "é\u2028z", "trailing   \n\n", "a\r\nb", "a\x0bb\x0cc",
                 "\ta\n\t  b\n  c", "{x} [[ ## y ## ]]", "   \n  ", "a\n   b\n \tc", "x\n\u00a0y\n  z",
                 "Be brief.\n\n\n- a\n  - b\n"]
+CLASSES = {
+    "datetime.datetime": ["2024-01-02T03:04:05", "2024-01-02T03:04:05Z", "2024-01-02 03:04", "2024-02-30T00:00:00",
+                          "2024-01-02T03:04:05.123456+02:00", "1700000000", "2024-01-02", "yesterday", "2024-1-2T3:4:5"],
+    "datetime.date": ["2024-01-02", "2024-02-30", "2024-01-02T00:00:00", "2024-01-02T03:00:00", "Jan 2", "20240102", "0"],
+    "datetime.time": ["03:04:05", "03:04", "03:04:05.5", "25:00", "03:04:05Z", "03:04:05+02:00", "3am", "10800"],
+    "datetime.timedelta": ["PT1H", "P1DT2H3M4.5S", "1 day, 2:03:04", "3600", "1.5", "-PT5S", "1:02:03", "soon", "P1W"],
+    "decimal.Decimal": ["1.50", "1e3", "-0.0", "NaN", "Infinity", "1,5", "0.1", "123456789012345678901234567890.12", "x", "1_0"],
+    "uuid.UUID": ["12345678-1234-5678-1234-567812345678", "12345678123456781234567812345678", "urn:uuid:12345678-1234-5678-1234-567812345678",
+                  "{12345678-1234-5678-1234-567812345678}", "1234", "12345678-1234-5678-1234-56781234567g"],
+    "bytes": ["abc", "é", "", "a\\x00"],
+}
 MODELS = ["openai/stub", "openai/gpt-4o-mini", "openai/gpt-3.5-turbo"]
 
 
@@ -27,6 +38,7 @@ class Maker:
         self.r = random.Random(f"{seed}:{index}")
         self.types = {}
         self.adapters = adapters
+        self.classes = list(CLASSES) if self.maybe(0.25) else []
 
     def maybe(self, chance):
         return self.r.random() < chance
@@ -109,10 +121,14 @@ class Maker:
 
     def type(self, depth=0):
         r = self.r
-        scalars = ["str"] * 6 + ["int", "float", "bool"] * 2 + ["any", "none"] + ["literal", "literal", "enum"]
+        scalars = ["str"] * 6 + ["int", "float", "bool"] * 2 + ["any", "none"] + self.classes + ["literal", "literal", "enum"]
         nested = ["list"] * 3 + ["dict", "union", "union", "optional", "optional", "tuple", "set", "model", "model", "bare"]
         kind = r.choice(scalars + (nested if depth < 3 else []))
         inner = lambda: self.type(depth + 1)
+        if kind == "bytes":
+            return {"kind": "bytes"}
+        if kind in CLASSES:
+            return {"kind": "class", "name": kind}
         if kind == "literal":
             pool = r.choice([["a", "b", "c d"], [1, 2, 3], ["yes", "no", True], [1, "1", "x"],
                              ["it's", 'say "x"', "b\"'"], [True, False], ["é", ""], [0, "zero", False]])
@@ -173,6 +189,8 @@ class Maker:
             return self.maybe(0.5)
         if kind == "any":
             return self.json()
+        if kind in ("class", "bytes"):
+            return r.choice(CLASSES[ty.get("name", kind)])
         if kind == "none":
             return None
         if kind == "literal":
