@@ -100,7 +100,7 @@ impl Type {
 /// Any of the schemas, each named once.
 fn any_of(schemas: impl Iterator<Item = Value>) -> Value {
     let mut distinct: Vec<Value> = Vec::new();
-    for schema in schemas {
+    for schema in schemas.flat_map(choices_of) {
         if !distinct.contains(&schema) {
             distinct.push(schema);
         }
@@ -109,6 +109,13 @@ fn any_of(schemas: impl Iterator<Item = Value>) -> Value {
         1 => distinct.remove(0),
         _ => json!({"anyOf": distinct}),
     }
+}
+
+/// What a schema that is nothing but a choice chooses from; else itself.
+fn choices_of(schema: Value) -> Vec<Value> {
+    let only = schema.as_object().filter(|it| it.len() == 1);
+    let choices = only.and_then(|it| it.get("anyOf"));
+    choices.and_then(Value::as_array).cloned().unwrap_or_else(|| vec![schema])
 }
 
 fn dict(key: &Type, value: &Type) -> Value {

@@ -38,7 +38,9 @@ class Maker:
         self.r = random.Random(f"{seed}:{index}")
         self.types = {}
         self.adapters = adapters
-        self.classes = list(CLASSES) if self.maybe(0.25) else []
+        # Of outputs only: JSON's text stands for an object as an input, which the package takes for text.
+        self.uses_classes = self.maybe(0.25)
+        self.classes = []
 
     def maybe(self, chance):
         return self.r.random() < chance
@@ -226,6 +228,7 @@ class Maker:
         fields = []
         for i, name in enumerate(names):
             role = "input" if i < inputs else "output"
+            self.classes = list(CLASSES) if self.uses_classes and role == "output" else []
             ty = self.type()
             field = {"name": name, "role": role, "type": ty, "desc": r.choice(DESCS)}
             if self.maybe(0.1):
@@ -262,7 +265,7 @@ class Maker:
         if module == "ChainOfThought":
             shown = [{"name": "reasoning", "role": "output", "type": {"kind": "str"}}, *outputs]
         demos = []
-        for _ in range(r.choice([0, 0, 0, 1, 2, 3])):
+        for _ in range(0 if self.uses_classes else r.choice([0, 0, 0, 1, 2, 3])):
             missing = r.choice([0, 0, 0.3, 0.6])
             demos.append(self.fields(inputs + shown, missing, r.choice([0, 0, 0.2])))
         options = {}
