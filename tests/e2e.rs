@@ -23,6 +23,8 @@ mod model_faults;
 mod network;
 #[path = "e2e/site.rs"]
 mod site;
+#[path = "e2e/tools.rs"]
+mod tools;
 
 macro_rules! on_both_stores {
     ($($area:ident: $($case:ident),+;)+) => {
@@ -54,6 +56,9 @@ on_both_stores! {
     model_faults: throttled_execution_comes_back_when_asked, failing_model_is_asked_again,
         failing_model_fails_at_last, refusing_model_fails_at_once, nonsense_fails_in_words;
     cli: commands_do_what_they_say, batch_of_a_file_is_followed;
+    tools: agent_uses_the_tools_of_a_server, agent_goes_on_when_tools_do_not,
+        agent_is_called_off_in_a_call, call_of_a_killed_runner_is_made_again,
+        agent_asks_services, registered_agent_starts_nothing;
     crash: execution_of_a_killed_runner_runs_again,
         what_a_killed_runner_paid_for_is_not_paid_for_again, batch_outlives_killed_runners,
         accepted_outlives_a_killed_api, stopped_runner_finishes_or_gives_back,

@@ -130,6 +130,12 @@ impl Site {
         (status.success(), process.out() + &process.log())
     }
 
+    /// Puts a program into the operator's folder.
+    pub(crate) fn write_program(&self, name: &str, text: &str) {
+        let path = self.folder.path().join("programs").join(name).with_extension("yaml");
+        std::fs::write(path, text).unwrap();
+    }
+
     /// The path of a file in the site's folder.
     pub(crate) fn path(&self, name: &str) -> String {
         self.folder.path().join(name).display().to_string()
