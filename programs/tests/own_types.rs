@@ -72,8 +72,8 @@ fn the_manifest_defines_the_types_that_it_names() {
 /// As `TypeAdapter(Node).json_schema()` of the same class has it, keys in DSPy's order.
 const NODE: &str = concat!(
     r##"must adhere to the JSON schema: {"$defs": {"Mood": {"type": "string", "enum": ["happy", "##,
-    r##""sad"], "title": "Mood"}, "Node": {"type": "object", "description": "A node of a tree.", "##,
-    r##""properties": {"children": {"type": "array", "default": [], "items": {"$ref": "##,
+    r##""sad"], "title": "Mood"}, "Node": {"type": "object", "description": "A node of a tree.""##,
+    r##", "properties": {"children": {"type": "array", "default": [], "items": {"$ref": "##,
     r##""#/$defs/Node"}, "title": "Children"}, "mood": {"anyOf": [{"$ref": "#/$defs/Mood"}, "##,
     r##"{"type": "null"}], "default": null, "description": "How it feels"}, "name": {"type": "##,
     r##""string", "title": "Name"}}, "required": ["name"], "title": "Node"}}, "$ref": "##,
