@@ -109,7 +109,8 @@ fn a_saved_model_is_asked_instead_of_the_programs_and_never_elsewhere() {
 fn one_state_is_laid_over_all_signatures() {
     let program = program(
         "signatures:\n  grade: {inputs: [text], outputs: {score: int}, \
-         module: chain_of_thought}\n  draft: {inputs: [topic], outputs: [text]}\nstate: state/two.json\n",
+         module: chain_of_thought}\n  draft: {inputs: [topic], outputs: [text]}\n\
+         state: state/two.json\n",
     );
 
     assert_eq!(program.choices, ["mail#grade", "mail#draft"]);
