@@ -32,6 +32,9 @@ pub(crate) struct ProgramView {
     description: String,
     /// `native` or `python`.
     runtime: String,
+    /// What runs: `predict`, `react`, `chain`; absent where Python decides.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    module: Option<String>,
     /// Its signatures: name, instructions, module, inputs and outputs.
     #[schema(value_type = Vec<Object>)]
     signatures: Value,
@@ -41,6 +44,13 @@ pub(crate) struct ProgramView {
     /// The JSON Schema of its outputs.
     #[schema(value_type = Object)]
     output_schema: Value,
+    /// What can be asked for instead, by name: `name#signature`.
+    choices: Vec<String>,
+    /// The tools that its agents may call.
+    tools: Vec<String>,
+    /// The saved states in it, with the versions of the packages that saved them.
+    #[schema(value_type = Vec<Object>)]
+    saved: Value,
     /// How many live workers can run it.
     workers: usize,
 }
@@ -68,6 +78,10 @@ impl ProgramView {
             signatures: serde_json::to_value(it.signatures).unwrap_or_default(),
             input_schema: it.input_schema,
             output_schema: it.output_schema,
+            module: it.module,
+            choices: it.choices,
+            tools: it.tools,
+            saved: serde_json::to_value(it.saved).unwrap_or_default(),
             workers,
         }
     }

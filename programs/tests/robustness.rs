@@ -6,7 +6,7 @@ use programs::Registry;
 use proptest::{prelude::*, sample::select};
 
 /// Pieces of YAML and of the format, so that random texts get past the first line.
-const PIECES: [&str; 46] = [
+const PIECES: [&str; 66] = [
     "name",
     "version",
     "signatures",
@@ -26,6 +26,26 @@ const PIECES: [&str; 46] = [
     "chains",
     "steps",
     "extra",
+    "types",
+    "enum",
+    "fields",
+    "Person",
+    "module",
+    "react",
+    "best_of_n",
+    "reward",
+    "expression",
+    "until",
+    "map",
+    "over",
+    "as",
+    "state",
+    "signature",
+    "tools",
+    "http",
+    "adapter",
+    "a -> b",
+    "score >= 8",
     ": ",
     ":",
     "\n",
@@ -61,16 +81,29 @@ version: 1.0.0
 lm: {model: dummy/x, temperature: 0.5}
 timeout: 5m
 retries: {max: 1, backoff: {initial: 1}}
+types:
+  Mood: [happy, sad]
+  Person: {fields: {name: str, age: {type: int, ge: 0}, friends: {type: "list[Person]", default: []}}}
+tools:
+  find: {http: {method: GET, url: "http://localhost/{q}"}, args: {q: {type: string}}}
+chains:
+  all: {steps: [main, {map: best, over: d, as: es}], until: c == "x", max_iterations: 3}
 signatures:
+  best:
+    inputs: [f]
+    outputs: {e: int}
+    module: {type: best_of_n, of: chain_of_thought, n: 3, threshold: 1, reward: {expression: e > 1}}
+  agent: {inputs: {q: "Optional[Person]"}, outputs: [r], module: {type: react, tools: [find]}}
+  text: "q: Mood -> a: list[int]"
   main:
     description: Do it
     inputs:
       a: {type: int, ge: 0}
       b: {type: "list[str]", default: []}
-    outputs: [c]
+    outputs: {c: str, d: "list[str]"}
     examples:
       - input: {a: 1}
-        output: {c: x}
+        output: {c: x, d: [y]}
 "#;
 
 #[test]
@@ -98,7 +131,7 @@ proptest! {
 
     #[test]
     fn a_program_with_a_wound_is_a_program_or_an_error(
-        (at, length) in (0_usize..400, 0_usize..20),
+        (at, length) in (0_usize..1300, 0_usize..20),
         piece in select(PIECES.as_slice()),
     ) {
         let at = at.min(WHOLE.len());
@@ -135,4 +168,22 @@ fn hostile_texts_are_refused_at_once() {
     }
 
     assert!(began.elapsed() < Duration::from_secs(30), "took {:?}", began.elapsed());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_json_says_is_what_is_read(text in any::<String>()) {
+        let json = serde_json::json!({
+            "name": "x", "signatures": {"main": {"inputs": ["a"], "outputs": {"b": {"desc": &text}}}},
+        });
+        let Ok(program) = Registry::parse(&json.to_string(), "x.json") else {
+            // A description of blanks is none.
+            prop_assert!(text.trim().is_empty(), "{json}");
+            return Ok(());
+        };
+        let desc = program.manifest().signatures[0].outputs[0].desc.clone();
+        prop_assert_eq!(desc, Some(text));
+    }
 }

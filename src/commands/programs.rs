@@ -68,13 +68,21 @@ async fn show(client: &Client, id: &str, json: bool) -> Result<()> {
     }
     let text = |key: &str| view::text(&program, key);
     let name = format!("{}@{}", text("program_id"), text("version"));
-    output::line(format!("{}  {}", paint(BOLD, name), paint(DIM, text("runtime"))))?;
+    let how = [text("runtime"), text("module")].join(" ");
+    output::line(format!("{}  {}", paint(BOLD, name), paint(DIM, how.trim())))?;
     if !text("description").is_empty() {
         output::line(format!("  {}", text("description")))?;
     }
     for (title, key) in [("inputs", "input_schema"), ("outputs", "output_schema")] {
         output::line(format!("\n{}", paint(BOLD, title)))?;
         output::line(output::table(["NAME", "TYPE", "NOTES"], &rows(&program, key)))?;
+    }
+    for (title, key) in [("tools", "tools"), ("or ask for", "choices")] {
+        let names = program.get(key).and_then(Value::as_array).into_iter().flatten();
+        let names: Vec<_> = names.filter_map(Value::as_str).collect();
+        if !names.is_empty() {
+            output::line(format!("\n{}  {}", paint(BOLD, title), names.join(", ")))?;
+        }
     }
     let words: Vec<_> = rows(&program, "input_schema")
         .into_iter()
@@ -106,6 +114,12 @@ fn rows(program: &Value, schema: &str) -> Vec<[String; 3]> {
 fn kind(field: &Value) -> String {
     if let Some(values) = field.get("enum").and_then(Value::as_array) {
         return values.iter().map(output::plain).collect::<Vec<_>>().join(" | ");
+    }
+    if let Some(choices) = field.get("anyOf").and_then(Value::as_array) {
+        return choices.iter().map(kind).collect::<Vec<_>>().join(" | ");
+    }
+    if let Some(own) = field.get("$ref").and_then(Value::as_str) {
+        return own.rsplit('/').next().unwrap_or(own).to_owned();
     }
     let name = view::text(field, "type");
     match field.get("items") {
