@@ -71,7 +71,7 @@ fn settings(table: &Table<'_>) -> Result<LmSettings, LoadError> {
     let n = table.get("n").map(|it| it.count(1, lm::COMPLETIONS_MAX.into())).transpose()?;
     let model = table.one_of(&["model", "model_name"])?;
     let extra = table.get("extra").map(|it| extra(&it)).transpose()?;
-    Ok(LmSettings {
+    let settings = LmSettings {
         model: model.map(|it| it.text().map(str::to_owned)).transpose()?,
         temperature: table
             .get("temperature")
@@ -84,7 +84,10 @@ fn settings(table: &Table<'_>) -> Result<LmSettings, LoadError> {
         n: n.and_then(|it| u32::try_from(it).ok()),
         rollout_id: table.get("rollout_id").map(|it| it.whole()).transpose()?,
         extra: extra.unwrap_or_default(),
-    })
+    };
+    let fix = "a reasoning model takes the temperature 1 and at least 16000 tokens, or neither";
+    settings.check().map_err(|e| table.spot().fail(e.to_string(), fix))?;
+    Ok(settings)
 }
 
 fn stop(spot: &Spot<'_>) -> Result<Vec<String>, LoadError> {
