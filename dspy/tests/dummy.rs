@@ -55,13 +55,41 @@ async fn run(predictor: &Predictor, text: &str) -> Result<Fields, Error> {
 #[tokio::test]
 async fn every_type_is_answered_in_every_format() {
     let mut predictor = predictor("dummy/any", &TYPES);
-    for adapter in [Adapter::chat(false), Adapter::json()] {
+    let second = LmSettings { model: Some("dummy/any".to_owned()), ..LmSettings::default() };
+    let adapters = [
+        Adapter::chat(false),
+        Adapter::json(),
+        Adapter::xml(false),
+        Adapter::baml(),
+        Adapter::two_step(second),
+    ];
+    for adapter in adapters {
         predictor.adapter = adapter;
 
         let outputs = run(&predictor, "why?").await.unwrap();
 
         assert_eq!(outputs.len(), TYPES.len() + 1);
         assert!(outputs["reasoning"].as_str().unwrap().starts_with("(offline dummy model)"));
+    }
+}
+
+#[tokio::test]
+async fn models_of_a_program_are_answered_in_every_format() {
+    let mut predictor = predictor("dummy/any", &["str"]);
+    let person = json!({"Mood": {"enum": [{"name": "A", "value": "a"}]}, "Person": {"model": {
+        "fields": [{"name": "name", "ty": "str"}, {"name": "age", "ty": "int"}]}}});
+    predictor.signature.types = serde_json::from_value(person).unwrap();
+    for (name, ty) in [("person", "Person"), ("people", "list[Person]"), ("mood", "Mood")] {
+        let ty = Type::parse_with(ty, &predictor.signature.types).unwrap();
+        predictor.signature.outputs.push(Field::new(name, ty));
+    }
+    for adapter in [Adapter::chat(false), Adapter::json(), Adapter::xml(false), Adapter::baml()] {
+        predictor.adapter = adapter;
+
+        let outputs = run(&predictor, "why?").await.unwrap();
+
+        assert!(outputs["person"]["age"].is_i64() && outputs["people"][0]["name"].is_string());
+        assert_eq!(outputs["mood"], "a");
     }
 }
 

@@ -31,8 +31,8 @@ use sha2::{Digest, Sha256};
 
 pub use embedding::DummyEmbedder;
 
-use crate::{Lm, LmError, LmReply, LmRequest, Usage, python::json};
-use prompt::{Prompt, Wanted};
+use crate::{Capabilities, Lm, LmError, LmReply, LmRequest, Type, Usage, python::json};
+use prompt::{Asked, ELEMENTS, Prompt, Wanted};
 use values::Values;
 
 /// The longest delay.
@@ -85,6 +85,11 @@ impl Lm for DummyLm {
         };
         Ok(reply(request, model, text))
     }
+
+    /// It answers what a schema describes: so even where the prompt does not describe it.
+    fn capabilities(&self, _model: &str) -> Capabilities {
+        Capabilities { response_format: true, response_schema: true, ..Capabilities::default() }
+    }
 }
 
 impl Behaviour {
@@ -115,17 +120,20 @@ fn delay(part: &str) -> Option<Duration> {
 }
 
 fn answer(request: &LmRequest, is_echo: bool) -> String {
-    let prompt = Prompt::read(&request.messages);
+    let prompt = Prompt::read(request);
     let mut values = Values::new(seed(request), is_echo.then(|| prompt.first_input.clone()));
     if prompt.fields.is_empty() {
         return values.text("reply");
+    }
+    if prompt.wanted == Wanted::Xml {
+        return prompt.fields.iter().map(|it| tagged(it, &mut values)).collect();
     }
     let fields =
         prompt.fields.iter().map(|it| (it.name.clone(), values.of(&it.ty, &it.note, &it.name)));
     let fields: Map<String, Value> = fields.collect();
     match prompt.wanted {
         Wanted::Json => json::dumps(&Value::Object(fields)),
-        Wanted::Sections => {
+        Wanted::Sections | Wanted::Xml => {
             let section = |(name, value): (String, Value)| {
                 let value = match value {
                     Value::String(text) => text,
@@ -136,6 +144,29 @@ fn answer(request: &LmRequest, is_echo: bool) -> String {
             fields.into_iter().map(section).collect::<String>() + "[[ ## completed ## ]]"
         }
     }
+}
+
+/// A value between its tags. Of a model the prompt shows the tags only: what it holds is then a
+/// number, which can be read as one and as text.
+fn tagged(field: &Asked, values: &mut Values) -> String {
+    let Asked { name, ty, note } = field;
+    if let Some(elements) = note.strip_prefix(ELEMENTS).filter(|_| values::has_own(ty)) {
+        let mut parts = elements.split("...");
+        let mut text = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            text.push_str(&values.of(&Type::Int, "", name).to_string());
+            text.push_str(part);
+        }
+        return text + "\n\n";
+    }
+    let note = if note.starts_with(ELEMENTS) { "" } else { note };
+    let value = match values.of(ty, note, name) {
+        Value::String(text) => text,
+        Value::Null => String::new(),
+        other => json::dumps(&other),
+    };
+    let value = value.replace('&', "&amp;").replace('<', "&lt;");
+    format!("<{name}>\n{value}\n</{name}>\n\n")
 }
 
 /// What the answer depends on: all that is asked, and which of several completions it is.

@@ -1,6 +1,11 @@
 //! What a prompt of DSPy's asks for: its output fields, read back from the system message.
 
-use crate::{Message, Role, Type};
+use crate::{LmRequest, Message, Role, Type, python::json::dumps};
+
+/// What a note begins with that shows the elements of a value.
+pub(super) const ELEMENTS: &str = "must have the elements: ";
+
+const SCHEMA: &str = "must adhere to the JSON schema: ";
 
 /// What is asked for.
 pub(super) struct Prompt {
@@ -23,17 +28,28 @@ pub(super) struct Asked {
 pub(super) enum Wanted {
     Sections,
     Json,
+    Xml,
 }
 
 impl Prompt {
-    pub(super) fn read(messages: &[Message]) -> Self {
+    pub(super) fn read(request: &LmRequest) -> Self {
+        let messages = &request.messages;
         let system = messages.iter().find(|it| it.role == Role::System).map(text);
         let system = system.unwrap_or_default();
         let question = messages.last().map(text).unwrap_or_default();
         let is_json = question.contains("Respond with a JSON object in the following order");
+        let is_xml = question.contains("output fields wrapped in XML tags `<");
+        let mut fields = fields(&system, &question);
+        for field in fields.iter_mut().filter(|it| it.note.is_empty()) {
+            field.note = schema_note(request, &field.name).unwrap_or_default();
+        }
         Self {
-            fields: fields(&system, &question),
-            wanted: if is_json { Wanted::Json } else { Wanted::Sections },
+            fields,
+            wanted: match (is_json, is_xml) {
+                (true, _) => Wanted::Json,
+                (false, true) => Wanted::Xml,
+                (false, false) => Wanted::Sections,
+            },
             first_input: first_input(&question),
         }
     }
@@ -58,7 +74,8 @@ fn fields(system: &str, question: &str) -> Vec<Asked> {
         let Some(ty) = leading_type(rest) else { continue };
         // A description may hold lines that look like fields: the reminder names those that are.
         let headed = format!("`[[ ## {name} ## ]]`");
-        if !question.contains(&headed) && !question.contains(&format!("`{name}`")) {
+        let names = [headed, format!("`{name}`"), format!("`<{name}>`")];
+        if !names.iter().any(|it| question.contains(it)) {
             continue;
         }
         fields.push(Asked { name: name.to_owned(), ty, note: note(structure, name) });
@@ -74,13 +91,31 @@ fn leading_type(rest: &str) -> Option<Type> {
 
 /// What the structure says of a field's value.
 fn note(structure: &str, name: &str) -> String {
+    let element = format!("<{name}><");
+    if let Some(elements) = structure.lines().find(|it| it.starts_with(&element)) {
+        return format!("{ELEMENTS}{elements}");
+    }
     let place = format!("{{{name}}}        # note: the value you produce ");
     let line = structure.split_once(&place).map(|(_, it)| it.lines().next().unwrap_or_default());
     line.unwrap_or_default().trim_end_matches(['"', ',']).to_owned()
 }
 
-/// The text under the first header, or the whole question if there is none.
+/// The schema that a request itself brings for a field, as prompts write it.
+fn schema_note(request: &LmRequest, name: &str) -> Option<String> {
+    let whole = request.response_format.as_ref()?.pointer("/json_schema/schema")?;
+    let mut schema = whole["properties"].get(name)?.clone();
+    if let (Some(map), Some(definitions)) = (schema.as_object_mut(), whole.get("$defs")) {
+        map.insert("$defs".to_owned(), definitions.clone());
+    }
+    Some(format!("{SCHEMA}{}", dumps(&schema)))
+}
+
+/// The text under the first header or in the first tag, or the whole question if there is none.
 fn first_input(question: &str) -> String {
+    if let Some((tag, after)) = question.strip_prefix('<').and_then(|it| it.split_once(">\n")) {
+        let end = after.find(&format!("\n</{tag}>"));
+        return after[..end.unwrap_or(after.len())].to_owned();
+    }
     let Some((_, after)) = question.split_once(" ## ]]\n") else { return question.to_owned() };
     let end = after.find("\n\n[[ ## ").or_else(|| after.find("\n\nRespond with "));
     after[..end.unwrap_or(after.len())].to_owned()

@@ -179,7 +179,7 @@ impl Values {
 }
 
 /// Whether a type is made of types of the program's own, which only its note describes.
-fn has_own(ty: &Type) -> bool {
+pub(super) fn has_own(ty: &Type) -> bool {
     let mut names = Vec::new();
     ty.names(&mut names);
     !names.is_empty()
