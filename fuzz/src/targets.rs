@@ -42,7 +42,7 @@ pub(crate) const TARGETS: [(&str, Target); 8] = [
 ];
 
 /// The first two bytes choose the types of the outputs, the rest is the reply.
-fn reply(data: &[u8], adapter: Adapter) {
+fn reply(data: &[u8], adapter: &Adapter) {
     let Some((choice, text)) = data.split_at_checked(2) else { return };
     let text = String::from_utf8_lossy(text);
     let count = usize::from(choice[0] % 4) + 1;
@@ -62,12 +62,12 @@ fn reply(data: &[u8], adapter: Adapter) {
 
 /// A reply under headers.
 pub(crate) fn reply_chat(data: &[u8]) {
-    reply(data, Adapter::chat(false));
+    reply(data, &Adapter::chat(false));
 }
 
 /// A reply that is to be a JSON object.
 pub(crate) fn reply_json(data: &[u8]) {
-    reply(data, Adapter::json());
+    reply(data, &Adapter::json());
 }
 
 /// A text as a value of any type: `json_repair`, and Python's literals where that finds nothing.

@@ -125,7 +125,8 @@ pub(super) fn parse(signature: &Signature, reply: &str) -> Result<Found, ParseEr
             continue;
         };
         let reader = xml_shape::Reader { tree: &tree, definitions: &signature.types };
-        let value = field_value(field, own, &reader).map_err(|(value, error)| {
+        let value = field_value(field, own, &reader).map_err(|failed| {
+            let (value, error) = *failed;
             let info = field_info::of(field, &signature.types);
             let value = repr::str(&value);
             fail(format!("Failed to parse field {info} with value {value}: {error}"))
@@ -140,7 +141,7 @@ fn field_value(
     field: &Field,
     elements: &[crate::xml::ElementId],
     reader: &xml_shape::Reader<'_>,
-) -> Result<Object, (Object, String)> {
+) -> Result<Object, Box<(Object, String)>> {
     let mut failed = (Object::None, String::new());
     for candidate in xml_shape::candidates(&field.ty, reader.definitions) {
         let value = reader.value(elements, &candidate);
@@ -149,7 +150,7 @@ fn field_value(
             Err(error) => failed = (value, error),
         }
     }
-    Err(failed)
+    Err(Box::new(failed))
 }
 
 /// The value of a field's type; where the package's own parsing refuses it, by the names of the

@@ -92,10 +92,10 @@ pub(super) fn candidates<'a>(ty: &'a Type, definitions: &'a Definitions) -> Vec<
 /// Whether a field of this type is written as elements within its element.
 pub(super) fn is_nested(ty: &Type, definitions: &Definitions) -> bool {
     let ty = ty.inner();
-    match ty {
-        Type::List(item) => !matches!(**item, Type::Dspy(_)),
-        ty => matches!(ty, Type::Dict(..)) || definitions.model(ty).is_some(),
+    if let Type::List(item) = ty {
+        return !matches!(**item, Type::Dspy(_));
     }
+    matches!(ty, Type::Dict(..)) || definitions.model(ty).is_some()
 }
 
 /// The elements of a type, empty: `<tags><item>...</item></tags>`.
