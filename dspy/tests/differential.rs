@@ -33,8 +33,9 @@ const SEED: u64 = 1;
 /// The processes of the oracle; it is what takes the time.
 const ORACLES: u64 = 2;
 /// The most differences that are cut down and shown.
-const SHOWN: usize = 5;
-const ADAPTERS: [&str; 2] = ["ChatAdapter", "JSONAdapter"];
+const SHOWN: usize = 3;
+const ADAPTERS: [&str; 6] =
+    ["ChatAdapter", "ChatAdapter", "JSONAdapter", "JSONAdapter", "XMLAdapter", "BAMLAdapter"];
 
 /// What was found with a part of the cases.
 #[derive(Default)]

@@ -59,6 +59,8 @@ fn predictor(case: &Value, answer: &Value) -> Result<Predictor, String> {
     let json_fallback = case["options"]["use_json_adapter_fallback"] != false;
     predictor.adapter = match case["adapter"].as_str().unwrap() {
         "JSONAdapter" => Adapter::json(),
+        "XMLAdapter" => Adapter::xml(json_fallback),
+        "BAMLAdapter" => Adapter::baml(),
         _ => Adapter::chat(json_fallback),
     };
     predictor.demos =

@@ -21,6 +21,7 @@ os.environ.setdefault("DSPY_CACHEDIR", tempfile.mkdtemp(prefix="dspy-oracle-"))
 warnings.simplefilter("ignore")
 
 import dspy  # noqa: E402
+from dspy.adapters.baml_adapter import BAMLAdapter  # noqa: E402
 from dspy._vendor.lm15.transports._sync import StdlibTransport  # noqa: E402
 from dspy._vendor.lm15.transports._types import TransportResponse  # noqa: E402
 
@@ -57,7 +58,7 @@ ADAPTERS = {
     "ChatAdapter": lambda options: dspy.ChatAdapter(**options),
     "JSONAdapter": lambda options: dspy.JSONAdapter(**options),
     "XMLAdapter": lambda options: dspy.XMLAdapter(**options),
-    "BAMLAdapter": lambda options: dspy.BAMLAdapter(**options),
+    "BAMLAdapter": lambda options: BAMLAdapter(**options),
 }
 MODELS = {}
 
