@@ -38,6 +38,7 @@ class Maker:
         self.r = random.Random(f"{seed}:{index}")
         self.types = {}
         self.adapters = adapters
+        self.numbers = NUMBERS
         # Of outputs only: JSON's text stands for an object as an input, which the package takes for text.
         self.uses_classes = self.maybe(0.25)
         self.classes = []
@@ -174,7 +175,7 @@ class Maker:
             return [self.json(depth + 1) for _ in range(r.randrange(3))]
         if pick >= 6:
             return {self.text(): self.json(depth + 1) for _ in range(r.randrange(3))}
-        return [self.text(), r.choice(NUMBERS), True, None, False][pick]
+        return [self.text(), r.choice(self.numbers), True, None, False][pick]
 
     def value(self, ty, depth=0):
         """A tagged value of a type."""
@@ -184,9 +185,9 @@ class Maker:
         if kind == "str":
             return self.text()
         if kind == "int":
-            return r.choice([it for it in NUMBERS if isinstance(it, int)])
+            return r.choice([it for it in self.numbers if isinstance(it, int)])
         if kind == "float":
-            return float(r.choice(NUMBERS))
+            return float(r.choice(self.numbers))
         if kind == "bool":
             return self.maybe(0.5)
         if kind == "any":
@@ -254,11 +255,14 @@ class Maker:
 
     def case(self):
         r = self.r
+        adapter = r.choice(self.adapters)
+        if adapter == "BAMLAdapter":
+            # In whose JSON such a float is `1e-7`, where all else that DSPy writes has `1e-07`.
+            self.numbers = [it for it in NUMBERS if it == 0 or abs(it) >= 1e-4]
         signature = self.signature()
         inputs = [it for it in signature["fields"] if it["role"] == "input"]
         outputs = [it for it in signature["fields"] if it["role"] == "output"]
         module = r.choice(["Predict", "Predict", "Predict", "ChainOfThought"])
-        adapter = r.choice(self.adapters)
         if module == "ChainOfThought" and any(it["name"] == "reasoning" for it in signature["fields"]):
             module = "Predict"
         shown = outputs
@@ -271,7 +275,9 @@ class Maker:
         options = {}
         if adapter in ("ChatAdapter", "XMLAdapter") and self.maybe(0.5):
             options["use_json_adapter_fallback"] = False
-        given = self.fields(inputs, r.choice([0, 0, 0, 0.3]), r.choice([0, 0, 0, 0.3]))
+        # BAML writes a model by pydantic's own JSON, and its data, which JSON has for it, by Python's.
+        wrong = 0 if adapter == "BAMLAdapter" else r.choice([0, 0, 0, 0.3])
+        given = self.fields(inputs, r.choice([0, 0, 0, 0.3]), wrong)
         if self.maybe(0.05):
             given["surprise"] = self.json()
         replies = [mutate.reply(self, adapter if i == 0 else "JSONAdapter", shown) for i in range(2)]

@@ -122,6 +122,8 @@ def answer(question):
 
 
 HALF = re.compile(r"\\u[dD][89a-fA-F]")
+# pydantic cuts long values in the middle, also of an escape.
+SHOWN = re.compile(r"[dD][89a-fA-F][0-9a-fA-F]{2}")
 
 
 def shows_half(case, answer):
@@ -129,7 +131,7 @@ def shows_half(case, answer):
     shown = answer.get("error", {}).get("message") or repr(answer.get("outputs"))
     for reply in case["replies"]:
         shown = shown.replace(reply or "", "")
-    return bool(HALF.search(shown) and HALF.search(str(case["replies"])))
+    return bool(SHOWN.search(shown) and HALF.search(str(case["replies"])))
 
 
 def as_given(message, replies):
