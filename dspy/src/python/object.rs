@@ -46,6 +46,12 @@ const LOOKED_THROUGH_MAX: usize = 8;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Dict {
     entries: Vec<(Object, Object)>,
+    index: Option<Box<Index>>,
+}
+
+/// Where the entries of a large dictionary are.
+#[derive(Clone, Debug, Default)]
+struct Index {
     by_name: HashMap<String, usize>,
     /// Those under other keys than text, by what Python hashes.
     by_hash: HashMap<String, usize>,
@@ -110,29 +116,26 @@ impl Dict {
     }
 
     fn index(&mut self, at: usize) {
+        let index = self.index.get_or_insert_default();
         match &self.entries[at].0 {
-            Object::Str(name) => self.by_name.insert(name.clone(), at),
-            key => self.by_hash.insert(key.hashed(), at),
+            Object::Str(name) => index.by_name.insert(name.clone(), at),
+            key => index.by_hash.insert(key.hashed(), at),
         };
     }
 
-    fn is_indexed(&self) -> bool {
-        self.entries.len() >= LOOKED_THROUGH_MAX
-    }
-
     fn position(&self, key: &Object) -> Option<usize> {
-        match key {
-            Object::Str(name) => self.position_of(name),
-            key if !self.is_indexed() => self.entries.iter().position(|(it, _)| it.equals(key)),
-            key => self.by_hash.get(&key.hashed()).copied(),
+        match (key, &self.index) {
+            (Object::Str(name), _) => self.position_of(name),
+            (key, Some(index)) => index.by_hash.get(&key.hashed()).copied(),
+            (key, None) => self.entries.iter().position(|(it, _)| it.equals(key)),
         }
     }
 
     fn position_of(&self, name: &str) -> Option<usize> {
-        let is_it = |(key, _): &(Object, Object)| matches!(key, Object::Str(it) if it == name);
-        if self.is_indexed() {
-            return self.by_name.get(name).copied();
+        if let Some(index) = &self.index {
+            return index.by_name.get(name).copied();
         }
+        let is_it = |(key, _): &(Object, Object)| matches!(key, Object::Str(it) if it == name);
         self.entries.iter().position(is_it)
     }
 
