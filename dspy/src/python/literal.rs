@@ -16,6 +16,11 @@ pub(crate) fn eval(text: &str) -> Option<Object> {
     if text.contains('\0') {
         return None;
     }
+    // Python takes blanks at the end of the text for the indent of a line that never comes.
+    let last_line = text.rsplit_once('\n').map_or("", |(_, last)| last);
+    if !last_line.is_empty() && last_line.chars().all(|c| matches!(c, ' ' | '\t')) {
+        return None;
+    }
     let chars: Vec<char> = text.chars().collect();
     let mut reader = Reader { text: &chars, at: 0, brackets: 0 };
     reader.blank_lines();
@@ -350,6 +355,16 @@ mod tests {
 
         for text in cases {
             assert_eq!(eval(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn blanks_on_a_last_line_are_an_indent() {
+        for text in ["2,\n ", "2\n\t", "2\n \n "] {
+            assert!(eval(text).is_none(), "{text:?}");
+        }
+        for text in ["2\n", "2\n \n", "2 \n\n", "2\n # c"] {
+            assert!(eval(text).is_some(), "{text:?}");
         }
     }
 }

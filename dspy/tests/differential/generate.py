@@ -38,7 +38,7 @@ class Maker:
         self.r = random.Random(f"{seed}:{index}")
         self.types = {}
         self.adapters = adapters
-        self.numbers = NUMBERS
+        self.numbers, self.is_baml = NUMBERS, False
         # Of outputs only: JSON's text stands for an object as an input, which the package takes for text.
         self.uses_classes = self.maybe(0.25)
         self.classes = []
@@ -231,7 +231,10 @@ class Maker:
             role = "input" if i < inputs else "output"
             self.classes = list(CLASSES) if self.uses_classes and role == "output" else []
             ty = self.type()
-            field = {"name": name, "role": role, "type": ty, "desc": r.choice(DESCS)}
+            desc = r.choice(DESCS)
+            # Written out, the description that DSPy makes cannot be told from its own.
+            desc = None if desc == f"${{{name}}}" else desc
+            field = {"name": name, "role": role, "type": ty, "desc": desc}
             if self.maybe(0.1):
                 field["prefix"] = self.text()
             if self.maybe(0.15):
@@ -248,6 +251,10 @@ class Maker:
         """Values by name; some missing, some of another type."""
         values = {}
         for field in fields:
+            # Where a model may be something else, JSON's object is the model to the engine.
+            may_be_model = all(it in str(field["type"]) for it in ("'union'", "'ref'"))
+            if self.is_baml and may_be_model:
+                continue
             if not self.maybe(missing):
                 is_wrong = self.maybe(wrong)
                 values[field["name"]] = self.json() if is_wrong else self.value(field["type"])
@@ -256,7 +263,8 @@ class Maker:
     def case(self):
         r = self.r
         adapter = r.choice(self.adapters)
-        if adapter == "BAMLAdapter":
+        self.is_baml = adapter == "BAMLAdapter"
+        if self.is_baml:
             # In whose JSON such a float is `1e-7`, where all else that DSPy writes has `1e-07`.
             self.numbers = [it for it in NUMBERS if it == 0 or abs(it) >= 1e-4]
         signature = self.signature()
@@ -271,7 +279,8 @@ class Maker:
         demos = []
         for _ in range(0 if self.uses_classes else r.choice([0, 0, 0, 1, 2, 3])):
             missing = r.choice([0, 0, 0.3, 0.6])
-            demos.append(self.fields(inputs + shown, missing, r.choice([0, 0, 0.2])))
+            wrong = 0 if adapter == "BAMLAdapter" else r.choice([0, 0, 0.2])
+            demos.append(self.fields(inputs + shown, missing, wrong))
         options = {}
         if adapter in ("ChatAdapter", "XMLAdapter") and self.maybe(0.5):
             options["use_json_adapter_fallback"] = False
