@@ -329,9 +329,9 @@ pub(crate) struct ShowConfig {
 
 /// Which settings a command takes as flags.
 const TAKES: [(&str, &[Group]); 10] = [
-    ("serve", &[Group::Api, Group::Store, Group::Worker, Group::Programs, Group::Lm, Group::Log]),
+    ("serve", &Group::SERVE),
     ("api", &[Group::Api, Group::Store, Group::Programs, Group::Log]),
-    ("worker", &[Group::Store, Group::Worker, Group::Programs, Group::Lm, Group::Log]),
+    ("worker", &Group::WORKER),
     ("execute", &[Group::Client]),
     ("batch", &[Group::Client]),
     ("status", &[Group::Client]),

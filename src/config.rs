@@ -1,17 +1,19 @@
 //! The configuration, and the only place that reads the environment. Flags win over the
 //! environment, the environment over the file, the file over the defaults.
 
+mod python;
+
 use std::{
     collections::BTreeMap,
-    env,
-    ffi::OsString,
-    fmt, fs,
+    env, fmt, fs,
     net::{IpAddr, Ipv4Addr},
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context, Result};
 use clap::ArgMatches;
+
+pub(crate) use self::python::{places, python, python_path};
 
 use crate::{
     settings::{self, Setting},
@@ -33,6 +35,10 @@ pub(crate) struct Config {
     pub(crate) worker: workers::Config,
     pub(crate) programs_dir: PathBuf,
     pub(crate) gateway: workers::GatewayConfig,
+    pub(crate) python_allow: programs::PythonAllow,
+    pub(crate) python: workers::PythonConfig,
+    /// The names of further variables that Python programs may see.
+    pub(crate) python_env: Vec<String>,
     pub(crate) lm_api_key: Option<Secret>,
     pub(crate) log: telemetry::Config,
     pub(crate) server: Server,
@@ -84,6 +90,9 @@ impl Default for Config {
             worker: workers::Config::default(),
             programs_dir: "programs".into(),
             gateway: workers::GatewayConfig::default(),
+            python_allow: programs::PythonAllow::default(),
+            python: workers::PythonConfig::default(),
+            python_env: Vec::new(),
             lm_api_key: None,
             log: telemetry::Config::default(),
             server: Server::default(),
@@ -244,25 +253,6 @@ pub(crate) fn model_keys(config: &Config) -> workers::Keys {
         Some(key) if name == "LM_API_KEY" => Some(key.reveal().to_owned()),
         _ => variable(name),
     })
-}
-
-/// Where interpreters of Python are.
-pub(crate) fn places() -> workers::Places {
-    workers::Places {
-        virtual_env: variable("VIRTUAL_ENV").map(PathBuf::from),
-        configured: variable("DSPYX_PYTHON").map(PathBuf::from),
-        path: variable("PATH").map(Into::into),
-    }
-}
-
-/// Where a Python looks for packages: in this folder before all others.
-pub(crate) fn python_path(first: &Path) -> OsString {
-    let mut path = first.as_os_str().to_owned();
-    if let Some(others) = variable("PYTHONPATH") {
-        path.push(":");
-        path.push(others);
-    }
-    path
 }
 
 /// The folder for small files that live as long as a process of this user: the runtime folder of

@@ -4,6 +4,7 @@
 
 mod api;
 mod people;
+mod python;
 mod run;
 mod store;
 
@@ -22,6 +23,8 @@ pub(crate) enum Group {
     Worker,
     /// What can be run.
     Programs,
+    /// How Python programs are run.
+    Python,
     /// The language models.
     Lm,
     /// What is logged.
@@ -34,15 +37,31 @@ pub(crate) enum Group {
 
 impl Group {
     /// Every group, in the order of the documents.
-    pub(crate) const ALL: [Group; 8] = [
+    pub(crate) const ALL: [Group; 9] = [
         Group::Api,
         Group::Store,
         Group::Worker,
         Group::Programs,
+        Group::Python,
         Group::Lm,
         Group::Log,
         Group::Client,
         Group::Mlflow,
+    ];
+
+    /// What a worker is told.
+    pub(crate) const WORKER: [Group; 6] =
+        [Group::Store, Group::Worker, Group::Programs, Group::Python, Group::Lm, Group::Log];
+
+    /// What a server is told that does all.
+    pub(crate) const SERVE: [Group; 7] = [
+        Group::Api,
+        Group::Store,
+        Group::Worker,
+        Group::Programs,
+        Group::Python,
+        Group::Lm,
+        Group::Log,
     ];
 
     /// Its heading.
@@ -52,6 +71,7 @@ impl Group {
             Group::Store => "Store settings",
             Group::Worker => "Worker settings",
             Group::Programs => "Program settings",
+            Group::Python => "Python settings",
             Group::Lm => "Language model settings",
             Group::Log => "Log settings",
             Group::Client => "Server to talk to",
@@ -93,5 +113,5 @@ impl Setting {
 
 /// Every setting.
 pub(crate) fn all() -> impl Iterator<Item = &'static Setting> {
-    [api::ALL, store::ALL, run::ALL, people::ALL].into_iter().flatten()
+    [api::ALL, store::ALL, run::ALL, python::ALL, people::ALL].into_iter().flatten()
 }

@@ -103,6 +103,17 @@ where
     found.ok_or_else(|| anyhow!("must be a whole number from {} to {}", range.start(), range.end()))
 }
 
+/// The names of variables, with commas between them.
+pub(crate) fn names(text: &str) -> Result<Vec<String>> {
+    let names: Vec<String> = text.split(',').map(|it| it.trim().to_owned()).collect();
+    let is_name =
+        |it: &String| !it.is_empty() && it.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    if names.iter().all(is_name) {
+        return Ok(names);
+    }
+    bail!("must be names of variables with commas between them, as in `MY_TOKEN,MY_REGION`")
+}
+
 /// A yes or a no.
 pub(crate) fn flag(text: &str) -> Result<bool> {
     match text.trim().to_ascii_lowercase().as_str() {

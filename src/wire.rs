@@ -52,7 +52,7 @@ pub(crate) async fn shared_queue(config: &Config, command: &str) -> Result<Arc<d
 
 /// The programs of the configured folder.
 pub(crate) fn registry(config: &Config) -> Registry {
-    Registry::load(&config.programs_dir)
+    Registry::load(&config.programs_dir).allowing(&config.python_allow)
 }
 
 /// What runs executions.
@@ -60,7 +60,8 @@ pub(crate) fn worker(config: &Config, queue: Arc<dyn Queue>, registry: Registry)
     let keys = config::model_keys(config);
     let gateway = Gateway::new(GatewayConfig { keys, ..config.gateway.clone() })?;
     let gateway = gateway.accounting(Arc::clone(&queue) as Arc<dyn queue::Ledger>);
-    Ok(Worker::new(queue, registry, Arc::new(gateway), config.worker.clone()))
+    let worker = Worker::new(queue, registry, Arc::new(gateway), config.worker.clone());
+    Ok(worker.with_python(config::python(config)))
 }
 
 /// What answers HTTP requests.

@@ -23,7 +23,8 @@ const MAY_USE: [(&str, &[&str]); 6] = [
 ];
 
 /// Outside crates that only some places may name.
-const ONLY_IN: [(&str, &[&str]); 13] = [
+const ONLY_IN: [(&str, &[&str]); 14] = [
+    ("rustix::", &["workers/src/python/"]),
     ("redis::", &["queue/src/redis/"]),
     ("deadpool_redis::", &["queue/src/redis/"]),
     ("rusqlite::", &["queue/src/sqlite/"]),

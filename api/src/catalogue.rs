@@ -43,7 +43,12 @@ impl App {
             return Ok(());
         }
         let (kept, epoch) = self.queue.programs().await?;
-        let changed = blocking(&self.registry, move |registry| registry.keep(&kept)).await;
+        let findings = self.queue.manifests().await?;
+        let keep = move |registry: &Registry| {
+            registry.describe(&findings);
+            registry.keep(&kept)
+        };
+        let changed = blocking(&self.registry, keep).await;
         seen.store(epoch, Ordering::Release);
         if changed.as_ref().is_some_and(programs::Reload::is_change) {
             info!("the registered programs have changed");

@@ -51,6 +51,9 @@ pub(crate) struct ProgramView {
     /// The saved states in it, with the versions of the packages that saved them.
     #[schema(value_type = Vec<Object>)]
     saved: Value,
+    /// Why workers cannot load it; absent if they can, or have not tried.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<String>,
     /// How many live workers can run it.
     workers: usize,
 }
@@ -82,6 +85,7 @@ impl ProgramView {
             choices: it.choices,
             tools: it.tools,
             saved: serde_json::to_value(it.saved).unwrap_or_default(),
+            problem: it.problem,
             workers,
         }
     }

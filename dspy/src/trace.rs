@@ -19,7 +19,10 @@
 //! `dspy.Predict`. Of `reply`, `outputs`, `result` and `error`, what there was not is `null`.
 //! A reply that could not be read and was asked for again in another format is two steps.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::{
+    borrow::Cow,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
 use serde::{Serialize, Serializer, ser::SerializeStruct};
 use serde_json::Value;
@@ -59,7 +62,7 @@ pub struct LmStep {
     /// The predictor that called, by its path in the program: `draft.predict`.
     pub predictor: String,
     /// The adapter that rendered and parsed.
-    pub adapter: &'static str,
+    pub adapter: Cow<'static, str>,
     /// What was sent.
     pub request: LmRequest,
     /// What came back, when something came.
@@ -133,7 +136,7 @@ impl Trace {
     }
 
     /// Keeps a step, made only if it is wanted.
-    pub(crate) fn push(&self, step: impl FnOnce() -> Step) {
+    pub fn push(&self, step: impl FnOnce() -> Step) {
         if !self.on {
             return;
         }

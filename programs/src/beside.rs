@@ -64,6 +64,11 @@ impl Beside {
         if self.place.is_some() { Origin::File } else { Origin::Registered }
     }
 
+    /// The folder of the program file.
+    pub(crate) fn folder(&self) -> Option<&Path> {
+        self.place.as_ref().map(|it| it.folder.as_path())
+    }
+
     /// The full path and the text of a file, by its path in the program file.
     pub(crate) fn read(&self, name: &str) -> Result<(PathBuf, String), Refused> {
         let path = self.resolve(name)?;

@@ -30,7 +30,12 @@ pub(crate) fn of(value: &Value) -> String {
 
 /// The hash of a text.
 pub(crate) fn of_text(text: &str) -> String {
-    Sha256::digest(text).iter().fold(String::with_capacity(64), |mut hex, byte| {
+    of_bytes(text.as_bytes())
+}
+
+/// The hash of any bytes.
+pub(crate) fn of_bytes(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut hex, byte| {
         let _ = write!(hex, "{byte:02x}");
         hex
     })

@@ -53,6 +53,11 @@ impl Stamp {
         Self::at(path).filter(|it| it.is_settled(read_at))
     }
 
+    /// How long the file is.
+    pub(crate) fn length_bytes(self) -> u64 {
+        self.length_bytes
+    }
+
     /// Whether a change after `read_at` would show in the stamp.
     pub(crate) fn is_settled(self, read_at: SystemTime) -> bool {
         let age = self.modified.and_then(|it| read_at.duration_since(it).ok());

@@ -9,10 +9,13 @@
 //! This crate knows no queue, no process and no HTTP. It reads files and nothing else: a program
 //! that needs Python is described here and run elsewhere.
 
+mod allow;
 mod beside;
+mod code;
 mod embedder;
 mod error;
 mod file;
+mod finding;
 mod fingerprint;
 mod folder;
 mod lm;
@@ -22,12 +25,15 @@ mod python;
 mod registry;
 mod retries;
 mod saved;
+mod schema;
 mod shelf;
 mod tool;
 mod version;
 
+pub use allow::PythonAllow;
 pub use embedder::EmbedderConfig;
 pub use error::{Error, LoadError};
+pub use finding::{Finding, PythonManifest};
 pub use lm::LmConfig;
 pub use manifest::{Manifest, ManifestField, ManifestSignature};
 pub use program::{CachePolicy, Origin, Program, Runtime};

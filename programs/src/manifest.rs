@@ -4,7 +4,7 @@ use dspy::{Field, Module, Signature};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::{Program, Runtime, Saved};
+use crate::{Finding, Program, PythonManifest, Runtime, Saved};
 
 /// What can be said of a program without running it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -37,6 +37,9 @@ pub struct Manifest {
     /// The saved states that were laid over it, and what saved them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub saved: Vec<Saved>,
+    /// Why workers cannot load it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
 }
 
 /// One signature.
@@ -90,7 +93,19 @@ impl Program {
             choices: self.choices.clone(),
             tools: self.tools.iter().map(|it| it.name.clone()).collect(),
             saved: self.saved.clone(),
+            problem: self.finding().and_then(|it| it.problem.clone()),
         }
+    }
+
+    fn finding(&self) -> Option<&Finding> {
+        match &self.runtime {
+            Runtime::Native(_) => None,
+            Runtime::Python(python) => python.finding.as_deref(),
+        }
+    }
+
+    fn found(&self) -> Option<&PythonManifest> {
+        self.finding()?.manifest.as_ref()
     }
 
     fn schemas(&self) -> (Value, Value) {
@@ -100,8 +115,11 @@ impl Program {
                 let asked = module.signature();
                 (asked.input_schema(), asked.output_schema())
             }
-            // What a Python program takes, only its runner knows.
-            Runtime::Python(_) => (json!({"type": "object"}), json!({"type": "object"})),
+            Runtime::Python(_) => match self.found() {
+                Some(it) => (it.input_schema.clone(), it.output_schema.clone()),
+                // What it takes, only its runner knows, and has not told yet.
+                None => (json!({"type": "object"}), json!({"type": "object"})),
+            },
         }
     }
 
@@ -114,9 +132,10 @@ impl Program {
                 };
                 chain.steps.iter().map(|it| describe(&it.name, &it.module)).collect()
             }
-            Runtime::Python(python) => {
-                python.signatures.iter().map(|it| told(&it.name, it, None)).collect()
-            }
+            Runtime::Python(python) => match self.found() {
+                Some(found) => found.predictors.clone(),
+                None => python.signatures.iter().map(|it| told(&it.name, it, None)).collect(),
+            },
         }
     }
 

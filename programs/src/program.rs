@@ -1,13 +1,13 @@
 //! A program as loaded.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use dspy::{Fields, InputError, Module};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    EmbedderConfig, Error, LmConfig, PythonProgram, Retries, Saved, ToolConfig, ToolKind,
-    fingerprint,
+    EmbedderConfig, Error, LmConfig, PythonProgram, Retries, Saved, Source, ToolConfig, ToolKind,
+    fingerprint, schema,
 };
 
 /// A program that can be asked for. It never changes: a changed file makes another.
@@ -80,6 +80,14 @@ impl Default for CachePolicy {
 }
 
 impl Runtime {
+    /// The hash of the files of its code, where it has any.
+    pub(crate) fn code_digest(&self) -> Option<&str> {
+        match self {
+            Self::Native(_) => None,
+            Self::Python(python) => python.code.as_ref().map(|it| it.digest.as_str()),
+        }
+    }
+
     /// Its name: `native`, `python`.
     pub fn name(&self) -> &'static str {
         match self {
@@ -107,11 +115,15 @@ impl Program {
 
     /// Checks that every required input is there and has its type.
     ///
-    /// The inputs of a Python program are known to its runner only, and are not refused here.
+    /// Of a Python program that is known since a worker loaded it; until then, and of one without
+    /// types, any inputs are accepted here.
     pub fn check(&self, inputs: &Fields) -> Result<(), InputError> {
         match &self.runtime {
             Runtime::Native(module) => module.check_inputs(inputs),
-            Runtime::Python(_) => Ok(()),
+            Runtime::Python(python) => {
+                let manifest = python.finding.as_ref().and_then(|it| it.manifest.as_ref());
+                manifest.map_or(Ok(()), |it| schema::check(&it.input_schema, inputs))
+            }
         }
     }
 
@@ -125,10 +137,26 @@ impl Program {
     pub fn runnable(&self) -> Result<(), Error> {
         let Runtime::Python(python) = &self.runtime else { return Ok(()) };
         let (pinned, kind) = (self.pinned(), python.source.kind());
-        Err(Error::NotRunnable(format!(
-            "{pinned} needs the python runtime (its source is `{kind}`), which this version does \
-             not have yet; a program with `source: {{type: native}}` runs"
-        )))
+        if let Some(refusal) = python.allow.refusal(python, self.origin) {
+            return Err(Error::NotRunnable(format!("{pinned} {refusal}")));
+        }
+        match python.source {
+            Source::Local { .. } | Source::Saved { .. } => Ok(()),
+            Source::MlFlow { .. } | Source::HuggingFace { .. } | Source::GitHub { .. } => {
+                Err(Error::NotRunnable(format!(
+                    "{pinned} is a program of `{kind}`, which this version cannot fetch; fetch it \
+                     yourself, and name the folder in `source: {{type: saved, path: …}}`"
+                )))
+            }
+        }
+    }
+
+    /// Whether the files of its code are as they were when it was loaded.
+    pub(crate) fn is_code_same(&self, now: SystemTime) -> bool {
+        match &self.runtime {
+            Runtime::Native(_) => true,
+            Runtime::Python(python) => python.code.as_ref().is_none_or(|it| it.is_same(now)),
+        }
     }
 
     /// The hash that equal requests share: of this program's content, the inputs with their

@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::{
-    Error, LoadError, Program,
+    Error, Finding, LoadError, Program, PythonAllow, Runtime,
     beside::{Beside, Seen},
     file, fingerprint,
     folder::{self, Stamp},
@@ -22,6 +22,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Registry {
     inner: Arc<Inner>,
+    allow: PythonAllow,
 }
 
 /// What a reload changed.
@@ -42,6 +43,8 @@ struct Inner {
     folder: PathBuf,
     /// What readers see: replaced whole, never changed.
     shelf: RwLock<Arc<Shelf>>,
+    /// What workers found out, by name and version.
+    findings: RwLock<BTreeMap<String, Arc<Finding>>>,
     /// What is known of each text; its lock lets one reload run at a time.
     texts: Mutex<Texts>,
 }
@@ -73,11 +76,24 @@ impl Registry {
     ///
     /// [`problems`]: Self::problems
     pub fn load(folder: &Path) -> Self {
-        let inner =
-            Inner { folder: folder.to_owned(), shelf: RwLock::default(), texts: Mutex::default() };
-        let registry = Self { inner: Arc::new(inner) };
+        let inner = Inner {
+            folder: folder.to_owned(),
+            shelf: RwLock::default(),
+            findings: RwLock::default(),
+            texts: Mutex::default(),
+        };
+        let root = std::path::absolute(folder).ok();
+        let allow = PythonAllow { root, ..PythonAllow::default() };
+        let registry = Self { inner: Arc::new(inner), allow };
         registry.reload();
         registry
+    }
+
+    /// The same, with the operator's word on which Python programs may be run.
+    #[must_use]
+    pub fn allowing(self, allow: &PythonAllow) -> Self {
+        let allow = PythonAllow { root: self.allow.root, ..allow.clone() };
+        Self { inner: self.inner, allow }
     }
 
     /// The program of a text, YAML or JSON. `origin` names the text in errors, and is the id of a
@@ -102,12 +118,37 @@ impl Registry {
     /// The program of an id: `name`, whose newest version it is, or `name@version`. A program
     /// that was registered over HTTP is meant before any of a file.
     pub fn get(&self, id: &str) -> Result<Arc<Program>, Error> {
-        self.shelf().get(id)
+        Ok(self.described(&self.shelf().get(id)?))
     }
 
     /// All programs and versions, by id, the one that the bare id means first.
     pub fn list(&self) -> Vec<Arc<Program>> {
-        self.shelf().list().cloned().collect()
+        self.shelf().list().map(|it| self.described(it)).collect()
+    }
+
+    /// Takes in what workers found out about Python programs, by their names and versions, in the
+    /// form in which it was published.
+    pub fn describe(&self, findings: &[(String, String)]) {
+        let read = |(name, text): &(String, String)| {
+            // What another version wrote and this one cannot read says nothing here.
+            Some((name.clone(), Arc::new(serde_json::from_str(text).ok()?)))
+        };
+        let findings = findings.iter().filter_map(read).collect();
+        *self.inner.findings.write().unwrap_or_else(PoisonError::into_inner) = findings;
+    }
+
+    /// A program with what the operator lets it do, and what was found out about it, if that is
+    /// about the same content.
+    fn described(&self, program: &Arc<Program>) -> Arc<Program> {
+        let Runtime::Python(_) = program.runtime else { return Arc::clone(program) };
+        let findings = self.inner.findings.read().unwrap_or_else(PoisonError::into_inner);
+        let of_same = findings.get(&program.pinned()).filter(|it| it.digest == program.digest);
+        let mut described = program.as_ref().clone();
+        if let Runtime::Python(python) = &mut described.runtime {
+            python.finding = of_same.cloned();
+            python.allow = self.allow.clone();
+        }
+        Arc::new(described)
     }
 
     /// What could not be loaded, and why.
@@ -217,7 +258,7 @@ impl Texts {
         let mut old = std::mem::take(&mut self.files);
         for (path, stamp) in listing.files {
             let known = old.remove(&path).unwrap_or_default();
-            let is_same = known.stamp == Some(stamp) && known.beside.iter().all(Seen::is_same);
+            let is_same = known.is_same(stamp, now);
             let text = if is_same { known } else { load(&path, folder, known, now) };
             let stamp = stamp.is_settled(now).then_some(stamp);
             self.files.insert(path, Text { stamp, ..text });
@@ -227,6 +268,16 @@ impl Texts {
 }
 
 impl Text {
+    /// Whether neither the file nor any that it names has changed.
+    fn is_same(&self, stamp: Stamp, now: SystemTime) -> bool {
+        let is_beside_same = || self.beside.iter().all(Seen::is_same);
+        self.stamp == Some(stamp) && is_beside_same() && self.is_code_same(now)
+    }
+
+    fn is_code_same(&self, now: SystemTime) -> bool {
+        self.programs.as_ref().is_none_or(|it| it.first.is_code_same(now))
+    }
+
     /// This text's successor, parsed again.
     fn now(self, digest: String, parsed: Result<Programs, LoadError>) -> Self {
         match parsed {
@@ -260,7 +311,7 @@ fn load(path: &Path, root: &Path, mut known: Text, now: SystemTime) -> Text {
     let beside = Beside::of(path, root);
     // All of them are looked at, so that each has a new stamp.
     let others = known.beside.iter_mut().filter_map(|it| (!beside.is_same(it, now)).then_some(()));
-    if others.count() == 0 && digest == known.digest {
+    if others.count() == 0 && digest == known.digest && known.is_code_same(now) {
         return known;
     }
     let parsed = file::parse(&text, &folder::origin(path), &beside);

@@ -5,6 +5,9 @@ use chrono::{DateTime, Utc};
 
 use crate::Result;
 
+/// The most programs that manifests are kept of: as many as a folder may hold.
+pub(crate) const MANIFESTS_MAX: u32 = 10_000;
+
 /// Steers the queue, and keeps what the whole fleet must agree on.
 #[async_trait]
 pub trait Control: Send + Sync {
@@ -25,6 +28,13 @@ pub trait Control: Send + Sync {
 
     /// The kept programs, by id, and the epoch they belong to.
     async fn programs(&self) -> Result<(Vec<(String, String)>, u64)>;
+
+    /// Keeps what a worker found out about a program by loading it, for those who must not load
+    /// it. Raises the epoch, if it is news.
+    async fn publish_manifest(&self, program: &str, text: &str) -> Result<()>;
+
+    /// What workers found out, by program.
+    async fn manifests(&self) -> Result<Vec<(String, String)>>;
 
     /// The number that goes up when programs change or caches are cleared.
     async fn epoch(&self) -> Result<u64>;

@@ -122,6 +122,7 @@ conform! {
         equal_calls_are_made_once, reply_taken_back_is_asked_for_anew,
         call_given_up_is_another_s, right_of_a_dead_holder_runs_out, spent_budget_stops_new_calls,
         oldest_shared_replies_are_forgotten;
-    control: pause_is_told_to_workers, programs_raise_the_epoch, cleared_cache_raises_the_epoch,
+    control: pause_is_told_to_workers, programs_raise_the_epoch,
+        manifests_raise_the_epoch_when_they_are_news, cleared_cache_raises_the_epoch,
         revoked_tokens_are_known_until_they_expire, ping_names_the_store;
 }

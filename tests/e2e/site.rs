@@ -118,6 +118,20 @@ impl Site {
         self
     }
 
+    /// The same with the real DSPy for Python programs.
+    #[must_use]
+    pub(crate) fn with_python(self) -> Self {
+        let python = testkit::python().display().to_string();
+        self.with("DSPYX_PYTHON", &python)
+    }
+
+    /// Writes a file of the site's folder.
+    pub(crate) fn write(&self, name: &str, text: &str) {
+        let path = self.folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+
     /// Starts a command of the program.
     pub(crate) fn start(&self, args: &[&str]) -> Process {
         Process::start(PROGRAM, args, &self.env, self.folder.path())

@@ -12,6 +12,7 @@ mod gateway;
 mod heartbeat;
 mod metrics;
 mod outcome;
+mod publish;
 mod python;
 mod record;
 mod refresh;
@@ -30,6 +31,6 @@ pub use gateway::{
     TermsBook, micros,
 };
 pub use metrics::{Counter, Metrics};
-pub use python::{Interpreter, NoInterpreter, Places};
+pub use python::{Interpreter, NoInterpreter, Places, PythonConfig};
 pub use rehearsal::{Rehearsal, rehearse};
 pub use worker::Worker;

@@ -16,6 +16,10 @@ impl Counter {
         self.0.fetch_add(n, Ordering::Relaxed);
     }
 
+    pub(crate) fn sub(&self, n: u64) {
+        self.0.fetch_sub(n, Ordering::Relaxed);
+    }
+
     pub(crate) fn set(&self, n: u64) {
         self.0.store(n, Ordering::Relaxed);
     }
@@ -73,6 +77,16 @@ metrics! {
     beat_errors,
     /// How often this worker was declared dead and took a new name.
     declared_dead,
+    /// Processes of Python programs that run now, without their parents.
+    python_processes,
+    /// Processes of Python programs that were started.
+    python_started,
+    /// Python programs that could not be loaded or started.
+    python_start_errors,
+    /// Processes of Python programs that were killed because they did not stop.
+    python_killed,
+    /// Processes of Python programs that ended while they ran something.
+    python_crashed,
     /// Requests sent to model endpoints, repeated ones too.
     lm_requests,
     /// Requests repeated.

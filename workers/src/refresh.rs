@@ -36,11 +36,20 @@ impl Shift {
 
     /// Reads what the store keeps, and says for which epoch.
     pub(crate) async fn read_kept(self: &Arc<Self>) -> Option<u64> {
-        match time::timeout(TIMEOUT, self.queue.programs()).await {
-            Ok(Ok((kept, epoch))) => {
+        let read = async {
+            let (kept, epoch) = self.queue.programs().await?;
+            Ok::<_, queue::Error>((kept, epoch, self.queue.manifests().await?))
+        };
+        match time::timeout(TIMEOUT, read).await {
+            Ok(Ok((kept, epoch, findings))) => {
                 let shift = Arc::clone(self);
-                let keep = tokio::task::spawn_blocking(move || shift.registry.keep(&kept));
-                keep.await.is_ok().then_some(epoch)
+                let keep = tokio::task::spawn_blocking(move || {
+                    shift.registry.describe(&findings);
+                    shift.registry.keep(&kept)
+                });
+                let kept = keep.await.is_ok();
+                self.python.follow(&self.registry.list());
+                kept.then_some(epoch)
             }
             Ok(Err(error)) => {
                 warn!(%error, "cannot read the registered programs: {error}");
@@ -60,6 +69,7 @@ impl Shift {
         if let Ok(reload) = reload.await
             && reload.is_change()
         {
+            self.python.follow(&self.registry.list());
             let (added, changed, removed) =
                 (reload.added.len(), reload.changed.len(), reload.removed.len());
             info!("programs: {added} added, {changed} changed, {removed} removed");

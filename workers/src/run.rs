@@ -3,16 +3,18 @@
 use std::{any::Any, borrow::Cow, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use chrono::Utc;
-use dspy::{Run, Trace};
+use dspy::{Lm, Run, Trace};
 use futures::FutureExt;
 use programs::{Backoff, LmConfig, Program, Runtime};
 use queue::{End, Ending, Fields, Lease, Mode, Report, Spec, Task};
+use serde_json::Value;
 use tokio::time::{self, Instant};
 use tracing::warn;
 
 use crate::{
     gateway::{Account, Allowance, Tally},
     outcome::{self, Circumstances, Error},
+    python::{self, Fault, Job, Lms},
     record,
     roster::Stop,
     shift::Shift,
@@ -120,9 +122,9 @@ async fn perform(
         evidence.extra.insert("validation_passed".to_owned(), true.into());
         return Ok(Fields::new());
     }
-    let Evidence { trace, tally, extra, .. } = evidence;
     match &program.runtime {
         Runtime::Native(module) => {
+            let Evidence { trace, tally, .. } = evidence;
             let call = shift.gateway.call(&lm, program.origin, tally).until(until).on(account);
             let tools = shift.toolbox.of(&program);
             let embedder =
@@ -130,19 +132,46 @@ async fn perform(
             let run = Run::new(&call, &overrides, trace);
             let run = Run { tools: &tools, embedder: &embedder, ..run };
             let prediction = module.run(inputs, run).await?;
-            if !prediction.warnings.is_empty() {
-                extra.insert("warnings".to_owned(), prediction.warnings.into());
-            }
-            if !prediction.completions.is_empty() {
-                extra.insert("completions".to_owned(), prediction.completions.into());
-            }
+            evidence.keep("warnings", prediction.warnings);
+            evidence.keep("completions", prediction.completions);
             Ok(prediction.outputs)
         }
-        // `runnable` has refused it above; the next version runs it here.
-        Runtime::Python(_) => {
-            let text = format!("{} needs the python runtime", program.pinned());
-            Err(programs::Error::NotRunnable(text).into())
+        Runtime::Python(python) => {
+            let Evidence { trace, tally, .. } = evidence;
+            let others = LmConfig { api_base: None, api_key_env: None, ..lm.as_ref().clone() };
+            let call = |lm| shift.gateway.call(lm, program.origin, tally).until(until).on(account);
+            let (own, other) = (call(&lm), call(&others));
+            let lms = Endpoints { model: lm.settings.model.as_deref(), own: &own, other: &other };
+            let settings = python::settings(&overrides);
+            let job = Job { id: task.id, inputs, settings: &settings, lms: &lms, trace };
+            let returned = shift.python.run(&program, python, &job).await;
+            if let Err(Error::Python(Fault::Raised { traceback: Some(text), .. })) = &returned {
+                evidence.extra.insert("traceback".to_owned(), text.as_str().into());
+            }
+            let returned = returned?;
+            for (model, usage) in returned.usage {
+                evidence.tally.add(&model, usage);
+            }
+            evidence.keep("completions", returned.completions);
+            evidence.keep("output", returned.lines);
+            Ok(returned.outputs)
         }
+    }
+}
+
+/// The two ways of a Python program to a model: its own endpoint for the models of its own
+/// provider, and the providers' endpoints for any others that it names.
+struct Endpoints<'a> {
+    model: Option<&'a str>,
+    own: &'a dyn Lm,
+    other: &'a dyn Lm,
+}
+
+impl Lms for Endpoints<'_> {
+    fn of(&self, model: &str) -> &dyn Lm {
+        let provider = |it: &str| it.split_once('/').map(|(provider, _)| provider.to_owned());
+        let is_own = self.model.is_none_or(|own| provider(own) == provider(model));
+        if is_own { self.own } else { self.other }
     }
 }
 
@@ -166,6 +195,13 @@ async fn find(shift: &Arc<Shift>, spec: &Spec) -> Result<Arc<Program>, programs:
 }
 
 impl Evidence {
+    /// Keeps a list with the result, if there is anything in it.
+    fn keep<T: Into<Value>>(&mut self, name: &str, list: Vec<T>) {
+        if !list.is_empty() {
+            self.extra.insert(name.to_owned(), list.into());
+        }
+    }
+
     fn report(self, outputs: Option<Fields>) -> Report {
         let usage = self.tally.usage().into_iter();
         let usage = usage.filter_map(|(model, it)| Some((model, serde_json::to_value(it).ok()?)));

@@ -13,7 +13,13 @@ use tokio::{
     time::Instant,
 };
 
-use crate::{Config, Gateway, Metrics, Worker, refresh::Refresh, roster::Roster, tools::Toolbox};
+use crate::{
+    Config, Gateway, Metrics, Worker,
+    python::{Findings, Python},
+    refresh::Refresh,
+    roster::Roster,
+    tools::Toolbox,
+};
 
 /// How the worker stands with the queue.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -32,6 +38,7 @@ pub(crate) struct Shift {
     pub(crate) registry: Registry,
     pub(crate) gateway: Arc<Gateway>,
     pub(crate) toolbox: Toolbox,
+    pub(crate) python: Python,
     pub(crate) config: Config,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) roster: Roster,
@@ -44,8 +51,9 @@ pub(crate) struct Shift {
 
 impl Shift {
     /// The beginning of one; nothing runs yet, and nothing may be claimed before the first beat.
-    pub(crate) fn new(worker: Worker) -> Self {
-        let Worker { queue, registry, gateway, config } = worker;
+    pub(crate) fn new(worker: Worker, findings: Findings) -> Self {
+        let Worker { queue, registry, gateway, config, python } = worker;
+        let python = Python::new(python, Gateway::prefixes(), findings, gateway.metrics());
         let host = config.host.clone().unwrap_or_else(host);
         let worker = WorkerId::new(&host, std::process::id());
         let standing = Standing { worker, incarnation: 0, open: false };
@@ -55,6 +63,7 @@ impl Shift {
             metrics: gateway.metrics(),
             toolbox: Toolbox::new(Arc::clone(&gateway), config.allow_mcp_commands),
             gateway,
+            python,
             config,
             roster: Roster::default(),
             standing: watch::Sender::new(standing),

@@ -10,7 +10,7 @@ use futures::future::BoxFuture;
 use programs::Registry;
 use queue::{Lease, Queue, Want};
 use tokio::{
-    sync::watch,
+    sync::{mpsc, watch},
     task::{JoinError, JoinSet},
     time::{self, Duration},
 };
@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::{
-    Config, Gateway, Metrics, heartbeat, record, refresh,
+    Config, Gateway, Metrics, PythonConfig, heartbeat, publish, record, refresh,
     roster::Stop,
     run,
     shift::{Shift, Standing},
@@ -46,6 +46,7 @@ pub struct Worker {
     pub(crate) registry: Registry,
     pub(crate) gateway: Arc<Gateway>,
     pub(crate) config: Config,
+    pub(crate) python: PythonConfig,
 }
 
 impl Worker {
@@ -56,7 +57,13 @@ impl Worker {
         gateway: Arc<Gateway>,
         config: Config,
     ) -> Self {
-        Self { queue, registry, gateway, config }
+        Self { queue, registry, gateway, config, python: PythonConfig::default() }
+    }
+
+    /// The same, running Python programs as this says.
+    #[must_use]
+    pub fn with_python(self, python: PythonConfig) -> Self {
+        Self { python, ..self }
     }
 
     /// What it did so far; goes on counting while it runs.
@@ -67,7 +74,8 @@ impl Worker {
     /// Works until `stop`, then lets running executions end within the shutdown timeout, gives the
     /// rest back, and returns. On `hurry` everything is given back at once.
     pub async fn run(self, stop: CancellationToken, hurry: CancellationToken) {
-        let shift = Arc::new(Shift::new(self));
+        let (findings, found) = mpsc::unbounded_channel();
+        let shift = Arc::new(Shift::new(self, findings));
         let (epochs, epoch) = watch::channel(refresh::UNKNOWN);
         let mut aside = JoinSet::new();
         aside.spawn(heartbeat::beat(Arc::clone(&shift), epochs));
@@ -75,6 +83,8 @@ impl Worker {
         aside.spawn(upkeep::keep(Arc::clone(&shift)));
         let shared = Arc::clone(&shift);
         aside.spawn(async move { shared.toolbox.tidy().await });
+        aside.spawn(publish::publish(Arc::clone(&shift), found));
+        shift.python.follow(&shift.registry.list());
         let mut floor = Floor::new(Arc::clone(&shift));
         tokio::select! {
             () = floor.work() => {}
@@ -82,6 +92,7 @@ impl Worker {
             () = hurry.cancelled() => {}
         }
         floor.clear(&hurry).await;
+        shift.python.end().await;
         aside.shutdown().await;
         shift.toolbox.close().await;
         let retired = time::timeout(GIVE_BACK_TIMEOUT, shift.queue.retire(&shift.worker())).await;

@@ -5,8 +5,12 @@
 mod worker {
     mod batches;
     mod ends;
+    mod golden;
+    mod module;
     mod network;
     mod paid;
+    mod python;
+    mod python_faults;
     pub(crate) mod site;
     mod stopping;
 }

@@ -126,7 +126,7 @@ impl Call<'_> {
         self.run.trace.push(|| {
             Step::Lm(Box::new(LmStep {
                 predictor: self.run.scope.to_string(),
-                adapter: format.name(),
+                adapter: format.name().into(),
                 request,
                 reply: reply.ok(),
                 outputs: outputs.as_ref().ok().cloned(),

@@ -18,6 +18,7 @@ mod model;
 mod module;
 mod nearest;
 mod node;
+mod python;
 mod python_name;
 mod reward;
 mod sampling;
@@ -42,8 +43,8 @@ use self::{
     spot::{Spot, Table},
 };
 use crate::{
-    CachePolicy, EmbedderConfig, LmConfig, LoadError, Origin, Program, PythonProgram, Retries,
-    Runtime, Saved, Source, ToolConfig, beside::Beside, fingerprint, shelf::Programs, version,
+    CachePolicy, EmbedderConfig, LmConfig, LoadError, Origin, Program, Retries, Runtime, Saved,
+    ToolConfig, beside::Beside, fingerprint, shelf::Programs, version,
 };
 
 /// The signature or chain that runs when there are several.
@@ -57,7 +58,7 @@ const FIRST_VERSION: &str = "1.0.0";
 /// The most packages that a program may need.
 const DEPENDENCIES_MAX: usize = 200;
 
-const KEYS: [&str; 25] = [
+const KEYS: [&str; 26] = [
     "id",
     "name",
     "version",
@@ -79,6 +80,7 @@ const KEYS: [&str; 25] = [
     "dependencies",
     "python",
     "spawn",
+    "concurrency",
     "author",
     "metadata",
     "metrics",
@@ -98,11 +100,12 @@ pub(crate) fn parse(text: &str, origin: &str, beside: &Beside) -> Result<Program
     }
     let head = Head::of(&file, beside)?;
     let entries = match source::read(&file)? {
-        Some(source) => Entries::one(python(&file, source)?),
+        Some(source) => Entries::one(python::read(&file, source, beside)?),
         None => native(&file, &head, beside)?,
     };
     // Its keys stay in the order of the text: the order of fields is part of the prompt.
-    let content = json!([head.id, head.version, tree.json(), beside.digests()]);
+    let code = entries.default.as_ref().and_then(Runtime::code_digest);
+    let content = json!([head.id, head.version, tree.json(), beside.digests(), code]);
     let choices: Vec<String> =
         entries.named.iter().map(|(name, _)| format!("{}#{name}", head.id)).collect();
     let make = |name: Option<&str>, runtime: Runtime| {
@@ -240,7 +243,7 @@ fn beside_text(spot: &Spot<'_>, beside: &Beside) -> Result<String, LoadError> {
 
 /// What the signatures and chains of a native program can run.
 fn native(file: &Table<'_>, head: &Head, beside: &Beside) -> Result<Entries, LoadError> {
-    for key in ["python", "spawn"] {
+    for key in ["python", "spawn", "concurrency"] {
         if let Some(spot) = file.get(key) {
             let fix = "remove it, or name the Python program in `source`";
             return Err(spot.fail("is for Python programs only, and this one is native", fix));
@@ -298,21 +301,6 @@ fn without_signatures(file: &Table<'_>) -> LoadError {
     let fix = "write `signatures: {main: {inputs: […], outputs: […]}}`, or name a Python program \
                in `source`";
     file.spot().fail("has no `signatures`", fix)
-}
-
-/// What a Python program runs. Its file's signatures are what it says of itself; how they are
-/// asked, its code says.
-fn python(file: &Table<'_>, source: Source) -> Result<Runtime, LoadError> {
-    let types = definition::read_all(file)?;
-    let declared = |it| signature::declared(it, &types);
-    let signatures: Vec<_> =
-        signature::names(file)?.iter().map(declared).collect::<Result<_, _>>()?;
-    chain::check(file, &signatures)?;
-    let interpreter = file.get("python").map(|it| it.text().map(str::to_owned)).transpose()?;
-    let spawn = file.get("spawn").map(|it| it.bool()).transpose()?.unwrap_or_default();
-    let dependencies = dependencies(file)?;
-    let program = PythonProgram { source, interpreter, spawn, dependencies, signatures };
-    Ok(Runtime::Python(Box::new(program)))
 }
 
 fn dependencies(file: &Table<'_>) -> Result<Vec<String>, LoadError> {

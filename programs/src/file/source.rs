@@ -36,9 +36,18 @@ fn of_table(spot: &Spot<'_>) -> Result<Option<Source>, LoadError> {
     let source = match kind {
         "native" => return table(&[]).map(|_| None),
         "local" => {
-            let table = table(&["path", "class_name", "format"])?;
+            let table = table(&["path", "module_path", "class_name", "format"])?;
             table.get("format").map(|it| format(&it)).transpose()?;
-            Source::Local { path: need(&table, "path")?, class_name: text(&table, "class_name")? }
+            let module_path = text(&table, "module_path")?;
+            let path = match module_path {
+                Some(_) => text(&table, "path")?,
+                None => Some(need(&table, "path")?),
+            };
+            if let (Some(_), Some(_)) = (&path, &module_path) {
+                let fix = "remove one of them";
+                return Err(spot.fail("has both `path` and `module_path`", fix));
+            }
+            Source::Local { path, module_path, class_name: text(&table, "class_name")? }
         }
         "saved" => Source::Saved { path: need(&table(&["path"])?, "path")? },
         "mlflow" => Source::MlFlow { uri: need(&table(&["uri"])?, "uri")? },

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use redis::InfoDict;
 
 use super::RedisQueue;
-use crate::{Control, Result};
+use crate::{Control, Result, control::MANIFESTS_MAX};
 
 /// How many cached results one script forgets.
 const CLEAR_STEP: usize = 1000;
@@ -126,6 +126,28 @@ impl Control for RedisQueue {
             self.store.home.query(&pipe).await?;
         programs.sort();
         Ok((programs, epoch.unwrap_or_default()))
+    }
+
+    async fn publish_manifest(&self, program: &str, text: &str) -> Result<()> {
+        let key = self.store.keys.named("manifests");
+        let mut pipe = redis::pipe();
+        pipe.hget(&key, program).hlen(&key);
+        let (known, count): (Option<String>, u32) = self.store.home.query(&pipe).await?;
+        // Two workers that publish at once publish the same: in between nothing can go wrong.
+        if known.as_deref() == Some(text) || (known.is_none() && count >= MANIFESTS_MAX) {
+            return Ok(());
+        }
+        let mut pipe = redis::pipe();
+        pipe.hset(&key, program, text).ignore();
+        self.raise_epoch(pipe).await
+    }
+
+    async fn manifests(&self) -> Result<Vec<(String, String)>> {
+        let mut pipe = redis::pipe();
+        pipe.hgetall(self.store.keys.named("manifests"));
+        let (mut manifests,): (Vec<(String, String)>,) = self.store.home.query(&pipe).await?;
+        manifests.sort();
+        Ok(manifests)
     }
 
     async fn epoch(&self) -> Result<u64> {

@@ -42,6 +42,7 @@
 //! - `P lrx`: sorted set; the former by the time (ms) they end
 //! - `P sp:<scope>`: string; what was spent, in millionths; has a TTL
 //! - `P programs`, `P revoked`: hash, sorted set; kept program files; revoked tokens by expiry
+//! - `P manifests`: hash; what workers found out about programs
 //!   (s)
 
 /// The keys of one queue.

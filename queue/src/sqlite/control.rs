@@ -9,7 +9,7 @@ use super::{
     step::{all, count, setting},
     violations::violations,
 };
-use crate::{Control, Result};
+use crate::{Control, Result, control::MANIFESTS_MAX};
 
 #[async_trait]
 impl Control for SqliteQueue {
@@ -61,6 +61,25 @@ impl Control for SqliteQueue {
                 Ok((row.get(0)?, row.get(1)?))
             })?;
             Ok((programs, count(setting(db, "epoch")?)))
+        })
+        .await
+    }
+
+    async fn publish_manifest(&self, program: &str, text: &str) -> Result<()> {
+        let (program, text) = (program.to_owned(), text.to_owned());
+        self.write(move |step| {
+            let values = (program, text, MANIFESTS_MAX);
+            if step.run(sql!("settings.sql", "publish_manifest"), values)? > 0 {
+                step.raise_epoch()?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn manifests(&self) -> Result<Vec<(String, String)>> {
+        self.read(|db, _| {
+            all(db, sql!("settings.sql", "manifests"), [], |row| Ok((row.get(0)?, row.get(1)?)))
         })
         .await
     }

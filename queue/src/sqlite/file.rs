@@ -11,7 +11,11 @@ use rusqlite::{Connection, OpenFlags, config::DbConfig};
 use crate::{Error, Result};
 
 /// What makes each version of the schema out of the one before.
-const SCHEMAS: [&str; 2] = [include_str!("schema.sql"), include_str!("schema_ledger.sql")];
+const SCHEMAS: [&str; 3] = [
+    include_str!("schema.sql"),
+    include_str!("schema_ledger.sql"),
+    include_str!("schema_manifests.sql"),
+];
 
 /// The version of the schema that this program writes and reads.
 const SCHEMA_VERSION: usize = SCHEMAS.len();

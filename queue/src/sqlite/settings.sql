@@ -18,6 +18,15 @@ INSERT OR REPLACE INTO programs (id, text) VALUES (?1, ?2)
 -- @remove_program: Forgets a program.
 DELETE FROM programs WHERE id = ?1
 
+-- @publish_manifest: Keeps what a worker found out about a program, if it is news.
+INSERT INTO manifests (program, text)
+SELECT ?1, ?2
+WHERE (SELECT count(*) FROM manifests) < ?3 OR EXISTS (SELECT 1 FROM manifests WHERE program = ?1)
+ON CONFLICT DO UPDATE SET text = excluded.text WHERE text <> excluded.text
+
+-- @manifests: What workers found out about programs.
+SELECT program, text FROM manifests ORDER BY program
+
 -- @revoke: Refuses a token until it expires.
 INSERT INTO revoked (jti, expires) VALUES (?1, ?2)
 ON CONFLICT DO UPDATE SET expires = max(expires, excluded.expires)

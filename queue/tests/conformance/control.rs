@@ -45,6 +45,24 @@ pub(crate) async fn programs_raise_the_epoch(store: Store) -> Rig {
     rig
 }
 
+pub(crate) async fn manifests_raise_the_epoch_when_they_are_news(store: Store) -> Rig {
+    let rig = store.open().await;
+    let pair = |program: &str, text: &str| (program.to_owned(), text.to_owned());
+    let before = rig.queue.epoch().await.unwrap();
+
+    rig.queue.publish_manifest("p@1", "one").await.unwrap();
+    let first = rig.queue.epoch().await.unwrap();
+    rig.queue.publish_manifest("p@1", "one").await.unwrap();
+    assert_eq!(rig.queue.epoch().await.unwrap(), first, "that was no news");
+    rig.queue.publish_manifest("p@1", "two").await.unwrap();
+    rig.queue.publish_manifest("a@1", "three").await.unwrap();
+
+    assert!(before < first && first < rig.queue.epoch().await.unwrap());
+    let manifests = rig.queue.manifests().await.unwrap();
+    assert_eq!(manifests, [pair("a@1", "three"), pair("p@1", "two")]);
+    rig
+}
+
 pub(crate) async fn cleared_cache_raises_the_epoch(store: Store) -> Rig {
     let rig = store.open().await;
     let before = rig.queue.epoch().await.unwrap();

@@ -47,7 +47,8 @@ impl Tally {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    pub(super) fn add(&self, model: &str, usage: Usage) {
+    /// Counts tokens.
+    pub(crate) fn add(&self, model: &str, usage: Usage) {
         let mut tally = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         *tally.entry(model.to_owned()).or_default() += usage;
     }

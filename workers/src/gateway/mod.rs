@@ -95,6 +95,11 @@ impl Gateway {
         Arc::clone(&self.metrics)
     }
 
+    /// What the names of the models begin with that it asks.
+    pub(crate) fn prefixes() -> Vec<String> {
+        provider::prefixes().map(str::to_owned).collect()
+    }
+
     /// The gateway for one execution, whose calls go where its program says, as far as who wrote
     /// that is trusted. `tally` counts them.
     pub fn call<'a>(&'a self, lm: &'a LmConfig, origin: Origin, tally: &'a Tally) -> Call<'a> {

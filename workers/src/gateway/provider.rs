@@ -58,6 +58,11 @@ const fn provider(
     Provider { prefix, base, key, tokens }
 }
 
+/// What the names of models begin with that can be asked.
+pub(super) fn prefixes() -> impl Iterator<Item = &'static str> {
+    PROVIDERS.iter().map(|it| it.prefix).chain([DUMMY])
+}
+
 /// Where a program wants its models to be asked.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Endpoint<'a> {

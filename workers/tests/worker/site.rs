@@ -12,10 +12,10 @@ use tempfile::TempDir;
 use testkit::StubLm;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use workers::{Config, Gateway, GatewayConfig, Metrics, Worker};
+use workers::{Config, Gateway, GatewayConfig, Metrics, Places, PythonConfig, Worker};
 
 /// As long as anything here may take.
-pub(crate) const SOON: Duration = Duration::from_secs(20);
+pub(crate) const SOON: Duration = Duration::from_secs(60);
 
 /// What a test of a worker needs.
 pub(crate) struct Site {
@@ -23,6 +23,7 @@ pub(crate) struct Site {
     pub(crate) lm: StubLm,
     pub(crate) config: Config,
     pub(crate) gateway: GatewayConfig,
+    pub(crate) python: PythonConfig,
     pub(crate) folder: TempDir,
 }
 
@@ -53,7 +54,7 @@ impl Site {
         };
         let retry_base = Duration::from_millis(20);
         let config = Config { retry_base, ..Config::default() };
-        let site = Self { queue, lm, config, gateway, folder };
+        let site = Self { queue, lm, config, gateway, python: python(), folder };
         site.write("qa", "inputs: {question: str}\n    outputs: {answer: str}");
         site
     }
@@ -68,6 +69,16 @@ impl Site {
         std::fs::write(self.programs().join(format!("{name}.yaml")), text).unwrap();
     }
 
+    /// Writes a Python program, and further lines of its file.
+    pub(crate) fn write_python(&self, name: &str, python: &str, lines: &str) {
+        let file = format!(
+            "name: {name}\nversion: 1.0.0\ncache: false\n\
+             source: {{type: local, path: {name}.py}}\n{lines}"
+        );
+        std::fs::write(self.programs().join(format!("{name}.py")), python).unwrap();
+        std::fs::write(self.programs().join(format!("{name}.yaml")), file).unwrap();
+    }
+
     fn programs(&self) -> std::path::PathBuf {
         Path::new(self.folder.path()).join("programs")
     }
@@ -79,6 +90,7 @@ impl Site {
         let ledger = Arc::clone(&self.queue) as Arc<dyn queue::Ledger>;
         let gateway = Arc::new(Gateway::new(self.gateway.clone()).unwrap().accounting(ledger));
         let worker = Worker::new(Arc::clone(&self.queue), registry, gateway, self.config.clone());
+        let worker = worker.with_python(self.python.clone());
         let (stop, hurry) = (CancellationToken::new(), CancellationToken::new());
         let metrics = worker.metrics();
         let task = tokio::spawn(worker.run(stop.clone(), hurry.clone()));
@@ -127,6 +139,17 @@ impl Working {
     pub(crate) async fn end(self) {
         self.stop.cancel();
         self.stopped().await;
+    }
+}
+
+/// How Python programs run in these tests: by the real DSPy, with the least environment.
+fn python() -> PythonConfig {
+    let kept = |(name, _): &(String, String)| name == "PATH" || name == "HOME";
+    PythonConfig {
+        places: Places { configured: Some(testkit::python()), ..Places::default() },
+        environment: std::env::vars().filter(kept).collect(),
+        default_model: Some("openai/stub".to_owned()),
+        ..PythonConfig::default()
     }
 }
 

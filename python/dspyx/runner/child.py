@@ -1,0 +1,461 @@
+"""A process that runs executions of one program, several at once where the program can."""
+
+import asyncio
+import contextlib
+import ctypes
+import faulthandler
+import os
+import queue
+import resource
+import signal
+import sys
+import threading
+import traceback
+
+from . import bridge, outcome, output, program, scope, wire
+
+# How many executions run at once, if the program does not say: waiting in a loop costs next to
+# nothing, a thread costs its stack and a share of the one lock.
+SLOTS_ASYNC = 64
+SLOTS_THREADS = 16
+STACK_BYTES = 1 << 20
+GROWTH_BYTES = 16 << 20
+PAGE_BYTES = resource.getpagesize()
+KILLED_WITH_PARENT = 1  # PR_SET_PDEATHSIG
+
+
+class Execution:
+    """One execution, from `execute` to its last message."""
+
+    def __init__(self, link, message):
+        self.run = message["run"]
+        self.inputs = message["inputs"]
+        self.lm = message.get("lm") or {}
+        self.is_debug = message.get("debug", False)
+        self.calls = {}
+        # The models that were not asked through the worker, which has to be told what they used.
+        self.direct = set()
+        self.is_cancelled = False
+        self.is_over = False
+        self._link = link
+        self._lock = threading.Lock()
+        self._thread = None
+        self.task = None
+        self._pages = {
+            name: output.Page(lambda line, name=name: self.say("log", stream=name, line=line))
+            for name in ("stdout", "stderr")
+        }
+
+    def say(self, kind, /, **fields):
+        self._link.send(kind, run=self.run, **fields)
+
+    def print(self, stream, text):
+        with self._lock:
+            self._pages[stream].write(text)
+
+    def cancel(self, loop):
+        """Ends it as soon as Python allows. Calls of models end at once."""
+        self.is_cancelled = True
+        for pending in list(self.calls.values()):
+            pending.settle(scope.Cancelled())
+        with self._lock:
+            if self.is_over:
+                return
+            if self.task is not None:
+                loop.call_soon_threadsafe(self.task.cancel)
+            elif self._thread is not None:
+                _raise_in(self._thread, scope.Cancelled)
+
+    def enter(self):
+        with self._lock:
+            self._thread = threading.get_ident()
+        if self.is_cancelled:
+            raise scope.Cancelled()
+
+    def leave(self):
+        with self._lock:
+            self.is_over = True
+            if self._thread is not None:
+                # What was set for this thread and has not arrived would hit the next execution.
+                _raise_in(self._thread, None)
+            for page in self._pages.values():
+                page.end()
+
+
+def _raise_in(thread, exception):
+    what = None if exception is None else ctypes.py_object(exception)
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), what)
+
+
+class Child:
+    """The executions of this process, and what they share."""
+
+    def __init__(self, link, init, loaded, shape, engine):
+        self.link = link
+        self.pid = os.getpid()
+        self.init = init
+        self.program = loaded
+        self.shape = shape
+        self.engine = engine
+        self.desk = engine.desk = bridge.Desk(link)
+        self.executions = {}
+        self.told_rss = _rss()
+        self.loop = None
+        self.jobs = queue.SimpleQueue()
+        self.threads = 0
+        self.busy = 0
+        declared = init["concurrency"]
+        self.slots = declared or (SLOTS_ASYNC if shape.is_async else SLOTS_THREADS)
+        self.lock = threading.Lock()
+        self.is_alone = declared is None and not shape.is_async
+
+    def serve(self):
+        """Runs what comes until the worker has enough of it."""
+        threading.Thread(target=self._listen, name="dspyx-link", daemon=True).start()
+        if self.shape.is_async:
+            asyncio.run(self._loop())
+        else:
+            self.threads = 1
+            self._work()
+
+    # What the worker says.
+
+    def _listen(self):
+        while (message := self.link.receive()) is not None:
+            kind = message["type"]
+            if kind == "execute":
+                self._accept(message)
+            elif kind == "cancel":
+                execution = self.executions.get(message["run"])
+                if execution is not None:
+                    execution.cancel(self.loop)
+            elif kind == "lm_response":
+                self.desk.answer(message["call"], _body(message["reply"]))
+            elif kind == "lm_error":
+                self.desk.answer(message["call"], bridge.error_of(message))
+            elif kind == "ping":
+                self.link.send("pong", rss_bytes=_rss(), running=len(self.executions))
+            elif kind == "shutdown":
+                break
+        # The worker is gone, or has enough: nothing here, nor what it started, goes on.
+        os.killpg(0, signal.SIGKILL)
+
+    def _accept(self, message):
+        execution = Execution(self.link, message)
+        self.executions[execution.run] = execution
+        self.desk.alone(execution if len(self.executions) == 1 else None)
+        if self.loop is not None:
+            self.loop.call_soon_threadsafe(self._start, execution)
+            return
+        with self.lock:
+            self.busy += 1
+            grow = not self.is_alone and self.busy > self.threads and self.threads < self.slots
+            self.threads += grow
+        if grow:
+            threading.Thread(target=self._work, name="dspyx-work", daemon=True).start()
+        self.jobs.put(execution)
+
+    def _tell_growth(self):
+        """Tells how large this process is, when it has grown: the next execution may be too much."""
+        now = _rss()
+        if now > self.told_rss + GROWTH_BYTES:
+            self.told_rss = now
+            self.link.send("pong", rss_bytes=now, running=len(self.executions))
+
+    def _close(self, execution, kind, /, **fields):
+        if os.getpid() != self.pid:
+            # A copy that the program has forked: only the original speaks.
+            os._exit(0)
+        execution.leave()
+        self.executions.pop(execution.run, None)
+        left = list(self.executions.values())
+        self.desk.alone(left[0] if len(left) == 1 else None)
+        # First, so that the worker knows it before it gives the seat to another.
+        self._tell_growth()
+        try:
+            execution.say(kind, **fields)
+        except wire.TooLarge as error:
+            said = f"the outputs are too large: {error}"
+            execution.say("error", kind="program", name="TooLarge", message=said)
+
+    # Programs that are asynchronous: one loop for all.
+
+    async def _loop(self):
+        self.loop = asyncio.get_running_loop()
+        self.ready()
+        await asyncio.Event().wait()
+
+    def _start(self, execution):
+        execution.task = self.loop.create_task(self._run_async(execution))
+        if execution.is_cancelled:
+            execution.task.cancel()
+
+    async def _run_async(self, execution):
+        scope.EXECUTION.set(execution)
+        try:
+            execution.say("started")
+            with Settings(execution, self.init) as usage:
+                returned = await self.program.acall(**self._inputs(execution))
+            message = _result(returned, execution, usage)
+        except (scope.Cancelled, asyncio.CancelledError):
+            self._close(execution, "cancelled")
+        except BaseException as error:
+            self._fail(execution, error)
+        else:
+            self._close(execution, "result", **message)
+
+    # Programs that are not: a thread for each, the main thread first.
+
+    def _work(self):
+        if threading.current_thread() is threading.main_thread():
+            self.ready()
+        while True:
+            execution = self.jobs.get()
+            try:
+                self._run(execution)
+            except scope.Cancelled:
+                # It came too late for the execution that it was meant for.
+                if execution.run in self.executions:
+                    self._close(execution, "cancelled")
+            finally:
+                with self.lock:
+                    self.busy -= 1
+
+    def _run(self, execution):
+        token = scope.EXECUTION.set(execution)
+        before = _attributes(self.program) if self.is_alone else None
+        try:
+            execution.enter()
+            execution.say("started")
+            with Settings(execution, self.init) as usage:
+                returned = self.program(**self._inputs(execution))
+            message = _result(returned, execution, usage)
+        except scope.Cancelled:
+            self._close(execution, "cancelled")
+        except BaseException as error:
+            self._fail(execution, error)
+        else:
+            self._close(execution, "result", **message)
+        finally:
+            scope.EXECUTION.reset(token)
+            if before is not None:
+                self._decide(before)
+
+    def _decide(self, before):
+        """After the first execution: whether several may share the program's objects."""
+        changed = sorted(
+            name for name, it in _attributes(self.program).items() if before.get(name) != it
+        )
+        if changed:
+            self.slots = 1
+            self.link.send("alone", reason=f"forward sets {', '.join(changed[:5])}")
+        with self.lock:
+            self.is_alone = False
+            waiting = 0 if changed else min(self.busy - 1, self.slots - 1)
+            self.threads += waiting
+        for _ in range(waiting):
+            threading.Thread(target=self._work, name="dspyx-work", daemon=True).start()
+
+    # What both share.
+
+    def ready(self):
+        manifest, slots = self.shape.manifest(), self.slots
+        self.link.send("ready", pid=os.getpid(), manifest=manifest, concurrency=slots)
+
+    def _inputs(self, execution):
+        missing = self.shape.missing(execution.inputs)
+        unknown = self.shape.unknown(execution.inputs)
+        if missing or unknown:
+            raise BadInputs(missing, [(it, "is no input of this program") for it in unknown])
+        try:
+            return self.shape.convert(execution.inputs)
+        except ValueError as error:
+            raise BadInputs([], _mistyped(error, execution.inputs)) from None
+
+    def _fail(self, execution, error):
+        if isinstance(error, BadInputs):
+            fields = {"missing": error.missing, "mistyped": error.mistyped}
+            said = outcome.error_of(error, False) | {"kind": "inputs", "inputs": fields}
+        else:
+            said = outcome.error_of(error, execution.is_debug)
+        self._close(execution, "error", **said)
+
+
+def _result(returned, execution, usage):
+    totals = usage.get_total_tokens() if execution.direct else {}
+    return {
+        "outputs": outcome.outputs_of(returned),
+        "completions": outcome.completions_of(returned),
+        "usage": {model: it for model, it in totals.items() if model in execution.direct},
+    }
+
+
+class BadInputs(Exception):
+    """Inputs that the program cannot be called with."""
+
+    def __init__(self, missing, mistyped):
+        super().__init__("the inputs do not fit")
+        self.missing = missing
+        self.mistyped = [{"pointer": f"/{name}", "message": text} for name, text in mistyped]
+
+
+def _mistyped(error, inputs):
+    """The place and the words of pydantic's first complaint."""
+    errors = error.errors() if hasattr(error, "errors") else []
+    said = errors[0]["msg"] if errors else str(error)
+    return [(next(iter(inputs), ""), said)]
+
+
+class Settings:
+    """DSPy's settings for one execution; a program that changes them changes its own only."""
+
+    def __init__(self, execution, init):
+        self._execution, self._init = execution, init
+
+    def __enter__(self):
+        import dspy
+        from dspy.utils.usage_tracker import track_usage
+
+        lm = _lm(self._init, self._execution.lm)
+        changed = {"lm": lm, "track_usage": True, "disable_history": True, "trace": []}
+        if self._execution.is_debug:
+            from .trace import Tracer
+
+            callbacks = list(dspy.settings.get("callbacks") or [])
+            changed["callbacks"] = [*callbacks, Tracer(self._execution)]
+        self._contexts = contextlib.ExitStack()
+        self._contexts.enter_context(dspy.context(**changed))
+        return self._contexts.enter_context(track_usage())
+
+    def __exit__(self, *error):
+        return self._contexts.__exit__(*error)
+
+
+def _lm(init, overrides):
+    """The program's model: of its file, else its own, else the service's."""
+    import dspy
+
+    own, settings = dspy.settings.lm, init["lm"]
+    if own is None or settings.get("model"):
+        model = settings.get("model") or init.get("default_model")
+        if model is None and not overrides.get("model"):
+            return own
+        wanted = {**settings, "model": model, **overrides}
+        return dspy.LM(cache=False, num_retries=0, **wanted)
+    wanted = {**settings, **overrides}
+    return own.copy(**wanted) if wanted else own.copy()
+
+
+def configure_in_place():
+    """`dspy.configure` inside an execution is for that execution, and not for its neighbours."""
+    import dspy
+    from dspy.dsp.utils.settings import Settings as All, thread_local_overrides
+
+    configure = All.configure
+
+    def scoped(self, **changed):
+        if scope.current() is None:
+            return configure(self, **changed)
+        thread_local_overrides.get().update(changed)
+        return None
+
+    All.configure = scoped
+    dspy.configure = dspy.settings.configure
+
+
+def _attributes(module):
+    """What a program's objects hold, to see whether running changes them."""
+    found = {}
+    for path, part in [("self", module), *module.named_sub_modules()]:
+        for name, value in vars(part).items():
+            if name not in ("history", "callbacks", "_compiled"):
+                found[f"{path}.{name}"] = id(value)
+    return found
+
+
+def _body(reply):
+    """A reply of the worker's as the body of the OpenAI protocol, which lm15 reads."""
+    import json
+
+    message = {"role": "assistant", "content": reply.get("text")}
+    if reply.get("reasoning"):
+        message["reasoning_content"] = reply["reasoning"]
+    if reply.get("tool_calls"):
+        message["tool_calls"] = reply["tool_calls"]
+    choice = {"index": 0, "message": message, "finish_reason": reply.get("finish_reason") or "stop"}
+    body = {"object": "chat.completion", "choices": [choice], "usage": reply["usage"]}
+    body["model"] = reply["model"].split("/", 1)[-1]
+    return json.dumps(body).encode()
+
+
+def _rss():
+    try:
+        with open("/proc/self/statm", encoding="ascii") as statm:
+            return int(statm.read().split()[1]) * PAGE_BYTES
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def prepare(limits):
+    """Bounds what this process may take, and ties its life to its parent's."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if hasattr(libc, "prctl"):
+        libc.prctl(KILLED_WITH_PARENT, signal.SIGKILL)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    for name, wanted in (
+        (resource.RLIMIT_DATA, limits.get("memory_bytes")),
+        (resource.RLIMIT_CPU, limits.get("cpu_seconds")),
+    ):
+        if wanted:
+            _, hard = resource.getrlimit(name)
+            most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+            resource.setrlimit(name, (most, most))
+    threading.stack_size(STACK_BYTES)
+    faulthandler.register(signal.SIGUSR1, file=2, all_threads=True, chain=False)
+
+
+def main(link, init, loaded):
+    """The life of a child, after the fork. Never returns."""
+    prepare(init["limits"])
+    try:
+        if loaded is None:
+            loaded = start(init)
+        engine, instance, shape = loaded
+        child = Child(link, init, instance, shape, engine)
+    except BaseException as error:
+        link.send("init_failed", **failure(error))
+        os._exit(1)
+    try:
+        child.serve()
+    except BaseException:
+        traceback.print_exc()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(1)
+
+
+def start(init):
+    """Imports DSPy and the program."""
+    import dspy
+
+    dspy.configure_cache(enable_disk_cache=False, enable_memory_cache=False)
+    engine = bridge.Bridge(init["prefixes"])
+    engine.install()
+    scope.follow_threads()
+    configure_in_place()
+    instance = program.load(init["program"])
+    return engine, instance, program.Shape(dspy, instance)
+
+
+def failure(error):
+    """Why a program cannot be loaded, for people."""
+    said = f"{type(error).__name__}: {error}"
+    if isinstance(error, program.LoadError):
+        said = str(error)
+    elif isinstance(error, ModuleNotFoundError):
+        package = (error.name or "").split(".")[0]
+        said += f"; install it with `{sys.executable} -m pip install {package}`"
+    elif isinstance(error, SystemExit):
+        said = f"the program ends the process while it is loaded (exit code {error.code})"
+    text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    return {"message": said, "traceback": text[-outcome.TRACEBACK_CHARS_MAX :]}

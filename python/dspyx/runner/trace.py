@@ -1,0 +1,116 @@
+"""What a program did, step by step: one step for each call of a model, as native programs trace."""
+
+import time
+
+import dspy
+from dspy.utils.callback import BaseCallback
+
+from . import outcome, scope
+
+
+def predictor_name():
+    """The predictor that runs here; empty outside of any."""
+    for module in reversed(dspy.settings.caller_modules or []):
+        name = getattr(module, "_dspyx_name", None)
+        if name is not None:
+            return name
+    return ""
+
+
+def _shown(value):
+    """A value as JSON; what JSON cannot hold, as Python shows it."""
+    try:
+        return outcome.to_json(value, "")
+    except outcome.NotJson:
+        return repr(value)
+
+
+class Tracer(BaseCallback):
+    """Reports the steps of one execution.
+
+    DSPy calls an adapter's `format`, the model, and the adapter's `parse` one after the other in
+    one thread or task. What runs beside each other is told apart by the predictor's call.
+    """
+
+    def __init__(self, execution):
+        self._execution = execution
+        self._steps = {}
+        self._started = {}
+
+    def _key(self):
+        from dspy.utils.callback_context import ACTIVE_CALL_ID
+
+        return ACTIVE_CALL_ID.get()
+
+    def _spent(self, call_id):
+        started, key, extra = self._started.pop(call_id, (None, None, (None, None)))
+        spent = 0.0 if started is None else (time.perf_counter() - started) * 1000
+        return spent, key, extra
+
+    def _begin(self, call_id, extra=None):
+        self._started[call_id] = (time.perf_counter(), self._key(), extra)
+
+    def on_adapter_format_start(self, call_id, instance, inputs):
+        self._begin(call_id, type(instance).__name__)
+
+    def on_adapter_format_end(self, call_id, outputs, exception=None):
+        spent, key, adapter = self._spent(call_id)
+        self._steps[key] = {
+            "predictor": predictor_name(),
+            "adapter": adapter,
+            "render_ms": spent,
+            "calls": [],
+        }
+
+    def on_lm_start(self, call_id, instance, inputs):
+        scope.LAST_CALL.set(None)
+        self._begin(call_id)
+
+    def on_lm_end(self, call_id, outputs, exception=None):
+        _, key, _ = self._spent(call_id)
+        step = self._steps.setdefault(
+            key, {"predictor": predictor_name(), "adapter": "", "render_ms": 0.0, "calls": []}
+        )
+        step["calls"].append(scope.LAST_CALL.get())
+        if exception is not None or not step["adapter"]:
+            self._say(key, None, exception, 0.0)
+
+    def on_adapter_parse_start(self, call_id, instance, inputs):
+        self._begin(call_id)
+
+    def on_adapter_parse_end(self, call_id, outputs, exception=None):
+        spent, key, _ = self._spent(call_id)
+        self._say(key, outputs, exception, spent)
+
+    def on_tool_start(self, call_id, instance, inputs):
+        arguments = inputs.get("kwargs", inputs)
+        self._begin(call_id, (instance.name, dict(arguments)))
+
+    def on_tool_end(self, call_id, outputs, exception=None):
+        spent, _, (name, arguments) = self._spent(call_id)
+        if name is None:
+            return
+        self._execution.say(
+            "tool_span",
+            predictor=predictor_name(),
+            name=name,
+            args=_shown(arguments),
+            result=None if exception is not None else _shown(outputs),
+            error=None if exception is None else str(exception),
+            ms=spent,
+        )
+
+    def _say(self, key, outputs, exception, parse_ms):
+        step = self._steps.pop(key, None)
+        if step is None or not step["calls"] or step["calls"][-1] is None:
+            return
+        self._execution.say(
+            "span",
+            predictor=step["predictor"],
+            adapter=step["adapter"],
+            call=step["calls"][-1],
+            outputs=None if outputs is None else _shown(dict(outputs)),
+            error=None if exception is None else str(exception),
+            render_ms=step["render_ms"],
+            parse_ms=parse_ms,
+        )

@@ -1,0 +1,103 @@
+//! Programs that are Python: run by the real DSPy, in processes of their own.
+
+use serde_json::json;
+use testkit::Reply;
+
+use crate::site::{Site, Store};
+
+/// A module of a user's own, with two predictors and a little Python between them.
+const REVIEWER: &str = r#"
+import dspy
+
+
+class Review(dspy.Signature):
+    """Review a draft."""
+
+    draft: str = dspy.InputField()
+    score: int = dspy.OutputField(desc="0 to 10")
+
+
+class Reviewer(dspy.Module):
+    """Drafts an answer, and reviews it."""
+
+    def __init__(self):
+        super().__init__()
+        self.write = dspy.ChainOfThought("question -> draft")
+        self.review = dspy.Predict(Review)
+
+    def forward(self, question: str, loud: bool = False):
+        print("asked", question)
+        draft = self.write(question=question).draft
+        score = self.review(draft=draft).score
+        return dspy.Prediction(draft=draft.upper() if loud else draft, score=score)
+"#;
+
+const PROGRAM: &str = "
+name: reviewer
+version: 1.0.0
+lm: {model: openai/stub, temperature: 0.5}
+cache: false
+timeout: 60
+source: {type: local, path: reviewer.py, class_name: Reviewer}
+";
+
+/// A site with a Python program beside the others.
+async fn site(store: Store) -> Site {
+    let site = store.site().await.with_python();
+    site.write("programs/reviewer.py", REVIEWER);
+    site.write("programs/reviewer.yaml", PROGRAM);
+    site
+}
+
+pub(crate) async fn python_program_gives_outputs(store: Store) {
+    let site = site(store).await;
+    let up = site.up().await;
+    let inputs = json!({ "question": "why?", "loud": true });
+
+    let path = site.submit(&json!({ "program_id": "reviewer", "inputs": inputs })).await;
+    let record = site.succeeded(&path).await;
+
+    assert_eq!(record["outputs"], json!({ "draft": "A DRAFT", "score": 42 }));
+    let requests = site.lm.requests();
+    assert_eq!(requests.len(), 2);
+    assert!(requests.iter().all(|it| it.authorization == "Bearer of-the-stub"));
+    assert_eq!(requests[0].body["temperature"], json!(0.5));
+    assert_eq!(record["metadata"]["usage"]["openai/stub"]["total_tokens"], json!(24));
+    site.check(up).await;
+}
+
+pub(crate) async fn python_program_is_traced_as_a_native_one(store: Store) {
+    let site = site(store).await;
+    let up = site.up().await;
+    let inputs = json!({ "question": "why so?" });
+    let body = json!({ "program_id": "reviewer", "inputs": inputs, "mode": "debug" });
+
+    let record = site.succeeded(&site.submit(&body).await).await;
+
+    let steps = &record["metadata"]["debug_trace"]["steps"];
+    let names: Vec<_> = steps.as_array().unwrap().iter().map(|it| &it["predictor"]).collect();
+    assert_eq!(names, [&json!("write.predict"), &json!("review")]);
+    assert_eq!(steps[0]["adapter"], "ChatAdapter");
+    assert_eq!(steps[0]["outputs"], json!({ "reasoning": "a reasoning", "draft": "a draft" }));
+    assert!(steps[0]["request"]["messages"].to_string().contains("why so?"), "{steps:#}");
+    assert_eq!(steps[1]["reply"]["usage"]["total_tokens"], json!(12));
+    assert_eq!(record["metadata"]["output"], json!(["asked why so?"]));
+    site.check(up).await;
+}
+
+pub(crate) async fn python_batch_is_done(store: Store) {
+    let site = site(store).await.with("MAX_WORKERS", "64");
+    site.lm.usually(Reply::Fitting);
+    let up = site.up().await;
+    let inputs: Vec<_> = (0..200).map(|it| json!({ "question": it.to_string() })).collect();
+    let body = json!({ "program_id": "reviewer", "inputs_list": inputs });
+
+    let answer = site.http.post("/execute/batch", &body).await.unwrap();
+    assert_eq!(answer.status, 202, "{}", answer.body);
+    let path = format!("/batch/{}", answer.json()["batch_id"].as_str().unwrap());
+    let batch = site.ended(&path).await;
+
+    assert_eq!(batch["counts"]["succeeded"], json!(200), "{batch:#}");
+    assert_eq!(site.lm.calls(), 400);
+    site.check(up).await;
+}

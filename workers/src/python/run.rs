@@ -1,0 +1,262 @@
+//! One run of a program in a seat: hands it over, serves its calls of models, takes what it gives.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Instant,
+};
+
+use dspy::{
+    Fields, InputError, Lm, LmError, LmReply, LmRequest, LmSettings, LmStep, Message, ParseError,
+    Step, ToolStep, Trace, Usage,
+};
+use futures::{StreamExt, stream::FuturesUnordered};
+use queue::ExecutionId;
+use serde_json::{Map, Value};
+use tracing::info;
+
+use super::{
+    fault::Fault,
+    protocol::{FromChild, LmAsk, LmFailure, Raised, RaisedKind, Span, ToChild, ToolSpan},
+    seat::Seat,
+};
+use crate::outcome::Error;
+
+/// The most lines of a run's own output that a debug trace keeps.
+const LINES_KEPT: usize = 200;
+
+/// What is to be run, and with what.
+pub(crate) struct Job<'a> {
+    /// The execution.
+    pub(crate) id: ExecutionId,
+    /// What it runs on.
+    pub(crate) inputs: &'a Fields,
+    /// Settings of this execution, over those of the program.
+    pub(crate) settings: &'a Map<String, Value>,
+    /// The model that is asked when a program calls one.
+    pub(crate) lms: &'a (dyn Lms + 'a),
+    /// Where the steps are kept, if it is on.
+    pub(crate) trace: &'a Trace,
+}
+
+/// Which model is asked.
+pub(crate) trait Lms: Sync {
+    /// The one that answers for a model of this name.
+    fn of(&self, model: &str) -> &dyn Lm;
+}
+
+/// What a program gave.
+#[derive(Debug, Default)]
+pub(crate) struct Returned {
+    /// Its outputs.
+    pub(crate) outputs: Fields,
+    /// All completions, where there are several.
+    pub(crate) completions: Vec<Fields>,
+    /// Tokens of the models that it asked by itself.
+    pub(crate) usage: Vec<(String, Usage)>,
+    /// What it printed, in debug mode.
+    pub(crate) lines: Vec<String>,
+}
+
+/// A call of a model that has ended.
+struct Answered {
+    call: u64,
+    request: LmRequest,
+    reply: Result<LmReply, LmError>,
+    lm_ms: f64,
+}
+
+/// Runs a job in a seat. Dropping it stops the run.
+pub(super) async fn run(mut seat: Seat, job: &Job<'_>) -> Result<Returned, Error> {
+    let debug = job.trace.is_on();
+    let execute = ToChild::Execute { run: seat.run, inputs: job.inputs, lm: job.settings, debug };
+    seat.begin(&execute).await?;
+    let link = Arc::clone(&seat.link);
+    let mut calls = FuturesUnordered::new();
+    let mut answered = HashMap::new();
+    let mut lines = Vec::new();
+    loop {
+        tokio::select! {
+            message = seat.hear() => match message? {
+                FromChild::LmRequest(ask) => calls.push(answer(&link, *ask, job.lms)),
+                FromChild::Span(span) => trace(job.trace, *span, &mut answered),
+                FromChild::ToolSpan(span) => job.trace.push(|| tool_step(*span)),
+                FromChild::Log { stream, line, .. } => {
+                    info!(target: "dspyx::program", id = %job.id, stream, "{line}");
+                    if debug && lines.len() < LINES_KEPT {
+                        lines.push(line);
+                    }
+                }
+                FromChild::Result { outputs, completions, usage, .. } => {
+                    return Ok(Returned { outputs, completions, usage: usages(usage), lines });
+                }
+                FromChild::Error(raised) => return Err(error(&raised)),
+                FromChild::Cancelled { .. } => {
+                    let text = "the program was told to stop".to_owned();
+                    return Err(Fault::Bystander(text).into());
+                }
+                FromChild::Started { .. }
+                | FromChild::Ready { .. }
+                | FromChild::InitFailed(_)
+                | FromChild::Alone { .. }
+                | FromChild::Pong { .. } => {}
+            },
+            Some(call) = calls.next() => {
+                let call: Answered = call;
+                if debug {
+                    answered.insert(call.call, call);
+                }
+            }
+        }
+    }
+}
+
+/// Asks the model, and gives the answer to the child.
+async fn answer(link: &super::link::Link, ask: LmAsk, lms: &dyn Lms) -> Answered {
+    let (call, began) = (ask.call, Instant::now());
+    let request = request(ask);
+    let reply = match &request {
+        Ok(request) => {
+            let model = request.settings.model.as_deref().unwrap_or_default();
+            lms.of(model).complete(request).await
+        }
+        Err(error) => Err(LmError::BadRequest(error.clone())),
+    };
+    let lm_ms = began.elapsed().as_secs_f64() * 1000.0;
+    let told = match &reply {
+        Ok(reply) => link.tell(&ToChild::LmResponse { call, reply }).await,
+        Err(error) => link.tell(&ToChild::LmError(failure(call, error))).await,
+    };
+    if let Err(error) = told {
+        let error = LmError::InvalidResponse(format!("the model's reply is too long: {error}"));
+        // An error is short.
+        drop(link.tell(&ToChild::LmError(failure(call, &error))).await);
+    }
+    let request = request.unwrap_or_else(|_| LmRequest {
+        messages: Vec::new(),
+        settings: LmSettings::default(),
+        response_format: None,
+    });
+    Answered { call, request, reply, lm_ms }
+}
+
+/// The request that a body of the OpenAI protocol means.
+fn request(ask: LmAsk) -> Result<LmRequest, String> {
+    let LmAsk { model, rollout_id, mut body, .. } = ask;
+    let messages = body.shift_remove("messages").unwrap_or_default();
+    let messages: Vec<Message> = serde_json::from_value(messages)
+        .map_err(|error| format!("the messages cannot be read: {error}"))?;
+    body.shift_remove("model");
+    let mut take = |names: &[&str]| names.iter().find_map(|it| body.shift_remove(*it));
+    let settings = LmSettings {
+        model: Some(model),
+        temperature: take(&["temperature"]).and_then(|it| it.as_f64()),
+        max_tokens: take(&["max_tokens", "max_completion_tokens"]).and_then(|it| it.as_u64()),
+        top_p: take(&["top_p"]).and_then(|it| it.as_f64()),
+        stop: take(&["stop"]).and_then(stops),
+        seed: take(&["seed"]).and_then(|it| it.as_i64()),
+        n: None,
+        rollout_id,
+        extra: Map::new(),
+    };
+    let response_format = take(&["response_format"]);
+    let settings = LmSettings { extra: body, ..settings };
+    Ok(LmRequest { messages, settings, response_format })
+}
+
+/// What providers count, as far as it is understood.
+fn usages(all: BTreeMap<String, Value>) -> Vec<(String, Usage)> {
+    let read = |(model, it)| Some((model, serde_json::from_value(it).ok()?));
+    all.into_iter().filter_map(read).collect()
+}
+
+fn stops(value: Value) -> Option<Vec<String>> {
+    match value {
+        Value::String(one) => Some(vec![one]),
+        other @ (Value::Null
+        | Value::Bool(_)
+        | Value::Number(_)
+        | Value::Array(_)
+        | Value::Object(_)) => serde_json::from_value(other).ok(),
+    }
+}
+
+fn failure(call: u64, error: &LmError) -> LmFailure {
+    let (status, wait) = match error {
+        LmError::RateLimited { retry_after, .. } => (Some(429), *retry_after),
+        LmError::Server { status, .. } => (*status, None),
+        LmError::Transport(_)
+        | LmError::Timeout(_)
+        | LmError::Auth(_)
+        | LmError::Unsupported(_)
+        | LmError::ContextWindowExceeded(_)
+        | LmError::BadRequest(_)
+        | LmError::Billing(_)
+        | LmError::InvalidResponse(_)
+        | LmError::Configuration(_)
+        | LmError::BudgetExceeded(_)
+        | LmError::Cancelled => (None, None),
+    };
+    let (code, message) = (error.code(), error.to_string());
+    LmFailure { call, code, message, status, retry_after_seconds: wait.map(|it| it.as_secs_f64()) }
+}
+
+/// Keeps a step, of what the child tells and what is known of the call here.
+fn trace(trace: &Trace, span: Span, answered: &mut HashMap<u64, Answered>) {
+    let Some(call) = answered.remove(&span.call) else { return };
+    trace.push(|| {
+        Step::Lm(Box::new(LmStep {
+            predictor: span.predictor,
+            adapter: span.adapter.into(),
+            request: call.request,
+            reply: call.reply.ok(),
+            outputs: span.outputs,
+            error: span.error,
+            render_ms: span.render_ms,
+            lm_ms: call.lm_ms,
+            parse_ms: span.parse_ms,
+        }))
+    });
+}
+
+fn tool_step(span: ToolSpan) -> Step {
+    let ToolSpan { run: _, predictor, name, args, result, error, ms } = span;
+    Step::Tool(Box::new(ToolStep { predictor, name, args, result, error, ms }))
+}
+
+/// The program's exception as the error that a native program would have ended with.
+fn error(raised: &Raised) -> Error {
+    let Raised { kind, message, traceback, parse, inputs, .. } = raised;
+    let own = || Fault::Raised { message: message.clone(), traceback: traceback.clone() }.into();
+    match kind {
+        RaisedKind::Program => own(),
+        RaisedKind::Lm => lm_error(raised).map_or_else(own, |it| dspy::Error::Lm(it).into()),
+        RaisedKind::Parse => {
+            parse.clone().map_or_else(own, |it: ParseError| dspy::Error::Parse(Box::new(it)).into())
+        }
+        RaisedKind::Inputs => {
+            inputs.clone().map_or_else(own, |it: InputError| dspy::Error::Inputs(it).into())
+        }
+    }
+}
+
+fn lm_error(raised: &Raised) -> Option<LmError> {
+    let message = raised.message.clone();
+    let wait = raised.retry_after_seconds;
+    let retry_after = wait.and_then(|it| std::time::Duration::try_from_secs_f64(it).ok());
+    Some(match raised.code.as_deref()? {
+        "rate_limit" => LmError::RateLimited { message, retry_after },
+        "server" => LmError::Server { message, status: raised.status },
+        "transport" => LmError::Transport(message),
+        "timeout" => LmError::Timeout(message),
+        "auth" => LmError::Auth(message),
+        "unsupported_model" | "unsupported_feature" => LmError::Unsupported(message),
+        "context_window_exceeded" => LmError::ContextWindowExceeded(message),
+        "invalid_request" => LmError::BadRequest(message),
+        "billing" => LmError::Billing(message),
+        "provider" => LmError::InvalidResponse(message),
+        "configuration" | "not_configured" => LmError::Configuration(message),
+        "budget_exceeded" => LmError::BudgetExceeded(message),
+        _ => return None,
+    })
+}

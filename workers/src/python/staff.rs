@@ -1,0 +1,211 @@
+//! The children of one program: who has room, who is too old, who does not stop.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use tokio::time::{Duration, Instant};
+
+use super::{
+    event::Events,
+    link::{Link, Obituary},
+    output::LastWords,
+    protocol::ToChild,
+    seat::Seat,
+};
+
+/// One child process.
+#[derive(Debug)]
+pub(super) struct Child {
+    pub(super) link: Arc<Link>,
+    pub(super) words: LastWords,
+    pub(super) state: State,
+    /// How many runs it takes at once.
+    pub(super) slots: usize,
+    /// How many it has.
+    pub(super) used: usize,
+    /// How many it has had.
+    pub(super) served: u64,
+    /// Whether it is for one run that nobody else may be near.
+    pub(super) is_alone: bool,
+    /// The child whose place it takes.
+    pub(super) replaces: Option<u32>,
+    /// Whether another is to take its place.
+    pub(super) is_replaced: bool,
+    pub(super) born_at: Instant,
+    pub(super) idle_since: Instant,
+    pub(super) rss_bytes: u64,
+    pub(super) pid: Option<u32>,
+    /// Runs that nobody waits for, and when they must have stopped.
+    pub(super) abandoned: HashMap<u64, Instant>,
+    /// Whether its stacks were written, the last step before it is killed.
+    pub(super) was_dumped: bool,
+}
+
+/// Where a child stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum State {
+    /// It loads, until then at the latest.
+    Starting(Instant),
+    /// It runs what it is given.
+    Ready,
+    /// It is given no more.
+    Leaving,
+    /// It is being killed; the parent will tell.
+    Dying(Instant),
+}
+
+/// The children of one program.
+#[derive(Debug, Default)]
+pub(super) struct Staff {
+    pub(super) children: BTreeMap<u32, Child>,
+    next_child: u32,
+    next_run: u64,
+    /// How many runs a child takes at once, as the last one said.
+    pub(super) concurrency: usize,
+}
+
+impl Staff {
+    /// The number of the next child.
+    pub(super) fn number(&mut self) -> u32 {
+        self.next_child += 1;
+        self.next_child
+    }
+
+    /// The numbers of all children.
+    pub(super) fn numbers(&self) -> impl Iterator<Item = u32> {
+        self.children.keys().copied()
+    }
+
+    /// Whether nothing runs.
+    pub(super) fn is_idle(&self) -> bool {
+        self.children.values().all(|it| it.used == 0)
+    }
+
+    /// Whether there are none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.children.is_empty()
+    }
+
+    /// A seat in the child with the most room.
+    pub(super) fn place(&mut self, alone: bool, events: &Events) -> Option<Seat> {
+        let has_room = |it: &&mut Child| {
+            let room =
+                if it.is_alone { it.served == 0 && it.used == 0 } else { it.used < it.slots };
+            it.state == State::Ready && it.is_alone == alone && room
+        };
+        let pairs = self.children.iter_mut().filter(|(_, it)| has_room(it));
+        let (number, child) = pairs.min_by_key(|(_, it)| it.used)?;
+        self.next_run += 1;
+        child.used += 1;
+        Some(Seat::new(&child.link, *number, self.next_run, events.clone()))
+    }
+
+    /// The children to make, so that so many who wait can be served: whether each is for one alone.
+    pub(super) fn wanted(&self, waiting: usize, alone: usize, most: usize) -> Vec<bool> {
+        let count = |is_alone: bool, states: fn(State) -> bool| {
+            let of = |it: &&Child| it.is_alone == is_alone && states(it.state);
+            self.children.values().filter(of).count()
+        };
+        let is_here = |it: State| matches!(it, State::Starting(_) | State::Ready);
+        let is_new = |it: State| matches!(it, State::Starting(_));
+        let needed = waiting.div_ceil(self.concurrency.max(1)).saturating_sub(count(false, is_new));
+        let room = most.max(1).saturating_sub(count(false, is_here));
+        let mut wanted = vec![false; needed.min(room)];
+        if alone > 0 && count(true, |_| true) == 0 {
+            wanted.push(true);
+        }
+        wanted
+    }
+
+    /// A run is over.
+    pub(super) fn over(&mut self, child: u32, run: u64, has_run: bool) {
+        let Some(child) = self.children.get_mut(&child) else { return };
+        child.used = child.used.saturating_sub(1);
+        child.served += u64::from(has_run || child.is_alone);
+        child.abandoned.remove(&run);
+        child.idle_since = Instant::now();
+        if child.is_alone && child.state == State::Ready {
+            child.state = State::Leaving;
+        }
+    }
+
+    /// Nobody waits for a run any more: it has to stop.
+    pub(super) fn abandon(&mut self, child: u32, run: u64, until: Instant) {
+        let Some(child) = self.children.get_mut(&child) else { return };
+        child.abandoned.insert(run, until);
+        child.link.try_tell(&ToChild::Cancel { run });
+    }
+
+    /// When the next run must have stopped, or the next child must have loaded.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        let of_child = |it: &Child| {
+            let abandoned = it.abandoned.values().copied().min();
+            match it.state {
+                State::Ready | State::Leaving => abandoned,
+                State::Starting(until) | State::Dying(until) => Some(until),
+            }
+        };
+        self.children.values().filter_map(of_child).min()
+    }
+
+    /// Takes a child that is gone, and tells those who are in it.
+    pub(super) fn remove(&mut self, number: u32, how: &str) -> Option<Child> {
+        let child = self.children.remove(&number)?;
+        let was_killed = matches!(child.state, State::Dying(_));
+        let text = if was_killed {
+            "another execution in the same process did not stop, and the process was killed"
+                .to_owned()
+        } else {
+            format!("the program's process ended: {how}{}", child.words.quote())
+        };
+        child.link.end(Obituary { text, was_killed });
+        Some(child)
+    }
+
+    /// Kills a child with all that it has started, without its parent.
+    pub(super) fn kill_group(&self, number: u32) {
+        let pid = self.children.get(&number).and_then(|it| it.pid);
+        let pid =
+            pid.and_then(|it| i32::try_from(it).ok()).and_then(rustix::process::Pid::from_raw);
+        if let Some(pid) = pid {
+            // It may be gone already.
+            let _gone = rustix::process::kill_process_group(pid, rustix::process::Signal::KILL);
+        }
+    }
+}
+
+impl Child {
+    /// One that loads, until then.
+    pub(super) fn new(link: Arc<Link>, words: LastWords, until: Instant, is_alone: bool) -> Self {
+        let now = Instant::now();
+        Self {
+            link,
+            words,
+            state: State::Starting(until),
+            slots: 0,
+            used: 0,
+            served: 0,
+            is_alone,
+            replaces: None,
+            is_replaced: false,
+            born_at: now,
+            idle_since: now,
+            rss_bytes: 0,
+            pid: None,
+            abandoned: HashMap::new(),
+            was_dumped: false,
+        }
+    }
+
+    /// Whether another should take its place.
+    pub(super) fn is_worn(&self, executions: u64, rss_bytes: u64, age: Duration) -> bool {
+        self.state == State::Ready
+            && !self.is_alone
+            && !self.is_replaced
+            && (self.served >= executions
+                || self.rss_bytes >= rss_bytes
+                || self.born_at.elapsed() >= age)
+    }
+}
