@@ -50,6 +50,21 @@ def serve():
     sys.stdin.read()
 
 
+class Model:
+    """A server of its own for each runtime: what is in its prompt cache changes its answers."""
+
+    def __enter__(self):
+        self.process = subprocess.Popen(
+            [SERVER_PYTHON, __file__, "serve"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL, text=True)
+        return self.process.stdout.readline().strip() + "/v1"
+
+    def __exit__(self, *_):
+        self.process.stdin.close()
+        self.process.terminate()
+        self.process.wait()
+
+
 class Service:
     """dspyx with an embedded store in a folder of its own."""
 
@@ -133,9 +148,9 @@ def package(api_base):
     return made
 
 
-def same_outputs(service, api_base):
+def same_outputs(service, made):
     read = 0
-    for (name, at), (outputs, prompt_tokens) in package(api_base).items():
+    for (name, at), (outputs, prompt_tokens) in made.items():
         record = service.ended(service.execute(program_id=name, inputs=INPUTS[name][at]))
         print(f"{name} {INPUTS[name][at]}: {outputs}")
         if prompt_tokens is None:
@@ -170,18 +185,16 @@ def timeout_stops_a_call(service):
 
 
 def main():
-    model = subprocess.Popen(
-        [SERVER_PYTHON, __file__, "serve"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL, text=True)
-    with tempfile.TemporaryDirectory() as folder:
-        api_base = model.stdout.readline().strip() + "/v1"
+    with Model() as api_base:
+        made = package(api_base)
+    with Model() as api_base, tempfile.TemporaryDirectory() as folder:
         os.mkdir(f"{folder}/programs")
         for name in FIELDS:
             with open(f"{folder}/programs/{name}.json", "w") as file:
                 json.dump(program(name), file)
         service = Service(folder, api_base)
         try:
-            same_outputs(service, api_base)
+            same_outputs(service, made)
             cancel_stops_a_call(service)
             timeout_stops_a_call(service)
         except BaseException:
@@ -189,9 +202,6 @@ def main():
             raise
         finally:
             service.stop()
-            model.stdin.close()
-            model.terminate()
-            model.wait()
     print("the real model: both runtimes read the same; cancel and timeout stop a call")
 
 
