@@ -83,7 +83,8 @@ timeout: 5m
 retries: {max: 1, backoff: {initial: 1}}
 types:
   Mood: [happy, sad]
-  Person: {fields: {name: str, age: {type: int, ge: 0}, friends: {type: "list[Person]", default: []}}}
+  Person:
+    fields: {name: str, age: {type: int, ge: 0}, friends: {type: "list[Person]", default: []}}
 tools:
   find: {http: {method: GET, url: "http://localhost/{q}"}, args: {q: {type: string}}}
 chains:
@@ -176,7 +177,8 @@ proptest! {
     #[test]
     fn what_json_says_is_what_is_read(text in any::<String>()) {
         let json = serde_json::json!({
-            "name": "x", "signatures": {"main": {"inputs": ["a"], "outputs": {"b": {"desc": &text}}}},
+            "name": "x",
+            "signatures": {"main": {"inputs": ["a"], "outputs": {"b": {"desc": &text}}}},
         });
         let Ok(program) = Registry::parse(&json.to_string(), "x.json") else {
             // A description of blanks is none.

@@ -85,7 +85,8 @@ impl Lm for Script {
     }
 
     fn capabilities(&self, model: &str) -> Capabilities {
-        gateway::capabilities(model)
+        // Nothing is known of a model that the program does not name.
+        if model.is_empty() { Capabilities::default() } else { gateway::capabilities(model) }
     }
 }
 

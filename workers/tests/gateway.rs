@@ -70,6 +70,19 @@ async fn the_offline_model_needs_no_endpoint() {
     assert_eq!(gateway.metrics().lm_requests.get(), 0);
 }
 
+#[test]
+fn a_program_without_a_model_is_asked_as_the_default_model_can_be() {
+    let model = Some("openai/gpt-4o-mini".to_owned());
+    let known = Gateway::new(GatewayConfig { model, ..config("http://127.0.0.1:1/v1") }).unwrap();
+    let unknown = Gateway::new(config("http://127.0.0.1:1/v1")).unwrap();
+    let lm = LmConfig::default();
+    let of = |gateway: &Gateway| {
+        gateway.call(&lm, Origin::File, &Tally::default()).capabilities("").response_schema
+    };
+
+    assert_eq!((of(&known), of(&unknown)), (true, false));
+}
+
 #[tokio::test]
 async fn passing_faults_are_asked_again() {
     let faults = [

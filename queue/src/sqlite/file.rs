@@ -11,7 +11,7 @@ use rusqlite::{Connection, OpenFlags, config::DbConfig};
 use crate::{Error, Result};
 
 /// What makes each version of the schema out of the one before.
-const SCHEMAS: [&str; 3] = [
+pub(super) const SCHEMAS: [&str; 3] = [
     include_str!("schema.sql"),
     include_str!("schema_ledger.sql"),
     include_str!("schema_manifests.sql"),

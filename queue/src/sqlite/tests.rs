@@ -208,11 +208,14 @@ async fn order_is_given_until_it_is_heard() {
 #[test]
 fn every_statement_is_understood() {
     let db = Connection::open_in_memory().unwrap();
-    db.execute_batch(include_str!("schema.sql")).unwrap();
+    for schema in super::file::SCHEMAS {
+        db.execute_batch(schema).unwrap();
+    }
     let files = [
         include_str!("batch.sql"),
         include_str!("claim.sql"),
         include_str!("execution.sql"),
+        include_str!("ledger.sql"),
         include_str!("list.sql"),
         include_str!("settings.sql"),
         include_str!("stats.sql"),

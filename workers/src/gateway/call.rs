@@ -155,7 +155,8 @@ impl Lm for Call<'_> {
     }
 
     fn capabilities(&self, model: &str) -> Capabilities {
-        self.gateway.capabilities(model)
+        let named = [Some(model).filter(|it| !it.is_empty()), self.lm.settings.model.as_deref()];
+        self.gateway.capabilities(named.into_iter().flatten().next().unwrap_or_default())
     }
 }
 

@@ -114,8 +114,10 @@ impl Lm for Gateway {
         self.call(&lm, Origin::Registered, &tally).complete(request).await
     }
 
+    /// Of a program that names no model, those of the service's own.
     fn capabilities(&self, model: &str) -> Capabilities {
-        capabilities(model)
+        let named = Some(model).filter(|it| !it.is_empty());
+        named.or(self.config.model.as_deref()).map(capabilities).unwrap_or_default()
     }
 }
 
