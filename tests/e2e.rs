@@ -58,7 +58,8 @@ on_both_stores! {
     model_faults: throttled_execution_comes_back_when_asked, failing_model_is_asked_again,
         failing_model_fails_at_last, refusing_model_fails_at_once, nonsense_fails_in_words;
     python: python_program_gives_outputs, python_program_is_traced_as_a_native_one,
-        python_batch_is_done;
+        python_batch_is_done, python_inputs_are_checked_before_they_wait,
+        python_execution_of_a_killed_runner_runs_again, python_that_came_over_http_is_not_run;
     cli: commands_do_what_they_say, batch_of_a_file_is_followed;
     tools: agent_uses_the_tools_of_a_server, agent_goes_on_when_tools_do_not,
         agent_is_called_off_in_a_call, call_of_a_killed_runner_is_made_again,

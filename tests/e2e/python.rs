@@ -89,7 +89,7 @@ pub(crate) async fn python_batch_is_done(store: Store) {
     let site = site(store).await.with("MAX_WORKERS", "64");
     site.lm.usually(Reply::Fitting);
     let up = site.up().await;
-    let inputs: Vec<_> = (0..200).map(|it| json!({ "question": it.to_string() })).collect();
+    let inputs: Vec<_> = (0..1000).map(|it| json!({ "question": it.to_string() })).collect();
     let body = json!({ "program_id": "reviewer", "inputs_list": inputs });
 
     let answer = site.http.post("/execute/batch", &body).await.unwrap();
@@ -97,7 +97,58 @@ pub(crate) async fn python_batch_is_done(store: Store) {
     let path = format!("/batch/{}", answer.json()["batch_id"].as_str().unwrap());
     let batch = site.ended(&path).await;
 
-    assert_eq!(batch["counts"]["succeeded"], json!(200), "{batch:#}");
-    assert_eq!(site.lm.calls(), 400);
+    assert_eq!(batch["counts"]["succeeded"], json!(1000), "{batch:#}");
+    assert_eq!(site.lm.calls(), 2000);
+    site.check(up).await;
+}
+
+pub(crate) async fn python_inputs_are_checked_before_they_wait(store: Store) {
+    let site = site(store).await;
+    let up = site.up().await;
+    let known = |it: &serde_json::Value| {
+        let programs = it["programs"].as_array().into_iter().flatten();
+        let mut of_ours = programs.filter(|it| it["program_id"] == "reviewer");
+        of_ours.next().is_some_and(|it| it["input_schema"]["required"] == json!(["question"]))
+    };
+    site.until("/programs", known).await;
+
+    let bad = json!({ "program_id": "reviewer", "inputs": { "question": 5, "loudly": true } });
+    let answer = site.http.post("/execute", &bad).await.unwrap();
+
+    assert_eq!(answer.status, 422, "{}", answer.body);
+    let errors = answer.json()["errors"].to_string();
+    assert!(errors.contains("/inputs/question") && errors.contains("/inputs/loudly"), "{errors}");
+    assert_eq!(site.lm.calls(), 0);
+    site.check(up).await;
+}
+
+pub(crate) async fn python_execution_of_a_killed_runner_runs_again(store: Store) {
+    let site = site(store).await;
+    site.lm.then(Reply::Nothing);
+    let mut up = site.up().await;
+    let body = json!({ "program_id": "reviewer", "inputs": { "question": "?" } });
+    let path = site.submit(&body).await;
+    site.until_calls(1).await;
+
+    up.crash_runner(&site).await;
+
+    let record = site.succeeded(&path).await;
+    assert_eq!(record["attempts"].as_array().unwrap().len(), 1, "a loss uses no attempt");
+    site.check(up).await;
+}
+
+pub(crate) async fn python_that_came_over_http_is_not_run(store: Store) {
+    let site = site(store).await;
+    let up = site.up().await;
+    let text = "name: evil\nsource: {type: local, path: /etc/passwd}\n";
+    let yaml = [("content-type", "application/yaml")];
+    let sent = site.http.send("PUT", "/programs/evil", &yaml, text.as_bytes()).await.unwrap();
+    assert!(sent.status < 300, "{}", sent.body);
+
+    let body = json!({ "program_id": "evil", "inputs": {} });
+    let answer = site.http.post("/execute", &body).await.unwrap();
+
+    assert!((400..500).contains(&answer.status), "{} {}", answer.status, answer.body);
+    assert!(answer.body.contains("registered over HTTP"), "{}", answer.body);
     site.check(up).await;
 }
