@@ -133,6 +133,7 @@ impl Python {
             return Ok(desk.clone());
         }
         let recipe = self.recipe(program, python)?;
+        keep_memory_private();
         let (asks, asked) = mpsc::channel(ASKS);
         let (reports, reported) = Reports::new();
         let keeper = Keeper::new(recipe, asked, reports);
@@ -170,6 +171,19 @@ impl Python {
         self.keepers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// Keeps this process's environment and memory from other processes of its user, as programs are:
+/// what they may see is what they are given.
+#[cfg(target_os = "linux")]
+fn keep_memory_private() {
+    use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+
+    // Where it cannot be had, programs still are given no secret.
+    let _kept = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+}
+
+#[cfg(not(target_os = "linux"))]
+fn keep_memory_private() {}
 
 /// Passes on what a keeper reports, until it ends.
 async fn tell(

@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use programs::Registry;
+use programs::{PythonAllow, Registry};
 use queue::{
     Class, Clock, Durability, Execution, ExecutionId, Fields, Limits, Mode, NewExecution, Queue,
     Spec, SqliteQueue, State,
@@ -24,6 +24,7 @@ pub(crate) struct Site {
     pub(crate) config: Config,
     pub(crate) gateway: GatewayConfig,
     pub(crate) python: PythonConfig,
+    pub(crate) allow: PythonAllow,
     pub(crate) folder: TempDir,
 }
 
@@ -54,7 +55,15 @@ impl Site {
         };
         let retry_base = Duration::from_millis(20);
         let config = Config { retry_base, ..Config::default() };
-        let site = Self { queue, lm, config, gateway, python: python(), folder };
+        let site = Self {
+            queue,
+            lm,
+            config,
+            gateway,
+            python: python(),
+            allow: PythonAllow::default(),
+            folder,
+        };
         site.write("qa", "inputs: {question: str}\n    outputs: {answer: str}");
         site
     }
@@ -79,13 +88,20 @@ impl Site {
         std::fs::write(self.programs().join(format!("{name}.yaml")), file).unwrap();
     }
 
+    /// Writes a file of the folder of programs.
+    pub(crate) fn write_file(&self, name: &str, text: &str) {
+        let path = self.programs().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+
     fn programs(&self) -> std::path::PathBuf {
         Path::new(self.folder.path()).join("programs")
     }
 
     /// Starts a worker.
     pub(crate) fn start(&self) -> Working {
-        let registry = Registry::load(&self.programs());
+        let registry = Registry::load(&self.programs()).allowing(&self.allow);
         assert_eq!(registry.problems(), []);
         let ledger = Arc::clone(&self.queue) as Arc<dyn queue::Ledger>;
         let gateway = Arc::new(Gateway::new(self.gateway.clone()).unwrap().accounting(ledger));
