@@ -101,6 +101,7 @@ conform! {
         throttled_item_waits_its_delay, returned_items_come_again,
         lost_chunk_gives_what_is_left_of_it, chunk_lost_twice_comes_item_by_item,
         item_that_kills_its_workers_fails_alone, late_item_is_recorded_once,
+        late_item_counts_though_its_heir_put_it_off,
         item_cancelled_while_it_runs_is_ordered, item_retried_while_its_chunk_waits_comes_once,
         item_given_back_from_a_chunk_that_is_lost_comes_once,
         batch_called_off_keeps_what_was_tried,

@@ -210,6 +210,27 @@ pub(crate) async fn late_item_is_recorded_once(store: Store) -> Rig {
     rig
 }
 
+pub(crate) async fn late_item_counts_though_its_heir_put_it_off(store: Store) -> Rig {
+    let rig = store.open().await;
+    let id = rig.queue.submit_batch(batch_of(1)).await.unwrap().id;
+    let mut late = take_and_lose(&rig).await;
+    let heir = rig.worker().await;
+    let newer = rig.claim_one(&heir).await;
+    let retry = End::Retry(failure("try again"), Duration::from_secs(60));
+    assert_eq!(rig.finish(newer, retry).await, Verdict::Recorded(State::Scheduled));
+
+    let verdict = rig.finish(late.remove(0), succeeded("late")).await;
+
+    assert_eq!(verdict, Verdict::RecordedLate(State::Succeeded));
+    let item = rig.execution(id.item(0)).await;
+    assert_eq!(item.report.unwrap().outputs, Some(fields("answer", "late")));
+    assert_eq!(rig.queue.batch(id).await.unwrap().state, BatchState::Completed);
+    rig.pass(Duration::from_secs(61));
+    rig.tick().await;
+    assert!(rig.claim(&heir, 4).await.is_empty());
+    rig
+}
+
 pub(crate) async fn item_cancelled_while_it_runs_is_ordered(store: Store) -> Rig {
     let rig = store.open().await;
     let id = rig.queue.submit_batch(batch_of(3)).await.unwrap().id;

@@ -126,10 +126,9 @@ end
 -- Accepts the result of a worker that lost its lease, if it held it once and no other is there.
 local function late(e)
   if not late_counts or e.fate ~= 'ok' then return nil end
-  if e.kind == 'c' then
-    local key = P .. 'b:' .. e.batch
-    if call('SISMEMBER', key .. ':lost', e.lane .. '\n' .. e.entry) == 0 then return nil end
-    if call('GETBIT', key .. ':out', e.index) == 1 then return nil end
+  local key = e.kind == 'c' and P .. 'b:' .. e.batch
+  if key and call('SISMEMBER', key .. ':lost', e.lane .. '\n' .. e.entry) == 0 then return nil end
+  if key and call('GETBIT', key .. ':out', e.index) == 0 then
     if generation_of(e.batch, e.index) ~= tonumber(e.generation) then return nil end
     local state = conclude(e)
     call('SREM', P .. 'cx', e.id)
@@ -143,7 +142,9 @@ local function late(e)
   end
   local v = call('HMGET', P .. 'e:' .. e.id, 'l', 's', 'x', 'g')
   if not v[2] or (v[4] or '0') ~= e.generation then return nil end
-  if not v[3] or not v[3]:find(' ' .. e.entry .. ' ', 1, true) then return nil end
+  local was_held = key or (v[3] and v[3]:find(' ' .. e.entry .. ' ', 1, true))
+  if not was_held then return nil end
+  e.kind = 's' -- an item that has left its chunk ends as what is alone
   if v[2] == 'z' then
     call('ZREM', P .. 'z', e.id)
     waiting = waiting - 1
