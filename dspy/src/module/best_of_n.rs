@@ -1,7 +1,7 @@
 //! `dspy.BestOfN`: the best of several attempts, by a reward.
 
 use super::{
-    Ledger, Made, Module,
+    Made, Module, Notes,
     attempt::{Attempt, Failures, first_rollout},
     reward::Reward,
 };
@@ -59,14 +59,14 @@ impl BestOfN {
         &self,
         inputs: &Fields,
         run: Run<'_>,
-        ledger: &mut Ledger,
+        notes: &mut Notes,
     ) -> Result<Made, Error> {
         let start = first_rollout(&self.module, run);
         let mut best = Best::default();
         let mut failures = Failures::of(self.n, self.fail_count);
         for at in 0..self.n.min(ATTEMPTS_MAX) {
             let attempt = Attempt::warm(run, start.wrapping_add(at.into()));
-            match self.attempt(inputs, &attempt, run, ledger).await {
+            match self.attempt(inputs, &attempt, run, notes).await {
                 Ok((reward, made)) => {
                     best.offer(reward, made);
                     if reward >= self.threshold {
@@ -84,12 +84,12 @@ impl BestOfN {
         inputs: &Fields,
         attempt: &Attempt,
         run: Run<'_>,
-        ledger: &mut Ledger,
+        notes: &mut Notes,
     ) -> Result<(f64, Made), Error> {
         let segment = run.scope.segment("module");
         let inner = Run { scope: run.scope.at(&segment), ..run };
-        let made = self.module.perform(inputs, attempt.run(inner), ledger).await?;
-        let reward = self.reward.of(inputs, &made.outputs, run, ledger).await?;
+        let made = self.module.perform(inputs, attempt.run(inner), notes).await?;
+        let reward = self.reward.of(inputs, &made.outputs, run, notes).await?;
         Ok((reward, made))
     }
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 use futures::future::join_all;
 use serde_json::Value;
 
-use super::{Ledger, Predictor, warning};
+use super::{Notes, Predictor, warning};
 use crate::{
     Capabilities, Error, Fields, Lm, LmError, LmReply, LmRequest, LmSettings, LmStep, Run,
     Signature, Step,
@@ -36,23 +36,20 @@ struct Asked {
 impl Call<'_> {
     /// The outputs of every completion in the adapter's own format, else in the one it falls back
     /// to. Only a reply that could not be read is asked for again; other failures are final.
-    pub(super) async fn ask_until_read(
-        mut self,
-        ledger: &mut Ledger,
-    ) -> Result<Vec<Fields>, Error> {
+    pub(super) async fn ask_until_read(mut self, notes: &mut Notes) -> Result<Vec<Fields>, Error> {
         let adapter = &self.predictor.adapter;
-        let asked = self.ask(adapter.format(), ledger).await;
+        let asked = self.ask(adapter.format(), notes).await;
         match (asked, adapter.fallback()) {
-            (Err(Error::Parse(_)), Some(fallback)) => self.ask(fallback, ledger).await,
+            (Err(Error::Parse(_)), Some(fallback)) => self.ask(fallback, notes).await,
             (asked, _) => asked,
         }
     }
 
-    /// The outputs of every completion; usage and warnings go into the ledger either way.
+    /// The outputs of every completion; usage and warnings go into the notes either way.
     pub(super) async fn ask(
         &mut self,
         format: Format,
-        ledger: &mut Ledger,
+        notes: &mut Notes,
     ) -> Result<Vec<Fields>, Error> {
         let started = Instant::now();
         let demos = self.run.scope.demos.unwrap_or(&self.predictor.demos);
@@ -77,7 +74,7 @@ impl Call<'_> {
         let asked = join_all(requests.map(|request| ask_one(lm, request))).await;
         let mut outputs = Vec::with_capacity(asked.len());
         for asked in asked {
-            outputs.push(self.read(format, asked, &plan.signature, render_ms, ledger));
+            outputs.push(self.read(format, asked, &plan.signature, render_ms, notes));
         }
         outputs.into_iter().collect()
     }
@@ -107,14 +104,14 @@ impl Call<'_> {
         asked: Asked,
         signature: &Signature,
         render_ms: f64,
-        ledger: &mut Ledger,
+        notes: &mut Notes,
     ) -> Result<Fields, Error> {
         let started = Instant::now();
         let Asked { request, reply, lm_ms } = asked;
         if let Ok(reply) = &reply {
             let model = request.settings.model.clone().unwrap_or_else(|| reply.model.clone());
-            *ledger.usage.entry(model).or_default() += reply.usage;
-            ledger.warnings.extend(warning::of_reply(reply));
+            *notes.usage.entry(model).or_default() += reply.usage;
+            notes.warnings.extend(warning::of_reply(reply));
         }
         let outputs = match &reply {
             Ok(reply) => {

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{
-    Ledger, Made, Module,
+    Made, Module, Notes,
     attempt::{Attempt, first_rollout},
     map::Map,
 };
@@ -95,7 +95,7 @@ impl ChainStep {
         &self,
         sources: [&Fields; 2],
         run: Run<'_>,
-        ledger: &mut Ledger,
+        notes: &mut Notes,
     ) -> Result<Fields, Error> {
         let segment = run.scope.segment(&self.name);
         let run = Run { scope: run.scope.at(&segment), ..run };
@@ -104,10 +104,10 @@ impl ChainStep {
         let inputs: Fields = self.module.inputs().into_iter().filter_map(given).collect();
         match &self.map {
             Some(map) => {
-                let made = map.perform(self, named(&map.over), inputs, run, ledger).await?;
+                let made = map.perform(self, named(&map.over), inputs, run, notes).await?;
                 Ok(Fields::from_iter([(map.into.clone(), Value::Array(made))]))
             }
-            None => match self.module.perform(&inputs, run, ledger).await {
+            None => match self.module.perform(&inputs, run, notes).await {
                 Ok(made) => Ok(made.outputs),
                 Err(error) => Err(failed(self.name.clone(), error)),
             },
@@ -195,7 +195,7 @@ impl Chain {
         &self,
         inputs: &Fields,
         run: Run<'_>,
-        ledger: &mut Ledger,
+        notes: &mut Notes,
     ) -> Result<Made, Error> {
         let inputs = self.with_defaults(inputs);
         let mut made = Fields::new();
@@ -204,7 +204,7 @@ impl Chain {
             let again = (round > 0).then(|| self.again(run, round));
             let run = again.as_ref().map_or(run, |it| it.run(run));
             for step in &self.steps {
-                made.extend(step.perform([&made, &inputs], run, ledger).await?);
+                made.extend(step.perform([&made, &inputs], run, notes).await?);
             }
             if self.is_done(&made, &inputs)? {
                 return Ok(self.chosen(made).into());
@@ -212,7 +212,7 @@ impl Chain {
         }
         if let Some(until) = &self.until {
             let Until { condition, max_iterations } = until;
-            ledger.warnings.push(format!(
+            notes.warnings.push(format!(
                 "The chain `{}` stopped after {max_iterations} iterations, before `{condition}` \
                  held.",
                 self.name

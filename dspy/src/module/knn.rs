@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::OnceCell;
 
-use super::{Ledger, Made, Module};
+use super::{Made, Module, Notes};
 use crate::{
     Demo, Error, Fields, LmError, Run,
     python::{object::Object, repr},
@@ -49,12 +49,12 @@ impl Knn {
         &self,
         inputs: &Fields,
         run: Run<'_>,
-        ledger: &mut Ledger,
+        notes: &mut Notes,
     ) -> Result<Made, Error> {
         let demos = self.nearest(inputs, run).await?;
         let mut run = run;
         run.scope.demos = Some(&demos);
-        self.module.perform(inputs, run, ledger).await
+        self.module.perform(inputs, run, notes).await
     }
 
     async fn nearest(&self, inputs: &Fields, run: Run<'_>) -> Result<Vec<Demo>, Error> {

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use unicode_normalization::UnicodeNormalization;
 
-use super::{Ledger, Made, Module, samples};
+use super::{Made, Module, Notes, samples};
 use crate::{
     Error, Fields, Run,
     python::{
@@ -33,9 +33,9 @@ impl Majority {
         &self,
         inputs: &Fields,
         run: Run<'_>,
-        ledger: &mut Ledger,
+        notes: &mut Notes,
     ) -> Result<Made, Error> {
-        let answers = samples::of(&self.module, self.n.max(1), inputs, run, ledger).await?;
+        let answers = samples::of(&self.module, self.n.max(1), inputs, run, notes).await?;
         let field = self.field.clone().or_else(|| last_name(answers.first()?));
         let field = field.ok_or_else(|| Error::Program("there is nothing to compare".into()))?;
         let keys = answers.iter().map(|it| it.get(&field).map(normalized));

@@ -4,7 +4,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::Value;
 
 use super::{
-    Ledger, Module,
+    Module, Notes,
     chain::{ChainStep, failed},
 };
 use crate::{Error, Field, Fields, Run, Type, python::object::Object};
@@ -103,7 +103,7 @@ impl Map {
         over: Option<&Value>,
         inputs: Fields,
         run: Run<'_>,
-        ledger: &mut Ledger,
+        notes: &mut Notes,
     ) -> Result<Vec<Value>, Error> {
         let items = self.items(over).map_err(|it| failed(step.name.clone(), Error::Program(it)))?;
         let one = |(at, item): (usize, &Value)| {
@@ -115,7 +115,7 @@ impl Map {
         let at_once = self.concurrency.clamp(1, CONCURRENCY_MAX);
         let made: Vec<_> = stream::iter(runs).buffered(at_once).try_collect().await?;
         let values = made.into_iter().map(|(value, own)| {
-            ledger.absorb(own);
+            notes.absorb(own);
             value
         });
         Ok(values.collect())
@@ -141,14 +141,14 @@ impl Map {
         at: usize,
         inputs: Fields,
         run: Run<'_>,
-    ) -> Result<(Value, Ledger), Error> {
-        let mut ledger = Ledger::default();
-        let made = step.module.perform(&inputs, run, &mut ledger).await;
+    ) -> Result<(Value, Notes), Error> {
+        let mut notes = Notes::default();
+        let made = step.module.perform(&inputs, run, &mut notes).await;
         let mut made = made.map_err(|it| failed(format!("{}[{at}]", step.name), it))?;
         let value = match &self.take {
             Some(name) => made.outputs.remove(name).unwrap_or_default(),
             None => Value::Object(made.outputs),
         };
-        Ok((value, ledger))
+        Ok((value, notes))
     }
 }

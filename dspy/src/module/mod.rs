@@ -35,7 +35,7 @@ pub use majority::Majority;
 pub use map::Map;
 pub use multi_chain_comparison::MultiChainComparison;
 pub use prediction::Prediction;
-pub(crate) use prediction::{Ledger, Made};
+pub(crate) use prediction::{Made, Notes};
 pub use predictor::Predictor;
 pub use react::ReAct;
 pub use refine::Refine;
@@ -79,27 +79,27 @@ impl Module {
     /// Inputs that are missing or of another type are warned of, as in DSPy; to refuse them, call
     /// [`Module::check_inputs`] first. The future may be dropped at any time.
     pub async fn run(&self, inputs: &Fields, run: Run<'_>) -> Result<Prediction, Error> {
-        let mut ledger = Ledger::default();
-        let made = self.perform(inputs, run, &mut ledger).await?;
-        Ok(ledger.close(made))
+        let mut notes = Notes::default();
+        let made = self.perform(inputs, run, &mut notes).await?;
+        Ok(notes.close(made))
     }
 
-    /// Runs it as a part of another one, which keeps the ledger.
+    /// Runs it as a part of another one, which keeps the notes.
     fn perform<'a>(
         &'a self,
         inputs: &'a Fields,
         run: Run<'a>,
-        ledger: &'a mut Ledger,
+        notes: &'a mut Notes,
     ) -> BoxFuture<'a, Result<Made, Error>> {
         match self {
-            Self::Predict(it) => Box::pin(it.perform(inputs, run, ledger)),
-            Self::ReAct(it) => Box::pin(it.perform(inputs, run, ledger)),
-            Self::BestOfN(it) => Box::pin(it.perform(inputs, run, ledger)),
-            Self::Refine(it) => Box::pin(it.perform(inputs, run, ledger)),
-            Self::MultiChainComparison(it) => Box::pin(it.perform(inputs, run, ledger)),
-            Self::Majority(it) => Box::pin(it.perform(inputs, run, ledger)),
-            Self::Knn(it) => Box::pin(it.perform(inputs, run, ledger)),
-            Self::Chain(it) => Box::pin(it.perform(inputs, run, ledger)),
+            Self::Predict(it) => Box::pin(it.perform(inputs, run, notes)),
+            Self::ReAct(it) => Box::pin(it.perform(inputs, run, notes)),
+            Self::BestOfN(it) => Box::pin(it.perform(inputs, run, notes)),
+            Self::Refine(it) => Box::pin(it.perform(inputs, run, notes)),
+            Self::MultiChainComparison(it) => Box::pin(it.perform(inputs, run, notes)),
+            Self::Majority(it) => Box::pin(it.perform(inputs, run, notes)),
+            Self::Knn(it) => Box::pin(it.perform(inputs, run, notes)),
+            Self::Chain(it) => Box::pin(it.perform(inputs, run, notes)),
         }
     }
 }

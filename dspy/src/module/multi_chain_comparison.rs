@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Ledger, Made, Module, ModuleKind, Predictor, samples};
+use super::{Made, Module, ModuleKind, Notes, Predictor, samples};
 use crate::{
     Error, Field, Fields, Run, Signature, Type,
     python::{object::Object, repr, text::strip},
@@ -46,11 +46,11 @@ impl MultiChainComparison {
         &self,
         inputs: &Fields,
         run: Run<'_>,
-        ledger: &mut Ledger,
+        notes: &mut Notes,
     ) -> Result<Made, Error> {
         let segment = run.scope.segment("module");
         let inner = Run { scope: run.scope.at(&segment), ..run };
-        let answers = samples::of(&self.module, self.m, inputs, inner, ledger).await?;
+        let answers = samples::of(&self.module, self.m, inputs, inner, notes).await?;
         let last = self.predict.signature.outputs.last().map(|it| it.name.as_str());
         let mut given = Fields::new();
         for (i, answer) in answers.iter().enumerate() {
@@ -60,7 +60,7 @@ impl MultiChainComparison {
         given.extend(inputs.clone());
         let segment = run.scope.segment("predict");
         let run = Run { scope: run.scope.at(&segment), ..run };
-        self.predict.perform(&given, run, ledger).await
+        self.predict.perform(&given, run, notes).await
     }
 }
 

@@ -1,6 +1,6 @@
 //! `dspy.Predict`: asks once, or several times for several completions.
 
-use super::{Ledger, Made, Predictor, call::Call, two_step, warning};
+use super::{Made, Notes, Predictor, call::Call, two_step, warning};
 use crate::{Adapter, Error, Fields, LmSettings, Run, Signature};
 
 /// Below this, several completions would be one and the same.
@@ -12,22 +12,22 @@ pub(super) async fn run(
     signature: &Signature,
     inputs: &Fields,
     run: Run<'_>,
-    ledger: &mut Ledger,
+    notes: &mut Notes,
 ) -> Result<Made, Error> {
     let settings = settings(predictor, run);
     // The model as it is set up; what is asked of it for this call only, its provider judges.
     LmSettings { model: settings.model.clone(), ..predictor.lm.clone() }.check()?;
     let inputs = with_defaults(signature, inputs);
-    ledger.warnings.extend(warning::of_inputs(signature, &inputs));
+    notes.warnings.extend(warning::of_inputs(signature, &inputs));
     let hinted = run.scope.advice.map(|it| it.hinted(run.scope, signature, &inputs));
     let (signature, shown) = hinted.as_ref().map_or((signature, &inputs), |(a, b)| (a, b));
     let call = Call { predictor, signature, inputs: shown, settings: &settings, run };
     let completions = match &predictor.adapter {
-        Adapter::TwoStep { extraction, .. } => two_step::ask(call, extraction, ledger).await?,
+        Adapter::TwoStep { extraction, .. } => two_step::ask(call, extraction, notes).await?,
         Adapter::Chat { .. }
         | Adapter::Json { .. }
         | Adapter::Xml { .. }
-        | Adapter::Baml { .. } => call.ask_until_read(ledger).await?,
+        | Adapter::Baml { .. } => call.ask_until_read(notes).await?,
     };
     let made = Made::first_of(completions);
     if let Some(calls) = run.scope.calls {

@@ -32,7 +32,7 @@ pub(crate) struct Made {
 
 /// What was used and warned of so far, also by what failed.
 #[derive(Debug, Default)]
-pub(crate) struct Ledger {
+pub(crate) struct Notes {
     pub(crate) usage: BTreeMap<String, Usage>,
     pub(crate) warnings: Vec<String>,
 }
@@ -52,7 +52,7 @@ impl From<Fields> for Made {
     }
 }
 
-impl Ledger {
+impl Notes {
     /// Adds what something that ran beside has used and warned of.
     pub(super) fn absorb(&mut self, other: Self) {
         for (model, usage) in other.usage {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Ledger, Made, ModuleKind, Prediction, chain_of_thought, predict};
+use super::{Made, ModuleKind, Notes, Prediction, chain_of_thought, predict};
 use crate::{Adapter, Demo, Error, Fields, LmSettings, Run, Signature};
 
 /// A module over one signature, ready to run.
@@ -52,16 +52,16 @@ impl Predictor {
     /// Inputs that are missing or of another type are warned of, as in DSPy; to refuse them, call
     /// [`Signature::check_inputs`] first. The future may be dropped at any time.
     pub async fn run(&self, inputs: &Fields, run: Run<'_>) -> Result<Prediction, Error> {
-        let mut ledger = Ledger::default();
-        let made = self.perform(inputs, run, &mut ledger).await?;
-        Ok(ledger.close(made))
+        let mut notes = Notes::default();
+        let made = self.perform(inputs, run, &mut notes).await?;
+        Ok(notes.close(made))
     }
 
     pub(super) async fn perform(
         &self,
         inputs: &Fields,
         run: Run<'_>,
-        ledger: &mut Ledger,
+        notes: &mut Notes,
     ) -> Result<Made, Error> {
         let signature = self.full_signature();
         let segment = run.scope.segment("predict");
@@ -69,6 +69,6 @@ impl Predictor {
             ModuleKind::Predict => run.scope,
             ModuleKind::ChainOfThought => run.scope.at(&segment),
         };
-        predict::run(self, &signature, inputs, Run { scope, ..run }, ledger).await
+        predict::run(self, &signature, inputs, Run { scope, ..run }, notes).await
     }
 }

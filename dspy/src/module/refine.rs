@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{
-    Ledger, Made, Module, ModuleKind, Predictor,
+    Made, Module, ModuleKind, Notes, Predictor,
     attempt::{Attempt, Failures, first_rollout},
     best_of_n::{ATTEMPTS_MAX, Best},
     feedback::{self, Advice, Attempted, Calls},
@@ -45,7 +45,7 @@ impl Refine {
         &self,
         inputs: &Fields,
         run: Run<'_>,
-        ledger: &mut Ledger,
+        notes: &mut Notes,
     ) -> Result<Made, Error> {
         let start = first_rollout(&self.module, run);
         let mut best = Best::default();
@@ -55,7 +55,7 @@ impl Refine {
         for at in 0..attempts {
             let attempt = Attempt::warm(run, start.wrapping_add(at.into()));
             let is_last = at + 1 == attempts;
-            let mut one = One { refine: self, inputs, run, ledger, best: &mut best };
+            let mut one = One { refine: self, inputs, run, notes, best: &mut best };
             match one.attempt(&attempt, advice.as_ref(), is_last).await {
                 Ok(Next::Done) => break,
                 Ok(Next::Again(new)) => advice = Some(new),
@@ -77,7 +77,7 @@ struct One<'a> {
     refine: &'a Refine,
     inputs: &'a Fields,
     run: Run<'a>,
-    ledger: &'a mut Ledger,
+    notes: &'a mut Notes,
     best: &'a mut Best,
 }
 
@@ -96,8 +96,8 @@ impl One<'_> {
         scope.advice = advice;
         scope.calls = Some(&calls);
         let inner = attempt.run(Run { scope, ..run });
-        let made = refine.module.perform(inputs, inner, self.ledger).await?;
-        let reward = refine.reward.of(inputs, &made.outputs, run, self.ledger).await?;
+        let made = refine.module.perform(inputs, inner, self.notes).await?;
+        let reward = refine.reward.of(inputs, &made.outputs, run, self.notes).await?;
         let outputs = made.outputs.clone();
         self.best.offer(reward, made);
         if reward >= refine.threshold || is_last {
@@ -117,7 +117,7 @@ impl One<'_> {
         let told = attempted.told();
         let segment = run.scope.segment("feedback");
         let run = Run { scope: run.scope.at(&segment), ..run };
-        let mut made = refine.feedback.perform(&told, run, self.ledger).await?;
+        let mut made = refine.feedback.perform(&told, run, self.notes).await?;
         let by_path = match made.outputs.remove("advice") {
             Some(Value::Object(advice)) => advice,
             Some(_) | None => Fields::new(),

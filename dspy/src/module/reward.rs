@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Ledger, Predictor};
+use super::{Notes, Predictor};
 use crate::{
     Error, Expression, Fields, Pattern, Run, Signature,
     python::{object::Object, repr},
@@ -57,7 +57,7 @@ impl Reward {
         inputs: &Fields,
         outputs: &Fields,
         run: Run<'_>,
-        ledger: &mut Ledger,
+        notes: &mut Notes,
     ) -> Result<f64, Error> {
         let named = |name: &str| outputs.get(name).or_else(|| inputs.get(name));
         match self {
@@ -76,7 +76,7 @@ impl Reward {
                 let given: Fields = given.collect();
                 let segment = run.scope.segment("reward");
                 let run = Run { scope: run.scope.at(&segment), ..run };
-                let made = judge.perform(&given, run, ledger).await?;
+                let made = judge.perform(&given, run, notes).await?;
                 number(made.outputs.get(field)).ok_or_else(|| no_number(field))
             }
         }

@@ -3,7 +3,7 @@
 use futures::{StreamExt, TryStreamExt, stream};
 
 use super::{
-    Ledger, Made, Module,
+    Made, Module, Notes,
     attempt::{Attempt, first_rollout},
 };
 use crate::{Error, Fields, LmSettings, Run};
@@ -17,12 +17,12 @@ pub(super) async fn of(
     count: u32,
     inputs: &Fields,
     run: Run<'_>,
-    ledger: &mut Ledger,
+    notes: &mut Notes,
 ) -> Result<Vec<Fields>, Error> {
     if let Module::Predict(predictor) = module {
         let overrides = LmSettings { n: Some(count), ..run.overrides.clone() };
         let run = Run { overrides: &overrides, ..run };
-        let Made { outputs, completions } = predictor.perform(inputs, run, ledger).await?;
+        let Made { outputs, completions } = predictor.perform(inputs, run, notes).await?;
         return Ok(if completions.is_empty() { vec![outputs] } else { completions });
     }
     let start = first_rollout(module, run);
@@ -31,14 +31,14 @@ pub(super) async fn of(
     let runs: Vec<_> = attempts.iter().map(|it| one(module, inputs, it.run(run))).collect();
     let made: Vec<_> = stream::iter(runs).buffered(CONCURRENCY).try_collect().await?;
     let answers = made.into_iter().map(|(outputs, own)| {
-        ledger.absorb(own);
+        notes.absorb(own);
         outputs
     });
     Ok(answers.collect())
 }
 
-async fn one(module: &Module, inputs: &Fields, run: Run<'_>) -> Result<(Fields, Ledger), Error> {
-    let mut ledger = Ledger::default();
-    let made = module.perform(inputs, run, &mut ledger).await?;
-    Ok((made.outputs, ledger))
+async fn one(module: &Module, inputs: &Fields, run: Run<'_>) -> Result<(Fields, Notes), Error> {
+    let mut notes = Notes::default();
+    let made = module.perform(inputs, run, &mut notes).await?;
+    Ok((made.outputs, notes))
 }

@@ -1,6 +1,6 @@
 //! The second step of the two-step adapter: another model takes the fields out of the text.
 
-use super::{Ledger, ModuleKind, Predictor, call::Call};
+use super::{ModuleKind, Notes, Predictor, call::Call};
 use crate::{
     Error, Fields, LmSettings, Run,
     adapter::{Format, extractor},
@@ -11,10 +11,10 @@ use crate::{
 pub(super) async fn ask(
     mut call: Call<'_>,
     extraction: &LmSettings,
-    ledger: &mut Ledger,
+    notes: &mut Notes,
 ) -> Result<Vec<Fields>, Error> {
     extraction.check()?;
-    let texts = call.ask(Format::TwoStep, ledger).await?;
+    let texts = call.ask(Format::TwoStep, notes).await?;
     let signature = extractor(call.signature);
     let predictor = Predictor::new(&call.predictor.name, signature.clone(), ModuleKind::Predict);
     let run = Run { scope: call.run.scope.with_own_demos(), ..call.run };
@@ -27,7 +27,7 @@ pub(super) async fn ask(
             settings: extraction,
             run,
         };
-        let read = second.ask_until_read(ledger).await;
+        let read = second.ask_until_read(notes).await;
         let fields = read.map_err(|error| named(error, &call, inputs))?;
         completions.push(fields.into_iter().next().unwrap_or_default());
     }

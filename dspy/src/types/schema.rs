@@ -42,42 +42,26 @@ impl Type {
 
     /// DSPy's own types in it, as often as they are.
     pub(crate) fn dspy_types(&self) -> Vec<&DspyType> {
-        match self {
-            Self::Dspy(ty) => vec![ty],
-            Self::List(item) | Self::TupleOf(item) | Self::Set(item) | Self::FrozenSet(item) => {
-                item.dspy_types()
-            }
-            Self::Dict(key, value) => [key, value].iter().flat_map(|it| it.dspy_types()).collect(),
-            Self::Tuple(items) | Self::Union(items) => {
-                items.iter().flat_map(Self::dspy_types).collect()
-            }
-            Self::Str
-            | Self::Int
-            | Self::Float
-            | Self::Bool
-            | Self::None
-            | Self::Any
-            | Self::BareList
-            | Self::BareDict
-            | Self::BareTuple
-            | Self::BareSet
-            | Self::BareFrozenSet
-            | Self::Scalar(_)
-            | Self::Literal(_)
-            | Self::Named(_) => Vec::new(),
+        if let Self::Dspy(ty) = self {
+            return vec![ty];
         }
+        self.parts().into_iter().flat_map(Self::dspy_types).collect()
     }
 
-    /// The names of the program's own types that it uses.
+    /// The names of the classes that it uses, each once.
     pub(crate) fn names(&self, found: &mut Vec<String>) {
+        found.extend(self.class_name().filter(|it| !found.contains(it)));
+        self.parts().into_iter().for_each(|it| it.names(found));
+    }
+
+    /// The types that it is made of, in order.
+    fn parts(&self) -> Vec<&Self> {
         match self {
-            Self::Named(name) if !found.contains(name) => found.push(name.clone()),
-            Self::Dspy(ty) if !found.contains(&ty.class_name()) => found.push(ty.class_name()),
             Self::List(item) | Self::TupleOf(item) | Self::Set(item) | Self::FrozenSet(item) => {
-                item.names(found);
+                vec![item]
             }
-            Self::Dict(key, value) => [key, value].iter().for_each(|it| it.names(found)),
-            Self::Tuple(items) | Self::Union(items) => items.iter().for_each(|it| it.names(found)),
+            Self::Dict(key, value) => vec![key, value],
+            Self::Tuple(items) | Self::Union(items) => items.iter().collect(),
             Self::Str
             | Self::Int
             | Self::Float
@@ -92,7 +76,7 @@ impl Type {
             | Self::Scalar(_)
             | Self::Dspy(_)
             | Self::Literal(_)
-            | Self::Named(_) => {}
+            | Self::Named(_) => Vec::new(),
         }
     }
 }

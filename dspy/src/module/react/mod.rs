@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use serde_json::Value;
 
-use super::{Ledger, Made, ModuleKind, Predictor, call::ms_since, predict};
+use super::{Made, ModuleKind, Notes, Predictor, call::ms_since, predict};
 use crate::{
     Adapter, Error, Fields, LmError, Run, Signature, Step, Tool, ToolError, ToolStep, Type,
     signature::without,
@@ -62,7 +62,7 @@ impl ReAct {
         &self,
         inputs: &Fields,
         run: Run<'_>,
-        ledger: &mut Ledger,
+        notes: &mut Notes,
     ) -> Result<Made, Error> {
         let (inputs, max_iters) = self.turns(inputs)?;
         let tools = self.list_tools(run).await?;
@@ -71,12 +71,12 @@ impl ReAct {
         let segment = run.scope.segment("react");
         let run_react = Run { scope: run.scope.at(&segment), ..run };
         for turn in 0..max_iters {
-            let mut asked = Asked { agent: self, inputs: &inputs, run: run_react, ledger };
+            let mut asked = Asked { agent: self, inputs: &inputs, run: run_react, notes };
             let chosen = asked.about(&self.react.adapter, &mut trajectory, Some(&signature)).await;
             let turn = match chosen {
                 Ok(made) => Turn::new(turn, made.outputs),
                 Err(error) if ends_the_turns(&error) => {
-                    ledger.warnings.push(format!("Ending the trajectory: {error}"));
+                    notes.warnings.push(format!("Ending the trajectory: {error}"));
                     break;
                 }
                 Err(error) => return Err(error),
@@ -90,7 +90,7 @@ impl ReAct {
         }
         let segment = run.scope.segment("extract");
         let run = Run { scope: run.scope.at(&segment), ..run };
-        let mut asked = Asked { agent: self, inputs: &inputs, run, ledger };
+        let mut asked = Asked { agent: self, inputs: &inputs, run, notes };
         // The package writes every trajectory with the adapter of the context, of which a program
         // has one.
         let made = asked.about(&self.extract.adapter, &mut trajectory, None).await?;
@@ -156,7 +156,7 @@ struct Asked<'a> {
     agent: &'a ReAct,
     inputs: &'a Fields,
     run: Run<'a>,
-    ledger: &'a mut Ledger,
+    notes: &'a mut Notes,
 }
 
 impl Asked<'_> {
@@ -174,14 +174,14 @@ impl Asked<'_> {
             let asked = match signature {
                 Some(signature) => {
                     let react = &self.agent.react;
-                    predict::run(react, signature, &inputs, self.run, self.ledger).await
+                    predict::run(react, signature, &inputs, self.run, self.notes).await
                 }
-                None => self.agent.extract.perform(&inputs, self.run, self.ledger).await,
+                None => self.agent.extract.perform(&inputs, self.run, self.notes).await,
             };
             let Err(Error::Lm(LmError::ContextWindowExceeded(_))) = asked else { return asked };
             let warning = "Trajectory exceeded the context window, truncating the oldest tool \
                            call information.";
-            self.ledger.warnings.push(warning.to_owned());
+            self.notes.warnings.push(warning.to_owned());
             trajectory.truncate()?;
         }
         let message = "The context window was exceeded even after 3 attempts to truncate the \
