@@ -1,7 +1,6 @@
 """A process that runs executions of one program, several at once where the program can."""
 
 import asyncio
-import contextlib
 import ctypes
 import faulthandler
 import os
@@ -12,7 +11,10 @@ import sys
 import threading
 import traceback
 
-from . import bridge, outcome, output, program, scope, wire
+from . import bridge, outcome, program, scope, wire
+from .desk import Desk
+from .execution import Execution
+from .settings import Settings, configure_in_place
 
 # How many executions run at once, if the program does not say: waiting in a loop costs next to
 # nothing, a thread costs its stack and a share of the one lock.
@@ -22,69 +24,6 @@ STACK_BYTES = 1 << 20
 GROWTH_BYTES = 16 << 20
 PAGE_BYTES = resource.getpagesize()
 KILLED_WITH_PARENT = 1  # PR_SET_PDEATHSIG
-
-
-class Execution:
-    """One execution, from `execute` to its last message."""
-
-    def __init__(self, link, message):
-        self.run = message["run"]
-        self.inputs = message["inputs"]
-        self.lm = message.get("lm") or {}
-        self.is_debug = message.get("debug", False)
-        self.calls = {}
-        # The models that were not asked through the worker, which has to be told what they used.
-        self.direct = set()
-        self.is_cancelled = False
-        self.is_over = False
-        self._link = link
-        self._lock = threading.Lock()
-        self._thread = None
-        self.task = None
-        self._pages = {
-            name: output.Page(lambda line, name=name: self.say("log", stream=name, line=line))
-            for name in ("stdout", "stderr")
-        }
-
-    def say(self, kind, /, **fields):
-        self._link.send(kind, run=self.run, **fields)
-
-    def print(self, stream, text):
-        with self._lock:
-            self._pages[stream].write(text)
-
-    def cancel(self, loop):
-        """Ends it as soon as Python allows. Calls of models end at once."""
-        self.is_cancelled = True
-        for pending in list(self.calls.values()):
-            pending.settle(scope.Cancelled())
-        with self._lock:
-            if self.is_over:
-                return
-            if self.task is not None:
-                loop.call_soon_threadsafe(self.task.cancel)
-            elif self._thread is not None:
-                _raise_in(self._thread, scope.Cancelled)
-
-    def enter(self):
-        with self._lock:
-            self._thread = threading.get_ident()
-        if self.is_cancelled:
-            raise scope.Cancelled()
-
-    def leave(self):
-        with self._lock:
-            self.is_over = True
-            if self._thread is not None:
-                # What was set for this thread and has not arrived would hit the next execution.
-                _raise_in(self._thread, None)
-            for page in self._pages.values():
-                page.end()
-
-
-def _raise_in(thread, exception):
-    what = None if exception is None else ctypes.py_object(exception)
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), what)
 
 
 class Child:
@@ -97,7 +36,7 @@ class Child:
         self.program = loaded
         self.shape = shape
         self.engine = engine
-        self.desk = engine.desk = bridge.Desk(link)
+        self.desk = engine.desk = Desk(link)
         self.executions = {}
         self.told_rss = _rss()
         self.loop = None
@@ -304,63 +243,6 @@ def _mistyped(error, inputs):
     errors = error.errors() if hasattr(error, "errors") else []
     said = errors[0]["msg"] if errors else str(error)
     return [(next(iter(inputs), ""), said)]
-
-
-class Settings:
-    """DSPy's settings for one execution; a program that changes them changes its own only."""
-
-    def __init__(self, execution, init):
-        self._execution, self._init = execution, init
-
-    def __enter__(self):
-        import dspy
-        from dspy.utils.usage_tracker import track_usage
-
-        lm = _lm(self._init, self._execution.lm)
-        changed = {"lm": lm, "track_usage": True, "disable_history": True, "trace": []}
-        if self._execution.is_debug:
-            from .trace import Tracer
-
-            callbacks = list(dspy.settings.get("callbacks") or [])
-            changed["callbacks"] = [*callbacks, Tracer(self._execution)]
-        self._contexts = contextlib.ExitStack()
-        self._contexts.enter_context(dspy.context(**changed))
-        return self._contexts.enter_context(track_usage())
-
-    def __exit__(self, *error):
-        return self._contexts.__exit__(*error)
-
-
-def _lm(init, overrides):
-    """The program's model: of its file, else its own, else the service's."""
-    import dspy
-
-    own, settings = dspy.settings.lm, init["lm"]
-    if own is None or settings.get("model"):
-        model = settings.get("model") or init.get("default_model")
-        if model is None and not overrides.get("model"):
-            return own
-        wanted = {**settings, "model": model, **overrides}
-        return dspy.LM(cache=False, num_retries=0, **wanted)
-    wanted = {**settings, **overrides}
-    return own.copy(**wanted) if wanted else own.copy()
-
-
-def configure_in_place():
-    """`dspy.configure` inside an execution is for that execution, and not for its neighbours."""
-    import dspy
-    from dspy.dsp.utils.settings import Settings as All, thread_local_overrides
-
-    configure = All.configure
-
-    def scoped(self, **changed):
-        if scope.current() is None:
-            return configure(self, **changed)
-        thread_local_overrides.get().update(changed)
-        return None
-
-    All.configure = scoped
-    dspy.configure = dspy.settings.configure
 
 
 def _attributes(module):

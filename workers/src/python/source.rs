@@ -5,15 +5,18 @@ use std::collections::BTreeMap;
 /// What an interpreter is started with: reads the files from its socket.
 pub(super) const BOOT: &str = include_str!("../../../python/dspyx/runner/boot.py");
 
-const FILES: [(&str, &str); 10] = [
+const FILES: [(&str, &str); 13] = [
     ("__init__", include_str!("../../../python/dspyx/runner/__init__.py")),
     ("bridge", include_str!("../../../python/dspyx/runner/bridge.py")),
     ("child", include_str!("../../../python/dspyx/runner/child.py")),
+    ("desk", include_str!("../../../python/dspyx/runner/desk.py")),
+    ("execution", include_str!("../../../python/dspyx/runner/execution.py")),
     ("outcome", include_str!("../../../python/dspyx/runner/outcome.py")),
     ("output", include_str!("../../../python/dspyx/runner/output.py")),
     ("parent", include_str!("../../../python/dspyx/runner/parent.py")),
     ("program", include_str!("../../../python/dspyx/runner/program.py")),
     ("scope", include_str!("../../../python/dspyx/runner/scope.py")),
+    ("settings", include_str!("../../../python/dspyx/runner/settings.py")),
     ("trace", include_str!("../../../python/dspyx/runner/trace.py")),
     ("wire", include_str!("../../../python/dspyx/runner/wire.py")),
 ];

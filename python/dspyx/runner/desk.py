@@ -1,0 +1,116 @@
+"""Where calls of language models are handed to the worker, and answers are handed back."""
+
+import asyncio
+import contextvars
+import itertools
+import json
+import threading
+
+from . import scope, wire
+
+# Which of several equal calls the next one is.
+ROLLOUT = contextvars.ContextVar("dspyx_rollout", default=None)
+
+
+class Pending:
+    """A call of a model that waits for the worker's answer."""
+
+    def __init__(self):
+        self.outcome = None
+        self._event = threading.Event()
+        self._future = None
+
+    def settle(self, outcome):
+        """Gives the outcome: a body, or an exception. Any thread may; the first one counts."""
+        if self.outcome is not None:
+            return
+        self.outcome = outcome
+        self._event.set()
+        future = self._future
+        if future is not None:
+            loop, waiter = future
+            loop.call_soon_threadsafe(_wake, waiter)
+
+    def wait(self):
+        # In slices: an exception that another thread sets for this one comes between them.
+        while not self._event.wait(1.0):
+            pass
+        return self._take()
+
+    async def wait_async(self):
+        loop = asyncio.get_running_loop()
+        waiter = loop.create_future()
+        self._future = (loop, waiter)
+        if self.outcome is None:
+            await waiter
+        return self._take()
+
+    def _take(self):
+        if isinstance(self.outcome, BaseException):
+            raise self.outcome
+        return self.outcome
+
+
+def _wake(waiter):
+    if not waiter.done():
+        waiter.set_result(None)
+
+
+class Desk:
+    """Where calls are handed to the worker, and answers are handed back."""
+
+    def __init__(self, link):
+        self._link = link
+        self._numbers = itertools.count(1)
+        self._pending = {}
+        self._alone = None
+
+    def alone(self, execution):
+        """Names the one execution there is, for calls from threads that belong to none."""
+        self._alone = execution
+
+    def open(self, model, body):
+        execution = scope.current() or self._alone
+        if execution is None:
+            raise RuntimeError("a language model was called outside of any execution")
+        if execution.is_cancelled:
+            raise scope.Cancelled()
+        number, pending = next(self._numbers), Pending()
+        head = {"type": "lm_request", "run": execution.run, "call": number, "model": model}
+        rollout = ROLLOUT.get()
+        if rollout is not None:
+            head["rollout_id"] = rollout
+        # The body is JSON already, in the bytes that would have been sent.
+        text = json.dumps(head, ensure_ascii=False)[:-1].encode() + b',"body":' + body + b"}"
+        data = wire.frame(text)
+        self._pending[number] = pending
+        execution.calls[number] = pending
+        scope.LAST_CALL.set(number)
+        if execution.is_cancelled:
+            self.close(execution, number)
+            raise scope.Cancelled()
+        self._link.send_frame(data)
+        return execution, number, pending
+
+    def close(self, execution, number):
+        self._pending.pop(number, None)
+        execution.calls.pop(number, None)
+
+    def answer(self, number, outcome):
+        pending = self._pending.pop(number, None)
+        if pending is not None:
+            pending.settle(outcome)
+
+    def ask(self, model, body):
+        execution, number, pending = self.open(model, body)
+        try:
+            return pending.wait()
+        finally:
+            self.close(execution, number)
+
+    async def ask_async(self, model, body):
+        execution, number, pending = self.open(model, body)
+        try:
+            return await pending.wait_async()
+        finally:
+            self.close(execution, number)
