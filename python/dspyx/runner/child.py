@@ -16,10 +16,9 @@ from .desk import Desk
 from .execution import Execution
 from .settings import Settings, configure_in_place
 
-# How many executions run at once, if the program does not say: waiting in a loop costs next to
-# nothing, a thread costs its stack and a share of the one lock.
-SLOTS_ASYNC = 64
-SLOTS_THREADS = 16
+# How many executions run at once, if the program does not say. Most of their time they wait for a
+# model: fewer would leave slots of the worker empty, and waiting costs a thread no more than memory.
+SLOTS = 128
 STACK_BYTES = 1 << 20
 GROWTH_BYTES = 16 << 20
 PAGE_BYTES = resource.getpagesize()
@@ -44,7 +43,7 @@ class Child:
         self.threads = 0
         self.busy = 0
         declared = init["concurrency"]
-        self.slots = declared or (SLOTS_ASYNC if shape.is_async else SLOTS_THREADS)
+        self.slots = declared or SLOTS
         self.lock = threading.Lock()
         self.is_alone = declared is None and not shape.is_async
 
