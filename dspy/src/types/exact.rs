@@ -51,8 +51,32 @@ pub(super) fn uuid(value: &Object) -> Coerced {
     match parsed {
         Ok(uuid) => Ok((Object::Str(uuid.to_string()), Fit::LAX)),
         Err(error) => {
-            refuse("uuid_parsing", &format!("Input should be a valid UUID, {error}"), value)
+            let why = match value {
+                Object::Str(text) if !text.is_ascii() => why_no_uuid(text),
+                _ => error.to_string(),
+            };
+            refuse("uuid_parsing", &format!("Input should be a valid UUID, {why}"), value)
         }
+    }
+}
+
+/// Why a text with other characters than ASCII's is none, in pydantic's words: it looks at the lowest
+/// byte of a character, and takes `İ` for a digit and `ĭ` for a hyphen.
+fn why_no_uuid(text: &str) -> String {
+    let mut seen = String::with_capacity(text.len());
+    for c in text.chars() {
+        let low = char::from(u32::from(c).to_le_bytes()[0]);
+        if c.is_ascii() || !(low.is_ascii_hexdigit() || low == '-') {
+            seen.push(c);
+        } else {
+            seen.push(low);
+            seen.extend(std::iter::repeat_n('0', c.len_utf8() - 1));
+        }
+    }
+    match Uuid::parse_str(&seen) {
+        Err(error) => error.to_string(),
+        Ok(_) if !seen.contains('-') => format!("invalid length: found {}", seen.len()),
+        Ok(_) => "invalid group length in group 4: expected 12, found 12".to_owned(),
     }
 }
 
@@ -62,5 +86,34 @@ pub(super) fn bytes(value: Object) -> Coerced {
         Object::Bytes(_) => Ok((value, Fit::EXACT)),
         Object::Str(text) => Ok((Object::Bytes(text.into_bytes()), Fit::LAX)),
         other => refuse("bytes_type", "Input should be a valid bytes", &other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn why_a_text_is_no_uuid_is_said_as_pydantic_says_it() {
+        let zeros = "0".repeat(30);
+        let cases = [
+            ("İ", "invalid length: found 2"),
+            ("aé", "invalid character: found `é` at 1"),
+            ("İé", "invalid character: found `é` at 2"),
+            ("-İ", "invalid group count: expected 5, found 2"),
+            (&format!("{zeros}İ"), "invalid length: found 32"),
+            (
+                "12345678ĭ123-1234-1234-123456789012",
+                "invalid group length in group 4: expected 12, found 12",
+            ),
+            (
+                "12345678ĭ1234-1234-1234-123456789012",
+                "invalid group length in group 1: expected 4, found 5",
+            ),
+        ];
+
+        for (text, want) in cases {
+            assert_eq!(why_no_uuid(text), want, "{text}");
+        }
     }
 }

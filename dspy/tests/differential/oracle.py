@@ -127,7 +127,10 @@ SHOWN = re.compile(r"[dD][89a-fA-F][0-9a-fA-F]{2}")
 
 
 def shows_half(case, answer):
-    """Whether half a surrogate pair is shown, which only Python's text can hold."""
+    """Whether half a surrogate pair is shown, or led to another call: only Python's text holds one."""
+    asked_again = case["replies"][: len(answer["bodies"]) - 1]
+    if any(HALF.search(reply or "") for reply in asked_again):
+        return True
     shown = answer.get("error", {}).get("message") or repr(answer.get("outputs"))
     for reply in case["replies"]:
         shown = shown.replace(reply or "", "")

@@ -35,7 +35,8 @@ fn tagged(map: &Map<String, Value>) -> Option<Value> {
             _ => "-Infinity".into(),
         },
         "$datetime" | "$time" => inner.as_str()?.replace("+00:00", "Z").into(),
-        "$date" | "$decimal" | "$uuid" => inner.clone(),
+        // An integer that JSON has no number for, as a key: its digits.
+        "$int" | "$date" | "$decimal" | "$uuid" => inner.clone(),
         "$bytes" => bytes(inner.as_str()?).into(),
         "$timedelta_s" => duration(inner.as_f64()?).into(),
         _ => return None,
