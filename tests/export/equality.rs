@@ -12,7 +12,7 @@ const SOON: Duration = Duration::from_secs(60);
 const KEY: &str = "a key of at least thirty-two bytes, for tests only";
 
 /// Of `tests/python/programs.py`.
-const PROGRAMS: [&str; 11] = [
+const PROGRAMS: [&str; 14] = [
     "predict",
     "thoughtful",
     "triage",
@@ -22,6 +22,9 @@ const PROGRAMS: [&str; 11] = [
     "compiled",
     "reworded",
     "as_json",
+    "as_xml",
+    "as_baml",
+    "in_two_steps",
     "best",
     "short",
 ];

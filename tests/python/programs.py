@@ -8,6 +8,7 @@ from typing import Any, Literal, Optional
 
 import dspy
 import pydantic
+from dspy.adapters.baml_adapter import BAMLAdapter
 from dspy.utils.dummies import DummyLM
 
 import dspyx
@@ -27,6 +28,14 @@ class Person(pydantic.BaseModel):
     age: int = pydantic.Field(ge=0, description="In years")
     moods: list[Mood] = []
     friend: Optional["Person"] = None
+
+
+class Stop(pydantic.BaseModel):
+    """Where a bus halts."""
+
+    name: str = pydantic.Field(description="As on the sign")
+    minute: int | None
+    mood: Mood
 
 
 class Triage(dspy.Signature):
@@ -118,6 +127,24 @@ def reworded() -> dspy.Module:
 def as_json() -> dspy.Module:
     dspy.configure(adapter=dspy.JSONAdapter())
     return dspy.ChainOfThought(Triage)
+
+
+def as_xml() -> dspy.Module:
+    # DSPy does not read back every nested value that it writes as XML.
+    dspy.configure(adapter=dspy.XMLAdapter())
+    return dspy.ChainOfThought("question, notes: list[str] -> answer, parts: list[str], score: float")
+
+
+def as_baml() -> dspy.Module:
+    dspy.configure(adapter=BAMLAdapter())
+    custom = {"Stop": Stop}
+    return dspy.Predict(dspy.Signature("question -> stops: list[Stop], far: bool", custom_types=custom))
+
+
+def in_two_steps() -> dspy.Module:
+    """What a first model writes freely, a second one sorts into fields."""
+    dspy.configure(adapter=dspy.TwoStepAdapter(dspy.LM(MODEL, temperature=0.1, max_tokens=99)))
+    return dspy.Predict("question, context: list[str] -> answer: str, score: float")
 
 
 def agent() -> dspy.Module:

@@ -56,6 +56,9 @@ def run(file: str, url: str, jobs: list[dict[str, Any]]) -> list[dict[str, Any]]
             name: pydantic.TypeAdapter(fields[name].annotation).validate_python(it)
             for name, it in job["inputs"].items()
         }
+        if isinstance(dspy.settings.adapter, dspy.TwoStepAdapter):
+            second = dspy.settings.adapter
+            second.extraction_model = lm.copy(**second.extraction_model.kwargs)
         with dspy.context(lm=lm):
             try:
                 made = {name: plain(it, name) for name, it in program(**inputs).toDict().items()}

@@ -61,10 +61,10 @@ def _differences(adapter: Any) -> dict[str, Any]:
 
 def _extraction(model: Any, report: Report) -> Any:
     made = lm.entry(model, "the adapter", report)
-    if set(made) != {"model"}:
+    if "api_base" in made:
         raise Refusal(
             "the adapter",
-            "its extraction model has settings of its own",
-            f"use dspy.LM(model) alone there, {RUN_PYTHON}",
+            "its extraction model has an `api_base` of its own",
+            f"name it by its provider alone, as dspy.LM('openai/gpt-4o-mini'), {RUN_PYTHON}",
         )
-    return made["model"]
+    return made if len(made) > 1 else made["model"]
