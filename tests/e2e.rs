@@ -19,6 +19,8 @@ mod execute;
 mod fleet;
 #[path = "e2e/model_faults.rs"]
 mod model_faults;
+#[path = "e2e/modules.rs"]
+mod modules;
 #[path = "e2e/network.rs"]
 mod network;
 #[path = "e2e/python.rs"]
@@ -57,6 +59,9 @@ on_both_stores! {
     bad_input: bad_requests_are_refused_in_words;
     model_faults: throttled_execution_comes_back_when_asked, failing_model_is_asked_again,
         failing_model_fails_at_last, refusing_model_fails_at_once, nonsense_fails_in_words;
+    modules: chain_is_repeated_until_it_is_good, map_runs_on_each_and_keeps_their_order,
+        judge_has_an_answer_tried_again_with_advice, request_may_choose_a_part_of_a_program,
+        best_of_several_attempts_is_taken, nearest_examples_are_shown, picture_reaches_the_model;
     python: python_program_gives_outputs, python_program_is_traced_as_a_native_one,
         python_batch_is_done, python_inputs_are_checked_before_they_wait,
         python_execution_of_a_killed_runner_runs_again, python_that_came_over_http_is_not_run;
