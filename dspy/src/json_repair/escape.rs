@@ -72,8 +72,8 @@ impl Parser {
     fn normalize_code(&mut self, state: &mut Text, count: usize) -> bool {
         let start = self.index + 1;
         let digits = self.text.get(start..start + count).unwrap_or_default();
-        let Some(code) = code_point::hex(digits) else { return false };
-        let (c, more) = code_point::paired(code, &self.text[start + count..]);
+        let Some(code) = code_point::hex(digits.iter().copied()) else { return false };
+        let (c, more) = code_point::paired(code, self.text[start + count..].iter().copied());
         state.replace_backslash(&[c]);
         self.index = start + count + more;
         true

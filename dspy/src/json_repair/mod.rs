@@ -40,10 +40,9 @@ pub(crate) enum RepairError {
 
 /// The value that a text holds or seems to hold; the empty string if it holds none.
 pub(crate) fn loads(text: &str) -> Result<Object, RepairError> {
-    let chars: Vec<char> = text.chars().collect();
-    match json_read::loads(&chars) {
+    match json_read::loads(text) {
         Ok(value) => Ok(value),
         Err(ReadError::TooDeep) => Err(RepairError::TooDeep),
-        Err(ReadError::Invalid) => Parser::new(chars).parse(),
+        Err(ReadError::Invalid) => Parser::new(text.chars().collect()).parse(),
     }
 }

@@ -207,9 +207,10 @@ impl Parser {
             return Ok(None);
         }
         self.has_tried_suffix = true;
-        match json_read::raw_decode(&self.text[self.index..]) {
-            Ok((value, end)) => {
-                self.index += end;
+        let text: String = self.text[self.index..].iter().collect();
+        match json_read::raw_decode(&text) {
+            Ok((value, rest)) => {
+                self.index = self.text.len() - rest.chars().count();
                 Ok(Some(value))
             }
             Err(ReadError::Invalid) => Ok(None),
@@ -226,9 +227,9 @@ impl Parser {
         if !is_first || self.char_at(colon) != Some(':') || *last != '}' {
             return None;
         }
-        let candidate: Vec<char> = std::iter::once('{').chain(self.text.iter().copied()).collect();
-        let (value, end) = json_read::raw_decode(&candidate).ok()?;
-        let is_all = candidate[end..].iter().all(|c| matches!(c, ' ' | '\t' | '\r' | '\n'));
+        let candidate: String = std::iter::once('{').chain(self.text.iter().copied()).collect();
+        let (value, rest) = json_read::raw_decode(&candidate).ok()?;
+        let is_all = rest.chars().all(|c| matches!(c, ' ' | '\t' | '\r' | '\n'));
         is_all.then(|| {
             self.index = self.text.len();
             value

@@ -24,7 +24,7 @@ pub(crate) enum ReadError {
 type Read<T> = Result<T, ReadError>;
 
 /// The value that the whole text is.
-pub(crate) fn loads(text: &[char]) -> Read<Object> {
+pub(crate) fn loads(text: &str) -> Read<Object> {
     let mut reader = Reader { text, at: 0, depth: 0 };
     reader.skip_space();
     let value = reader.value()?;
@@ -32,32 +32,33 @@ pub(crate) fn loads(text: &[char]) -> Read<Object> {
     if reader.at == text.len() { Ok(value) } else { Err(ReadError::Invalid) }
 }
 
-/// The value that the text begins with, and where it ends.
-pub(crate) fn raw_decode(text: &[char]) -> Read<(Object, usize)> {
+/// The value that the text begins with, and what follows it.
+pub(crate) fn raw_decode(text: &str) -> Read<(Object, &str)> {
     let mut reader = Reader { text, at: 0, depth: 0 };
     let value = reader.value()?;
-    Ok((value, reader.at))
+    Ok((value, &text[reader.at..]))
 }
 
+/// Reads bytes: what JSON is made of is ASCII, and all else stands within strings.
 struct Reader<'a> {
-    text: &'a [char],
+    text: &'a str,
     at: usize,
     depth: usize,
 }
 
 impl Reader<'_> {
-    fn peek(&self) -> Option<char> {
-        self.text.get(self.at).copied()
+    fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
     }
 
     fn skip_space(&mut self) {
-        while matches!(self.peek(), Some(' ' | '\t' | '\n' | '\r')) {
+        while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
             self.at += 1;
         }
     }
 
     fn eat(&mut self, word: &str) -> bool {
-        let matches = word.chars().enumerate().all(|(i, c)| self.text.get(self.at + i) == Some(&c));
+        let matches = self.text.as_bytes()[self.at..].starts_with(word.as_bytes());
         if matches {
             self.at += word.len();
         }
@@ -66,19 +67,19 @@ impl Reader<'_> {
 
     fn value(&mut self) -> Read<Object> {
         match self.peek().ok_or(ReadError::Invalid)? {
-            '"' => {
+            b'"' => {
                 self.at += 1;
                 self.string().map(Object::Str)
             }
-            '{' => self.nested(Self::object),
-            '[' => self.nested(Self::array),
-            'n' if self.eat("null") => Ok(Object::None),
-            't' if self.eat("true") => Ok(Object::Bool(true)),
-            'f' if self.eat("false") => Ok(Object::Bool(false)),
-            'N' if self.eat("NaN") => Ok(Object::Float(f64::NAN)),
-            'I' if self.eat("Infinity") => Ok(Object::Float(f64::INFINITY)),
-            '-' if self.eat("-Infinity") => Ok(Object::Float(f64::NEG_INFINITY)),
-            '-' | '0'..='9' => self.number(),
+            b'{' => self.nested(Self::object),
+            b'[' => self.nested(Self::array),
+            b'n' if self.eat("null") => Ok(Object::None),
+            b't' if self.eat("true") => Ok(Object::Bool(true)),
+            b'f' if self.eat("false") => Ok(Object::Bool(false)),
+            b'N' if self.eat("NaN") => Ok(Object::Float(f64::NAN)),
+            b'I' if self.eat("Infinity") => Ok(Object::Float(f64::INFINITY)),
+            b'-' if self.eat("-Infinity") => Ok(Object::Float(f64::NEG_INFINITY)),
+            b'-' | b'0'..=b'9' => self.number(),
             _ => Err(ReadError::Invalid),
         }
     }
@@ -145,13 +146,15 @@ impl Reader<'_> {
     fn string(&mut self) -> Read<String> {
         let mut out = String::new();
         loop {
-            let c = self.peek().ok_or(ReadError::Invalid)?;
-            self.at += 1;
-            match c {
-                '"' => return Ok(out),
-                '\\' => out.push(self.escape()?),
-                c if c < ' ' => return Err(ReadError::Invalid),
-                c => out.push(c),
+            let ends = |byte: &u8| matches!(*byte, b'"' | b'\\' | ..b' ');
+            let rest = &self.text.as_bytes()[self.at..];
+            let plain = rest.iter().position(ends).ok_or(ReadError::Invalid)?;
+            out.push_str(&self.text[self.at..self.at + plain]);
+            self.at += plain + 1;
+            match rest[plain] {
+                b'"' => return Ok(out),
+                b'\\' => out.push(self.escape()?),
+                _ => return Err(ReadError::Invalid),
             }
         }
     }
@@ -160,22 +163,24 @@ impl Reader<'_> {
         let c = self.peek().ok_or(ReadError::Invalid)?;
         self.at += 1;
         Ok(match c {
-            '"' | '\\' | '/' => c,
-            'b' => '\u{8}',
-            'f' => '\u{c}',
-            'n' => '\n',
-            'r' => '\r',
-            't' => '\t',
-            'u' => return self.unicode_escape(),
+            b'"' | b'\\' | b'/' => char::from(c),
+            b'b' => '\u{8}',
+            b'f' => '\u{c}',
+            b'n' => '\n',
+            b'r' => '\r',
+            b't' => '\t',
+            b'u' => return self.unicode_escape(),
             _ => return Err(ReadError::Invalid),
         })
     }
 
     fn unicode_escape(&mut self) -> Read<char> {
-        let digits = self.text.get(self.at..self.at + 4).ok_or(ReadError::Invalid)?;
-        let code = code_point::hex(digits).ok_or(ReadError::Invalid)?;
-        let (c, more) = code_point::paired(code, &self.text[self.at + 4..]);
-        self.at += 4 + more;
+        let end = self.at + 4;
+        let digits = self.text.get(self.at..end).ok_or(ReadError::Invalid)?;
+        let code = code_point::hex(digits.chars()).ok_or(ReadError::Invalid)?;
+        let (c, more) = code_point::paired(code, self.text[end..].chars());
+        // The other half is an escape too: its characters are bytes.
+        self.at = end + more;
         Ok(c)
     }
 
@@ -189,19 +194,18 @@ impl Reader<'_> {
         let whole_end = self.at;
         let is_float = self.fraction() | self.exponent();
         if is_float {
-            let text: String = self.text[start..self.at].iter().collect();
+            let text = &self.text[start..self.at];
             return text.parse().map(Object::Float).map_err(|_| ReadError::Invalid);
         }
         if whole_end - whole > DIGITS_MAX {
             return Err(ReadError::Invalid);
         }
-        let digits: String = self.text[whole..whole_end].iter().collect();
-        Ok(Object::Int(Int::from_digits(negative, &digits)))
+        Ok(Object::Int(Int::from_digits(negative, &self.text[whole..whole_end])))
     }
 
     fn digits(&mut self) -> usize {
         let start = self.at;
-        while self.peek().is_some_and(|c| c.is_ascii_digit()) {
+        while self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
             self.at += 1;
         }
         self.at - start

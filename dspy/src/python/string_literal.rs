@@ -99,8 +99,8 @@ impl Body<'_> {
     }
 
     fn hex(&mut self, count: usize) -> Option<char> {
-        let code = code_point::hex(self.text.get(self.at..self.at + count)?)?;
-        let (c, more) = code_point::paired(code, &self.text[self.at + count..]);
+        let code = code_point::hex(self.text.get(self.at..self.at + count)?.iter().copied())?;
+        let (c, more) = code_point::paired(code, self.text[self.at + count..].iter().copied());
         self.at += count + more;
         (code <= u32::from(char::MAX)).then_some(c)
     }
