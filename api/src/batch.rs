@@ -6,7 +6,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use chrono::Utc;
-use queue::{Batch, BatchId, BatchState, Mode, PAGE_MAX};
+use queue::{Batch, BatchId, BatchState, Mode, PAGE_MAX, Used};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -62,13 +62,14 @@ pub(crate) struct Counts {
     expired: u64,
 }
 
-/// Tokens that a batch's items used.
+/// What a batch's items used.
 #[derive(Serialize, ToSchema)]
-#[expect(clippy::struct_field_names, reason = "the names that every LM API gives them")]
 pub(crate) struct Usage {
     prompt_tokens: u64,
     completion_tokens: u64,
     total_tokens: u64,
+    /// Dollars, as far as the prices of its models are known.
+    cost: f64,
 }
 
 impl From<Batch> for BatchView {
@@ -78,8 +79,9 @@ impl From<Batch> for BatchView {
         let until = batch.finished_at.unwrap_or_else(Utc::now);
         let took = (until - batch.created_at).as_seconds_f64();
         let rate = (ended > 0 && took > 0.0).then(|| ended as f64 / took);
-        let (prompt_tokens, completion_tokens) = batch.tokens;
+        let Used { prompt_tokens, completion_tokens, cost_micros } = batch.used;
         let total_tokens = prompt_tokens + completion_tokens;
+        let cost = cost_micros as f64 / 1e6;
         let batch_id = batch.id.to_string();
         Self {
             links: batch_links(&batch_id),
@@ -99,7 +101,7 @@ impl From<Batch> for BatchView {
             progress: if batch.total == 0 { 1.0 } else { ended as f64 / batch.total as f64 },
             rate,
             eta: rate.filter(|_| pending > 0).map(|rate| pending as f64 / rate),
-            usage: Usage { prompt_tokens, completion_tokens, total_tokens },
+            usage: Usage { prompt_tokens, completion_tokens, total_tokens, cost },
             created_at: Time(batch.created_at),
             finished_at: batch.finished_at.map(Time),
             owner: batch.spec.owner,

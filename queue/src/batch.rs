@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::{BatchId, Failure, Fields, Idempotency, Spec, State};
+use crate::{BatchId, Failure, Fields, Idempotency, Spec, State, Used};
 
 /// How many items one chunk holds; a worker takes a chunk at a time.
 pub const CHUNK_ITEMS: usize = 64;
@@ -71,8 +71,8 @@ pub struct Batch {
     pub created_at: DateTime<Utc>,
     /// When its last item ended.
     pub finished_at: Option<DateTime<Utc>>,
-    /// Tokens used by its items so far: prompt and completion.
-    pub tokens: (u64, u64),
+    /// What its items used so far.
+    pub used: Used,
 }
 
 /// How many executions ended, by how.

@@ -37,6 +37,7 @@ mod redis;
 mod spec;
 mod sqlite;
 mod stats;
+mod used;
 mod work;
 mod worker;
 
@@ -59,6 +60,7 @@ pub use spec::{
 };
 pub use sqlite::SqliteQueue;
 pub use stats::{Depth, Histogram, Stats, StatsFilter, WINDOW_MAX};
+pub use used::Used;
 pub use work::Work;
 pub use worker::{Orders, Tick, WorkerInfo};
 

@@ -28,7 +28,7 @@ mod worker;
 pub use config::Config;
 pub use gateway::{
     Account, Allowance, Call, Embeddings, Gateway, GatewayConfig, Keys, SetupError, Tally, Terms,
-    TermsBook, micros,
+    TermsBook, Used, micros,
 };
 pub use metrics::{Counter, Metrics};
 pub use python::{Interpreter, NoInterpreter, Places, PythonConfig};

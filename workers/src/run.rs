@@ -150,7 +150,7 @@ async fn perform(
             }
             let returned = returned?;
             for (model, usage) in returned.usage {
-                evidence.tally.add(&model, usage);
+                evidence.tally.add(&model, usage, shift.gateway.terms(&model));
             }
             evidence.keep("completions", returned.completions);
             evidence.keep("output", returned.lines);
@@ -203,7 +203,7 @@ impl Evidence {
     }
 
     fn report(self, outputs: Option<Fields>) -> Report {
-        let usage = self.tally.usage().into_iter();
+        let usage = self.tally.used().into_iter();
         let usage = usage.filter_map(|(model, it)| Some((model, serde_json::to_value(it).ok()?)));
         let debug_trace = self.trace.is_on().then(|| serde_json::to_value(&self.trace));
         Report {

@@ -59,7 +59,7 @@ async fn vectors_come_in_the_order_of_their_texts() {
     let call = lm.requests().remove(0);
     assert_eq!((&*call.path, &*call.authorization), ("/v1/embeddings", "Bearer secret-key"));
     assert_eq!(call.body, json!({"model": "text-embedding-3-small", "input": ["0", "1"]}));
-    assert_eq!(tally.usage()["openai/text-embedding-3-small"].total_tokens, 3);
+    assert_eq!(tally.used()["openai/text-embedding-3-small"].usage.total_tokens, 3);
 }
 
 #[tokio::test]

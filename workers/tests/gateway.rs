@@ -256,7 +256,7 @@ async fn a_fallback_answers_what_the_model_cannot() {
     let reply = call.complete(&request("openai/stub")).await;
 
     assert_eq!(reply.unwrap().model, "openai/other");
-    assert_eq!(tally.usage().keys().collect::<Vec<_>>(), ["openai/other"]);
+    assert_eq!(tally.used().keys().collect::<Vec<_>>(), ["openai/other"]);
     assert_eq!(lm.requests()[1].body["model"], "other");
 }
 

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     Batch, BatchId, BatchItem, BatchState, CHUNK_ITEMS, Ended, Error, NewBatch, Page, Report,
-    Result, State, Submitted,
+    Result, State, Submitted, Used,
     pack::{pack, unpack},
 };
 
@@ -206,6 +206,10 @@ fn compose(id: BatchId, fields: &HashMap<String, Vec<u8>>) -> Result<Batch> {
         ended,
         created_at: time(number("created").unwrap_or_default()),
         finished_at: number("finished").map(time),
-        tokens: (count("prompt_tokens"), count("completion_tokens")),
+        used: Used {
+            prompt_tokens: count("prompt_tokens"),
+            completion_tokens: count("completion_tokens"),
+            cost_micros: count("cost"),
+        },
     })
 }

@@ -11,8 +11,8 @@ use super::{
     submit::lane_of,
 };
 use crate::{
-    ATTEMPTS_KEPT, Attempt, End, Ending, ExecutionId, Failure, Fields, Histogram, Mode, Report,
-    Result, Verdict, lease::Token,
+    ATTEMPTS_KEPT, Attempt, End, Ending, ExecutionId, Failure, Histogram, Mode, Report, Result,
+    Used, Verdict, lease::Token,
 };
 
 /// An ending as the script takes it.
@@ -31,7 +31,7 @@ pub(super) struct Written {
     program: String,
     cache: String,
     home: String,
-    tokens: String,
+    used: String,
     before: Vec<u8>,
 }
 
@@ -67,7 +67,7 @@ impl Written {
                 Envelope::write(&task.spec, &task.inputs, task.cache.as_ref(), task.created_at)?;
         }
         if fate.ends && task.id.item_of().is_some() {
-            written.tokens = tokens(&fate.report.usage);
+            written.used = words(Used::of(&fate.report));
         }
         let mut attempts = task.attempts;
         written.before = serde_json::to_vec(&attempts)?;
@@ -88,12 +88,12 @@ impl Written {
     }
 }
 
-/// What an item used of all models, as `prompt|completion`; empty if nothing.
-fn tokens(usage: &Fields) -> String {
-    let sum =
-        |name: &str| -> u64 { usage.values().filter_map(|model| model.get(name)?.as_u64()).sum() };
-    let (prompt, completion) = (sum("prompt_tokens"), sum("completion_tokens"));
-    if prompt + completion == 0 { String::new() } else { format!("{prompt}|{completion}") }
+/// What an item used, as `prompt|completion|micros`; empty if nothing.
+fn words(used: Used) -> String {
+    if used == Used::default() {
+        return String::new();
+    }
+    format!("{}|{}|{}", used.prompt_tokens, used.completion_tokens, used.cost_micros)
 }
 
 /// What an end means to the script.
@@ -152,7 +152,7 @@ impl Commit for Finisher {
             call.arg(it.kind).arg(lane).arg(entry).arg(&it.id).arg(it.fate).arg(it.generation);
             call.arg(it.envelope.as_slice()).arg(it.tail.as_slice()).arg(it.delay);
             call.arg(it.micros).arg(it.bucket).arg(&it.program).arg(&it.cache).arg(&it.home);
-            call.arg(&it.tokens).arg(it.before.as_slice());
+            call.arg(&it.used).arg(it.before.as_slice());
         }
         let rows: Vec<(String, String)> = self.line.call(&call).await?;
         Ok(rows.iter().map(verdict).collect())

@@ -73,8 +73,8 @@ VALUES (?1, ?2, ?3, ?4, ?5, ?6)
 UPDATE batches
 SET succeeded = succeeded + (?2 = 'succeeded'), failed = failed + (?2 = 'failed'),
     cancelled = cancelled + (?2 = 'cancelled'), expired = expired + (?2 = 'expired'),
-    prompt = prompt + ?3, completion = completion + ?4,
-    finished = iif(succeeded + failed + cancelled + expired + 1 = total, ?5, NULL)
+    prompt = prompt + ?3, completion = completion + ?4, cost = cost + ?5,
+    finished = iif(succeeded + failed + cancelled + expired + 1 = total, ?6, NULL)
 WHERE key = ?1
 
 -- @uncount_end: An item that had ended comes back.

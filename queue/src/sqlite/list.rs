@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     Batch, BatchId, BatchState, Ended, Error, Execution, ExecutionId, Filter, PAGE_MAX, Page,
-    Result, State,
+    Result, State, Used,
 };
 
 /// The most rows that one call looks at; a page may come short, with a cursor.
@@ -169,7 +169,11 @@ fn read_batch(row: &Row<'_>) -> Result<(i64, Batch)> {
         ended,
         created_at: time(batch.created),
         finished_at: maybe_time(batch.finished),
-        tokens: (number("prompt")?, number("completion")?),
+        used: Used {
+            prompt_tokens: number("prompt")?,
+            completion_tokens: number("completion")?,
+            cost_micros: number("cost")?,
+        },
     };
     Ok((batch.key, batch_as_read))
 }

@@ -3,22 +3,20 @@
 use std::time::Duration;
 
 use rusqlite::params;
-use serde_json::Value;
 
 use super::{
     row::Record,
     sql::sql,
     step::{Step, int},
 };
-use crate::{CacheKey, ExecutionId, FailureKind, Report, Result, State};
+use crate::{CacheKey, ExecutionId, FailureKind, Report, Result, State, Used};
 
 /// How something ended.
 pub(super) struct Outcome {
     pub(super) state: State,
     /// The report as JSON: of a success or a failure, and of nothing else.
     pub(super) report: Option<String>,
-    /// Prompt and completion.
-    pub(super) tokens: (i64, i64),
+    pub(super) used: Used,
     /// The run that led to it; none if no program ran to its end.
     pub(super) run: Option<Run>,
     /// Whether the result is that of an equal execution.
@@ -49,13 +47,13 @@ pub(super) struct Ends<'a> {
 impl Outcome {
     /// An end that leaves nothing.
     pub(super) fn bare(state: State) -> Self {
-        Self { state, report: None, tokens: (0, 0), run: None, hit: false, dead: false }
+        Self { state, report: None, used: Used::default(), run: None, hit: false, dead: false }
     }
 
     pub(super) fn reported(state: State, report: &Report) -> Result<Self> {
         let text = serde_json::to_string(report)?;
         let dead = state == State::Failed;
-        Ok(Self { report: Some(text), tokens: tokens(report), dead, ..Self::bare(state) })
+        Ok(Self { report: Some(text), used: Used::of(report), dead, ..Self::bare(state) })
     }
 
     /// The end of what takes its workers with it.
@@ -138,9 +136,11 @@ pub(super) fn end_item(
             outcome.run_micros(),
         ],
     )?;
+    let Used { prompt_tokens, completion_tokens, cost_micros } = outcome.used;
+    let used = (int(prompt_tokens), int(completion_tokens), int(cost_micros));
     step.run(
         sql!("batch.sql", "count_end"),
-        (batch, outcome.state.as_str(), outcome.tokens.0, outcome.tokens.1, step.now),
+        (batch, outcome.state.as_str(), used.0, used.1, used.2, step.now),
     )?;
     count_end(step, ends, outcome)
 }
@@ -189,13 +189,4 @@ pub(super) fn recall(step: &Step<'_>, cache: &CacheKey) -> Result<Option<String>
         }
         None => step.one(sql!("execution.sql", "result"), [source], |row| Ok(row.get(0)?)),
     }
-}
-
-/// Prompt and completion tokens of all models.
-fn tokens(report: &Report) -> (i64, i64) {
-    let sum = |name: &str| {
-        let of_model = |usage: &Value| usage.get(name).and_then(Value::as_i64).unwrap_or(0);
-        report.usage.values().map(of_model).fold(0_i64, i64::saturating_add)
-    };
-    (sum("prompt_tokens"), sum("completion_tokens"))
 }

@@ -4,7 +4,7 @@ use std::{collections::HashSet, time::Duration};
 
 use queue::{
     Batch, BatchId, BatchState, End, Ended, Error, Failure, FailureKind, Idempotency, Lease,
-    NewBatch, Report, State, Verdict, WorkerId,
+    NewBatch, Report, State, Used, Verdict, WorkerId,
 };
 use serde_json::json;
 
@@ -382,11 +382,11 @@ pub(crate) async fn batch_expires_at_its_deadline(store: Store) -> Rig {
     rig
 }
 
-pub(crate) async fn tokens_add_up(store: Store) -> Rig {
+pub(crate) async fn what_items_use_adds_up(store: Store) -> Rig {
     let rig = store.open().await;
     let id = submit(&rig, batch_of(3)).await;
     let worker = rig.worker().await;
-    let usage = json!({ "stub": { "prompt_tokens": 7, "completion_tokens": 5 } });
+    let usage = json!({ "stub": { "prompt_tokens": 7, "completion_tokens": 5, "cost": 0.000_25 } });
     let usage = usage.as_object().unwrap().clone();
     for lease in take(&rig, &worker, 3).await {
         let outputs = Some(fields("answer", "yes"));
@@ -394,6 +394,7 @@ pub(crate) async fn tokens_add_up(store: Store) -> Rig {
         rig.finish(lease, End::Succeeded(report)).await;
     }
 
-    assert_eq!(batch(&rig, id).await.tokens, (21, 15));
+    let used = batch(&rig, id).await.used;
+    assert_eq!(used, Used { prompt_tokens: 21, completion_tokens: 15, cost_micros: 750 });
     rig
 }

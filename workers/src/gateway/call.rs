@@ -1,17 +1,12 @@
 //! The calls of one execution: which model, which fallback, and what was used.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Mutex, PoisonError},
-};
-
 use async_trait::async_trait;
-use dspy::{Capabilities, DummyLm, Lm, LmError, LmReply, LmRequest, Usage};
+use dspy::{Capabilities, DummyLm, Lm, LmError, LmReply, LmRequest};
 use programs::{LmConfig, Origin};
 use tokio::time::Instant;
 
 use super::{
-    Account, Gateway, paid,
+    Account, Gateway, Tally, paid,
     provider::{self, Endpoint},
     send::Sent,
 };
@@ -35,23 +30,6 @@ pub(super) enum Source {
     Journal,
     /// An equal call's reply.
     Cache,
-}
-
-/// Tokens used, by model; of calls whose execution came to nothing, too.
-#[derive(Debug, Default)]
-pub struct Tally(Mutex<BTreeMap<String, Usage>>);
-
-impl Tally {
-    /// The tokens so far.
-    pub fn usage(&self) -> BTreeMap<String, Usage> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Counts tokens.
-    pub(crate) fn add(&self, model: &str, usage: Usage) {
-        let mut tally = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *tally.entry(model.to_owned()).or_default() += usage;
-    }
 }
 
 impl<'a> Call<'a> {
@@ -88,7 +66,7 @@ impl<'a> Call<'a> {
             Source::Cache => metrics.lm_cache_hits.add(1),
         }
         if source != Source::Cache {
-            self.tally.add(&reply.model, reply.usage);
+            self.tally.add(&reply.model, reply.usage, self.gateway.terms(&reply.model));
         }
     }
 

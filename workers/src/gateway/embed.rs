@@ -80,7 +80,7 @@ impl Embedder for Embeddings<'_> {
             let answer = self.ask(&route, batch).await?;
             let Tokens { prompt_tokens, total_tokens } = answer.usage;
             let usage = Usage { prompt_tokens, completion_tokens: 0, total_tokens };
-            self.tally.add(model, usage);
+            self.tally.add(model, usage, self.gateway.terms(model));
             self.gateway.metrics.lm_prompt_tokens.add(prompt_tokens);
             vectors.extend(in_order(answer, batch.len())?);
         }

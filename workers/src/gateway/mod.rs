@@ -12,11 +12,13 @@ mod config;
 mod embed;
 mod pace;
 mod paid;
+mod prices;
 mod provider;
 mod reply;
 mod request;
 mod send;
 mod supply;
+mod tally;
 mod terms;
 mod throttle;
 mod trust;
@@ -29,10 +31,11 @@ use programs::{LmConfig, Origin};
 use queue::Ledger;
 
 pub use account::{Account, Allowance};
-pub use call::{Call, Tally};
+pub use call::Call;
 pub(crate) use client::chain as innermost;
 pub use config::{GatewayConfig, Keys, SetupError};
 pub use embed::Embeddings;
+pub use tally::{Tally, Used};
 pub use terms::{Terms, TermsBook, micros};
 
 use crate::Metrics;
@@ -93,6 +96,11 @@ impl Gateway {
     /// What it and its worker did so far.
     pub fn metrics(&self) -> Arc<Metrics> {
         Arc::clone(&self.metrics)
+    }
+
+    /// What is known of a model: its limits and prices.
+    pub(crate) fn terms(&self, model: &str) -> Terms {
+        self.config.models.of(model)
     }
 
     /// What the names of the models begin with that it asks.

@@ -8,13 +8,20 @@ use super::{GatewayConfig, trust::Trust};
 /// What is known of a provider.
 pub(super) struct Provider {
     /// What its models' names begin with, before the slash.
-    prefix: &'static str,
+    pub(super) prefix: &'static str,
     /// Where it is; empty if everybody has their own.
     base: &'static str,
     /// The variable that holds its key; empty if it needs none.
     key: &'static str,
     /// How its requests name the longest reply.
     pub(super) tokens: &'static str,
+}
+
+impl Provider {
+    /// Whether it is a server that people run themselves, and no one sends a bill.
+    pub(super) fn is_own_server(&self) -> bool {
+        self.key.is_empty()
+    }
 }
 
 const MODERN: &str = "max_completion_tokens";
@@ -110,7 +117,7 @@ impl Route<'_> {
 }
 
 /// The provider of a model, and the model as that provider calls it.
-fn split(model: &str) -> Result<(&'static Provider, &str), LmError> {
+pub(super) fn split(model: &str) -> Result<(&'static Provider, &str), LmError> {
     let Some((prefix, rest)) = model.split_once('/') else { return Ok((&PROVIDERS[0], model)) };
     match PROVIDERS.iter().find(|it| it.prefix == prefix) {
         Some(provider) if !rest.is_empty() => Ok((provider, rest)),
@@ -155,7 +162,7 @@ pub(super) fn route<'a>(
     let key = match key(provider, endpoint, given.is_some(), config)? {
         Some(key) if may_have(&key, provider, base, endpoint, signpost) => Some(key.header),
         // A server that asks for no key is none the worse for it.
-        Some(_) if provider.key.is_empty() && endpoint.api_key_env.is_none() => None,
+        Some(_) if provider.is_own_server() && endpoint.api_key_env.is_none() => None,
         Some(key) => return Err(untrusted(key.name, base)),
         None => None,
     };

@@ -55,7 +55,7 @@ impl<'a> Sent<'a> {
         let body = request::body(route.model, route.provider.tokens, request);
         let reply = request.settings.max_tokens.unwrap_or(REPLY_TOKENS);
         let estimate = body.len() as u64 / TOKEN_BYTES + reply;
-        Self { route, body, model, terms: gateway.config.models.of(model), estimate }
+        Self { route, body, model, terms: gateway.terms(model), estimate }
     }
 }
 

@@ -5,6 +5,8 @@ use std::{collections::BTreeMap, time::Duration};
 use dspy::Usage;
 use serde::{Deserialize, Serialize};
 
+use super::prices;
+
 /// Tokens that prices are quoted for.
 const MILLION: f64 = 1e6;
 
@@ -18,10 +20,10 @@ pub struct Terms {
     /// Tokens, read and written, that it takes in a minute.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tokens_per_minute: Option<f64>,
-    /// Dollars for a million tokens read.
+    /// Dollars for a million tokens read; a known model's usual price if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub input_price: Option<f64>,
-    /// Dollars for a million tokens written.
+    /// Dollars for a million tokens written; the same.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output_price: Option<f64>,
 }
@@ -39,16 +41,18 @@ pub(super) struct Supply {
 }
 
 impl TermsBook {
-    /// The terms of a model: its own, and its provider's where it has none.
+    /// The terms of a model: its own, its provider's where it has none, and at last what it costs
+    /// everybody.
     pub(super) fn of(&self, model: &str) -> Terms {
         let own = self.0.get(model).copied().unwrap_or_default();
         let provider = model.split_once('/').map_or("openai", |(provider, _)| provider);
         let all = self.0.get(&format!("{provider}/*")).copied().unwrap_or_default();
+        let usual = prices::of(model);
         Terms {
             requests_per_minute: own.requests_per_minute.or(all.requests_per_minute),
             tokens_per_minute: own.tokens_per_minute.or(all.tokens_per_minute),
-            input_price: own.input_price.or(all.input_price),
-            output_price: own.output_price.or(all.output_price),
+            input_price: own.input_price.or(all.input_price).or(usual.map(|it| it.input)),
+            output_price: own.output_price.or(all.output_price).or(usual.map(|it| it.output)),
         }
     }
 }
@@ -62,11 +66,16 @@ impl Terms {
         self.tokens_per_minute.map(a_minute)
     }
 
-    /// What a call cost, in millionths of a dollar; none if a price is not known.
-    pub(super) fn micros(&self, usage: Usage) -> Option<u64> {
+    /// What tokens cost, in dollars; none if a price is not known.
+    pub(super) fn cost(&self, usage: Usage) -> Option<f64> {
         let read = usage.prompt_tokens as f64 * self.input_price?;
         let written = usage.completion_tokens as f64 * self.output_price?;
-        Some(micros((read + written) / MILLION))
+        Some((read + written) / MILLION)
+    }
+
+    /// The same in whole millionths of a dollar.
+    pub(super) fn micros(&self, usage: Usage) -> Option<u64> {
+        self.cost(usage).map(micros)
     }
 }
 

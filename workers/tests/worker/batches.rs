@@ -1,6 +1,6 @@
 //! Chunks of a batch, and those who must not wait behind them.
 
-use queue::{Batch, BatchId, BatchItem, BatchState, Class, Ended, NewBatch, Spec, State};
+use queue::{Batch, BatchId, BatchItem, BatchState, Class, Ended, NewBatch, Spec, State, Used};
 use testkit::{Reply, StubLm};
 
 use super::site::{SOON, Site, inputs, spec};
@@ -39,7 +39,8 @@ async fn a_batch_of_many_chunks_is_run_to_its_end() {
 
     let batch = until_completed(&site, id).await;
     assert_eq!(batch.ended, Ended { succeeded: 200, ..Ended::default() });
-    assert_eq!((site.lm.calls(), batch.tokens), (200, (1400, 1000)));
+    let used = Used { prompt_tokens: 1400, completion_tokens: 1000, cost_micros: 0 };
+    assert_eq!((site.lm.calls(), batch.used), (200, used));
     worker.end().await;
 }
 

@@ -3,7 +3,7 @@
 -- ARGV: clock, ttl, whether late results count, dead_max, then per ending 16:
 --   kind (s single, c item of a chunk), lane, entry, id, end (ok bad retry throttle return cancel
 --   expire, or empty for a chunk with nothing left to run), generation, envelope, tail (history for what goes on), delay ms, run µs, bucket, program,
---   fingerprint|ttl or '', home lane, tokens of prompts and of completions as p|c or '',
+--   fingerprint|ttl or '', home lane, tokens of prompts and of completions and cost (millionths) as p|c|m or '',
 --   the history before this attempt
 -- Returns per ending {word, state}: word is kept, late or refused.
 local now, ttl, late_counts, dead_max = clock(ARGV[1]), ARGV[2], ARGV[3] == '1', ARGV[4]
@@ -62,10 +62,11 @@ local function conclude(e)
     end
   end
   ended[#ended + 1] = e.id
-  local prompt, completion = e.tokens:match('^(%d+)|(%d+)$')
+  local prompt, completion, cost = e.used:match('^(%d+)|(%d+)|(%d+)$')
   if prompt then
     in_batch(e.batch, 'prompt_tokens', tonumber(prompt))
     in_batch(e.batch, 'completion_tokens', tonumber(completion))
+    in_batch(e.batch, 'cost', tonumber(cost))
   end
   bump(e.program, COUNT[state], 1)
   if e.fate == 'ok' or e.fate == 'bad' then bump_time(e.program, tonumber(e.micros), e.bucket) end
@@ -160,7 +161,7 @@ end
 for i = 5, #ARGV, 16 do
   local e = {}
   e.kind, e.lane, e.entry, e.id, e.fate, e.generation, e.envelope, e.tail, e.delay, e.micros, e.bucket,
-    e.program, e.cache, e.home, e.tokens, e.before = unpack(ARGV, i, i + 15)
+    e.program, e.cache, e.home, e.used, e.before = unpack(ARGV, i, i + 15)
   e.batch, e.index = item_of(e.id)
   local holds
   if e.kind == 's' then
