@@ -146,6 +146,9 @@ pub(crate) struct How {
     /// How many more attempts after the first [default: the program's]
     #[arg(long)]
     pub(crate) max_retries: Option<u32>,
+    /// Dollars that it may spend on models; of a batch, all items together [default: the program's]
+    #[arg(long, value_name = "DOLLARS")]
+    pub(crate) budget: Option<f64>,
     /// How urgent [default: interactive; of batches: bulk]
     #[arg(long, value_parser = ["interactive", "normal", "bulk"])]
     pub(crate) priority: Option<String>,

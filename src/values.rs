@@ -57,7 +57,7 @@ pub(crate) fn duration(text: &str) -> Result<Duration> {
 pub(crate) fn dollars(text: &str) -> Result<u64> {
     let found = text.trim().trim_start_matches('$').parse().ok();
     let found = found.filter(|it: &f64| it.is_finite() && *it >= 0.0);
-    Ok(workers::micros(found.ok_or_else(|| anyhow!("must be dollars such as 20 or 0.50"))?))
+    Ok(queue::micros(found.ok_or_else(|| anyhow!("must be dollars such as 20 or 0.50"))?))
 }
 
 /// The terms of models in a file.

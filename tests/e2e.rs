@@ -21,6 +21,8 @@ mod fleet;
 mod model_faults;
 #[path = "e2e/modules.rs"]
 mod modules;
+#[path = "e2e/money.rs"]
+mod money;
 #[path = "e2e/network.rs"]
 mod network;
 #[path = "e2e/python.rs"]
@@ -62,6 +64,8 @@ on_both_stores! {
     modules: chain_is_repeated_until_it_is_good, map_runs_on_each_and_keeps_their_order,
         judge_has_an_answer_tried_again_with_advice, request_may_choose_a_part_of_a_program,
         best_of_several_attempts_is_taken, nearest_examples_are_shown, picture_reaches_the_model;
+    money: costs_are_told, batch_stops_at_its_budget, execution_stops_at_its_budget,
+        budget_needs_a_price;
     python: python_program_gives_outputs, python_program_is_traced_as_a_native_one,
         python_batch_is_done, python_inputs_are_checked_before_they_wait,
         python_execution_of_a_killed_runner_runs_again, python_that_came_over_http_is_not_run;

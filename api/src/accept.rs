@@ -89,6 +89,7 @@ impl<'a> Plan<'a> {
         let timeout = options.timeout.map(|it| bounds::timeout(it, config)).transpose()?;
         let default = program.timeout.unwrap_or(Duration::from_secs(config.timeout_seconds));
         let max_retries = options.max_retries.or(program.retries.max);
+        let allowance = bounds::allowance(options.budget, program.budget)?;
         let spec = Spec {
             program: program.id.clone(),
             version: program.version.clone(),
@@ -100,6 +101,7 @@ impl<'a> Plan<'a> {
             deadline: options.deadline,
             lm: options.lm,
             metadata: options.metadata,
+            allowance,
             webhook: options.webhook,
         };
         Ok(Self { program, config, spec, ttl })

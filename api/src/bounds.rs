@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use queue::Mode;
+use queue::{Allowance, Mode, micros};
 use serde_json::Value;
 
 use crate::{
@@ -11,11 +11,14 @@ use crate::{
     error::{Error, Result},
     problem::Fault,
     record,
-    request::Options,
+    request::{Budget, Options},
 };
 
 /// The most attempts after the first.
 pub(crate) const RETRIES_MAX: u32 = 100;
+
+/// The most dollars that a budget can be.
+const BUDGET_MAX: f64 = 1_000_000.0;
 
 /// How far away a start may be.
 const DELAY_SECONDS_MAX: f64 = 366.0 * 24.0 * 3600.0;
@@ -49,6 +52,19 @@ pub(crate) fn timeout(seconds: f64, config: &Config) -> Result<Duration> {
     let fits = seconds >= 0.001 && seconds <= most as f64;
     let duration = Duration::try_from_secs_f64(seconds).ok().filter(|_| fits);
     duration.ok_or_else(|| invalid("/timeout", format!("is from 0.001 to {most} seconds")))
+}
+
+/// What may be spent, by the request and by the program.
+pub(crate) fn allowance(asked: Budget, of_program: Option<f64>) -> Result<Allowance> {
+    let (Budget::Execution(dollars) | Budget::Batch(dollars)) = asked;
+    if dollars.is_some_and(|it| !(0.0..=BUDGET_MAX).contains(&it)) {
+        return Err(invalid("/budget", format!("is 0 to {BUDGET_MAX} dollars")));
+    }
+    let (execution, batch) = match asked {
+        Budget::Execution(dollars) => (dollars.or(of_program), None),
+        Budget::Batch(dollars) => (of_program, dollars),
+    };
+    Ok(Allowance { execution_micros: execution.map(micros), batch_micros: batch.map(micros) })
 }
 
 /// When to start, by whichever of the two ways it is said.

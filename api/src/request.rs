@@ -40,6 +40,9 @@ pub(crate) struct ExecuteRequest {
     pub(crate) priority: Option<Class>,
     /// Whether an equal execution's result will do, and this one's will do for others.
     pub(crate) cache: Option<bool>,
+    /// Dollars that it may spend on models, in all its attempts; the program's if absent.
+    #[schema(minimum = 0, maximum = 1_000_000)]
+    pub(crate) budget: Option<f64>,
     /// Overrides of the program's LM settings: `model`, `temperature`, `max_tokens` and more.
     #[serde(default)]
     #[schema(schema_with = schema::fields)]
@@ -94,6 +97,10 @@ pub(crate) struct BatchRequest {
     pub(crate) priority: Option<Class>,
     /// Whether equal executions' results will do.
     pub(crate) cache: Option<bool>,
+    /// Dollars that all its items together may spend on models. Each item may also spend no more
+    /// than the program says.
+    #[schema(minimum = 0, maximum = 1_000_000)]
+    pub(crate) budget: Option<f64>,
     /// Overrides of the program's LM settings.
     #[serde(default)]
     #[schema(schema_with = schema::fields)]
@@ -114,10 +121,20 @@ pub(crate) struct Options {
     pub(crate) max_retries: Option<u32>,
     pub(crate) class: Class,
     pub(crate) cache: Option<bool>,
+    pub(crate) budget: Budget,
     pub(crate) lm: Fields,
     pub(crate) deadline: Option<DateTime<Utc>>,
     pub(crate) metadata: BTreeMap<String, String>,
     pub(crate) webhook: Option<String>,
+}
+
+/// Dollars that may be spent on models, as the request says.
+#[derive(Clone, Copy)]
+pub(crate) enum Budget {
+    /// By the one execution.
+    Execution(Option<f64>),
+    /// By all items together.
+    Batch(Option<f64>),
 }
 
 /// When, and with which promise.
@@ -137,6 +154,7 @@ impl ExecuteRequest {
             max_retries: self.max_retries,
             class: self.priority.unwrap_or(Class::Interactive),
             cache: self.cache,
+            budget: Budget::Execution(self.budget),
             lm: self.lm,
             deadline: self.deadline,
             metadata: self.metadata,
@@ -155,6 +173,7 @@ impl BatchRequest {
             max_retries: self.max_retries,
             class: self.priority.unwrap_or(Class::Bulk),
             cache: self.cache,
+            budget: Budget::Batch(self.budget),
             lm: self.lm,
             deadline: self.deadline,
             metadata: self.metadata,

@@ -27,6 +27,8 @@ pub struct Program {
     pub timeout: Option<Duration>,
     /// How often to try again.
     pub retries: Retries,
+    /// What one execution may spend on models, in dollars.
+    pub budget: Option<f64>,
     /// Whether an equal request may get an old result.
     pub cache: CachePolicy,
     /// Which model it asks.

@@ -56,11 +56,12 @@ pub use limits::Limits;
 pub use record::{Execution, Filter, Page, Why};
 pub use records::{PAGE_MAX, Records};
 pub use spec::{
-    CacheKey, Class, Durability, Fields, Idempotency, Mode, NewExecution, Spec, Submitted,
+    Allowance, CacheKey, Class, Durability, Fields, Idempotency, Mode, NewExecution, Spec,
+    Submitted,
 };
 pub use sqlite::SqliteQueue;
 pub use stats::{Depth, Histogram, Stats, StatsFilter, WINDOW_MAX};
-pub use used::Used;
+pub use used::{Used, micros};
 pub use work::Work;
 pub use worker::{Orders, Tick, WorkerInfo};
 

@@ -105,9 +105,23 @@ pub struct Spec {
     /// What the client wants to find again.
     #[serde(rename = "a", default, skip_serializing_if = "BTreeMap::is_empty")]
     pub metadata: BTreeMap<String, String>,
+    /// What may be spent on models.
+    #[serde(rename = "b", default, skip_serializing_if = "is_default")]
+    pub allowance: Allowance,
     /// Whom to tell when it has ended.
     #[serde(rename = "w", default, skip_serializing_if = "Option::is_none")]
     pub webhook: Option<String>,
+}
+
+/// What may be spent on models, in millionths of a dollar; no bound where none.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Allowance {
+    /// By one execution, in all its attempts.
+    #[serde(rename = "x", default, skip_serializing_if = "Option::is_none")]
+    pub execution_micros: Option<u64>,
+    /// By the batch that it is in.
+    #[serde(rename = "b", default, skip_serializing_if = "Option::is_none")]
+    pub batch_micros: Option<u64>,
 }
 
 /// What makes an execution equal to another, and how long its result may stand for the other's.

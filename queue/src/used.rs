@@ -4,7 +4,15 @@ use serde_json::Value;
 
 use crate::Report;
 
+/// The parts of a dollar that are counted.
 const MICROS: f64 = 1e6;
+
+/// Dollars as whole millionths, rounded up: what costs something never counts as free.
+pub fn micros(dollars: f64) -> u64 {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
+    let whole = (dollars.max(0.0) * MICROS).ceil() as u64;
+    whole
+}
 
 /// What was used of all models together.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -27,12 +35,21 @@ impl Used {
         };
         let cost = |model: &Value| model.get("cost")?.as_f64();
         let dollars: f64 = report.usage.values().filter_map(cost).sum();
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
-        let cost_micros = (dollars * MICROS).round() as u64;
         Self {
             prompt_tokens: tokens("prompt_tokens"),
             completion_tokens: tokens("completion_tokens"),
-            cost_micros,
+            cost_micros: micros(dollars),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dollars_are_whole_millionths_rounded_up() {
+        assert_eq!((micros(0.0), micros(0.000_004_05)), (0, 5));
+        assert_eq!((micros(1.5), micros(-1.0), micros(1e300)), (1_500_000, 0, u64::MAX));
     }
 }

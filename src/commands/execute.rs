@@ -78,6 +78,9 @@ pub(super) fn options(how: &How) -> Result<Map<String, Value>> {
     if let Some(retries) = how.max_retries {
         set("max_retries", json!(retries));
     }
+    if let Some(dollars) = how.budget {
+        set("budget", json!(dollars));
+    }
     if let Some(priority) = &how.priority {
         set("priority", json!(priority));
     }

@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use queue::{
-    Class, Clock, Control as _, Durability, Intake as _, Limits, NewExecution, RedisConfig,
-    RedisQueue,
+    Allowance, Class, Clock, Control as _, Durability, Intake as _, Limits, NewExecution,
+    RedisConfig, RedisQueue,
 };
 use serde_json::json;
 use testkit::Reply;
@@ -149,6 +149,7 @@ fn echo(n: usize) -> NewExecution {
             deadline: None,
             lm: queue::Fields::new(),
             metadata: std::collections::BTreeMap::new(),
+            allowance: Allowance::default(),
             webhook: None,
         },
         inputs: queue::Fields::from_iter([("text".to_owned(), n.to_string().into())]),

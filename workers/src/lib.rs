@@ -27,8 +27,8 @@ mod worker;
 
 pub use config::Config;
 pub use gateway::{
-    Account, Allowance, Call, Embeddings, Gateway, GatewayConfig, Keys, SetupError, Tally, Terms,
-    TermsBook, Used, micros,
+    Account, Call, Embeddings, Gateway, GatewayConfig, Keys, SetupError, Tally, Terms, TermsBook,
+    Used,
 };
 pub use metrics::{Counter, Metrics};
 pub use python::{Interpreter, NoInterpreter, Places, PythonConfig};

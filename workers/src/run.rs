@@ -12,7 +12,7 @@ use tokio::time::{self, Instant};
 use tracing::warn;
 
 use crate::{
-    gateway::{Account, Allowance, Tally},
+    gateway::{Account, Tally},
     outcome::{self, Circumstances, Error},
     python::{self, Fault, Job, Lms},
     record,
@@ -50,8 +50,7 @@ pub(crate) async fn one(shift: Arc<Shift>, lease: Lease, incarnation: u64) {
 fn account(shift: &Shift, task: &Task) -> Account {
     let ttl_max = shift.config.lm_cache_ttl;
     let shared = task.cache.as_ref().map(|it| it.ttl.min(ttl_max)).filter(|it| !it.is_zero());
-    let allowance = Allowance { execution: None, owner: shift.config.owner_budget_micros };
-    Account::of(task, allowance, shared)
+    Account::of(task, shift.config.owner_budget_micros, shared)
 }
 
 /// What an attempt leaves, however it ends.

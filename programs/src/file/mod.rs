@@ -55,10 +55,12 @@ pub(crate) const TEXT_BYTES_MAX: usize = 1 << 20;
 
 /// The version of a program that names none.
 const FIRST_VERSION: &str = "1.0.0";
+/// The most dollars that an execution's budget can be.
+const BUDGET_MAX: f64 = 1e6;
 /// The most packages that a program may need.
 const DEPENDENCIES_MAX: usize = 200;
 
-const KEYS: [&str; 26] = [
+const KEYS: [&str; 27] = [
     "id",
     "name",
     "version",
@@ -68,6 +70,7 @@ const KEYS: [&str; 26] = [
     "model_config",
     "timeout",
     "retries",
+    "budget",
     "cache",
     "types",
     "signatures",
@@ -121,6 +124,11 @@ pub(crate) fn parse(text: &str, origin: &str, beside: &Beside) -> Result<Program
     }
 }
 
+/// What one execution may spend on models, in dollars.
+fn budget(file: &Table<'_>) -> Result<Option<f64>, LoadError> {
+    file.get("budget").map(|it| it.number(0.0, BUDGET_MAX)).transpose()
+}
+
 /// What a file can run.
 struct Entries {
     /// What its id means.
@@ -146,6 +154,7 @@ struct Head {
     description: String,
     timeout: Option<Duration>,
     retries: Retries,
+    budget: Option<f64>,
     cache: CachePolicy,
     lm: LmConfig,
     origin: Origin,
@@ -161,6 +170,7 @@ impl Head {
             description: text("description")?.unwrap_or_default().trim().to_owned(),
             timeout: times::timeout(file)?,
             retries: times::retries(file)?,
+            budget: budget(file)?,
             cache: times::cache(file)?,
             id,
             version,
@@ -187,6 +197,7 @@ impl Head {
             digest,
             timeout: self.timeout,
             retries: self.retries,
+            budget: self.budget,
             cache: self.cache,
             lm: self.lm.clone(),
             origin: self.origin,

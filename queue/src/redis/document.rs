@@ -168,6 +168,7 @@ mod tests {
             deadline: None,
             lm: Fields::new(),
             metadata: std::collections::BTreeMap::new(),
+            allowance: crate::Allowance::default(),
             webhook: None,
         }
     }

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use super::{SqliteQueue, sql::sql, step::Step};
 use crate::{
-    Class, Clock, Control, Durability, Error, ExecutionId, Fields, Intake, Limits, Mode,
+    Allowance, Class, Clock, Control, Durability, Error, ExecutionId, Fields, Intake, Limits, Mode,
     NewExecution, Records, Result, Spec, State, Want, Work, WorkerId, WorkerInfo,
 };
 
@@ -43,6 +43,7 @@ fn new() -> NewExecution {
             deadline: None,
             lm: Fields::new(),
             metadata: std::collections::BTreeMap::new(),
+            allowance: Allowance::default(),
             webhook: None,
         },
         inputs: Fields::new(),

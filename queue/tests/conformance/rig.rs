@@ -10,8 +10,8 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use queue::{
-    BatchId, BatchItem, Class, Clock, Durability, End, Ending, Execution, ExecutionId, Failure,
-    FailureKind, Fields, Lease, Limits, Mode, NewBatch, NewExecution, Queue, RedisConfig,
+    Allowance, BatchId, BatchItem, Class, Clock, Durability, End, Ending, Execution, ExecutionId,
+    Failure, FailureKind, Fields, Lease, Limits, Mode, NewBatch, NewExecution, Queue, RedisConfig,
     RedisQueue, Report, Spec, SqliteQueue, State, Tick, Verdict, Want, WorkerId, WorkerInfo,
 };
 use tempfile::TempDir;
@@ -219,6 +219,7 @@ pub(crate) fn spec(owner: &str, class: Class) -> Spec {
         deadline: None,
         lm: Fields::new(),
         metadata: std::collections::BTreeMap::new(),
+        allowance: Allowance::default(),
         webhook: None,
     }
 }

@@ -11,7 +11,7 @@ mod peer;
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Result;
-use queue::{Class, Durability, ExecutionId, Fields, Mode, NewExecution, Queue, Spec};
+use queue::{Allowance, Class, Durability, ExecutionId, Fields, Mode, NewExecution, Queue, Spec};
 use serde_json::Value;
 
 use self::arguments::Bench;
@@ -57,6 +57,7 @@ fn new_execution(program: &str, inputs: Fields) -> NewExecution {
             deadline: None,
             lm: Fields::new(),
             metadata: std::collections::BTreeMap::new(),
+            allowance: Allowance::default(),
             webhook: None,
         },
         inputs,

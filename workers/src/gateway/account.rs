@@ -34,29 +34,26 @@ struct Made {
 /// The most replies that an attempt remembers.
 const REPLIES_MAX: usize = 1000;
 
-/// What may be spent, in millionths of a dollar.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Allowance {
-    /// By one execution, in all its attempts.
-    pub execution: Option<u64>,
-    /// By an owner, in a calendar month (UTC).
-    pub owner: Option<u64>,
-}
-
 impl Account {
-    /// The account of a task. Equal calls get one reply for as long as `shared` says.
-    pub fn of(task: &Task, allowance: Allowance, shared: Option<Duration>) -> Self {
+    /// The account of a task. Its owner may spend so much in a calendar month (UTC); equal calls get
+    /// one reply for as long as `shared` says.
+    pub fn of(task: &Task, owner_micros: Option<u64>, shared: Option<Duration>) -> Self {
         let execution = format!("x:{}.{}", task.id, task.generation);
         let owner = format!("o:{}:{}", task.spec.owner, Utc::now().format("%Y-%m"));
         let batch = task.id.item_of().map(|(batch, _)| format!("b:{batch}"));
-        let budget = |scope: &String, micros: Option<u64>| {
-            micros.map(|micros_max| Budget { scope: scope.clone(), micros_max })
+        let allowance = task.spec.allowance;
+        let limits = [
+            (Some(&execution), allowance.execution_micros),
+            (Some(&owner), owner_micros),
+            (batch.as_ref(), allowance.batch_micros),
+        ];
+        let budget = |(scope, micros_max): (Option<&String>, Option<u64>)| {
+            Some(Budget { scope: scope?.clone(), micros_max: micros_max? })
         };
-        let budgets = [budget(&execution, allowance.execution), budget(&owner, allowance.owner)];
         Self {
             execution: task.id,
             generation: task.generation,
-            budgets: budgets.into_iter().flatten().collect(),
+            budgets: limits.into_iter().filter_map(budget).collect(),
             scopes: [execution, owner].into_iter().chain(batch).collect(),
             shared,
             made: Mutex::default(),
@@ -127,9 +124,11 @@ fn fingerprint(reply: &str) -> u64 {
 /// A budget that is spent, in words.
 pub(super) fn spent(scope: &str) -> String {
     let whose = match scope.split_once(':') {
-        Some(("x", _)) => "the budget of this execution is spent: raise the program's `budget`",
+        Some(("x", _)) => {
+            "the `budget` of this execution is spent: give it, or its program, a larger one"
+        }
         Some(("o", _)) => "the owner's budget of this month is spent: raise OWNER_BUDGET",
-        Some(_) | None => "the budget of this batch is spent",
+        Some(_) | None => "the `budget` of this batch is spent",
     };
     whose.to_owned()
 }

@@ -30,13 +30,13 @@ use dspy::{Capabilities, DummyLm, Lm, LmError, LmReply, LmRequest};
 use programs::{LmConfig, Origin};
 use queue::Ledger;
 
-pub use account::{Account, Allowance};
+pub use account::Account;
 pub use call::Call;
 pub(crate) use client::chain as innermost;
 pub use config::{GatewayConfig, Keys, SetupError};
 pub use embed::Embeddings;
 pub use tally::{Tally, Used};
-pub use terms::{Terms, TermsBook, micros};
+pub use terms::{Terms, TermsBook};
 
 use crate::Metrics;
 

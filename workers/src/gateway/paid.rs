@@ -49,6 +49,7 @@ pub(super) async fn ask<'a>(
     sent: &Sent<'_>,
     request: &LmRequest,
 ) -> Result<(LmReply, Source), LmError> {
+    sent.check_price(account.budgets())?;
     let place = account.next_place(hash(sent, request));
     let holder = Uuid::new_v4().simple().to_string();
     let entry = Entry { call, account, ledger, place, holder };

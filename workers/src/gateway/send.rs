@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
-use dspy::{LmError, LmReply, LmRequest};
-use queue::Turn;
+use dspy::{LmError, LmReply, LmRequest, Usage};
+use queue::{Budget, Turn};
 use rand::Rng;
 use tokio::time::{self, Instant};
 use tracing::warn;
@@ -56,6 +56,20 @@ impl<'a> Sent<'a> {
         let reply = request.settings.max_tokens.unwrap_or(REPLY_TOKENS);
         let estimate = body.len() as u64 / TOKEN_BYTES + reply;
         Self { route, body, model, terms: gateway.terms(model), estimate }
+    }
+}
+
+impl Sent<'_> {
+    /// What is bounded by a budget has a price.
+    pub(super) fn check_price(&self, budgets: &[Budget]) -> Result<(), LmError> {
+        if budgets.is_empty() || self.terms.micros(Usage::default()).is_some() {
+            return Ok(());
+        }
+        Err(LmError::Configuration(format!(
+            "a budget is set, and what `{}` costs is not known: give it an input_price and an \
+             output_price in the file of LM_MODELS (0 where nobody pays)",
+            self.model
+        )))
     }
 }
 

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use dspy::Usage;
+use queue::micros;
 use serde::{Deserialize, Serialize};
 
 use super::prices;
@@ -79,13 +80,6 @@ impl Terms {
     }
 }
 
-/// Dollars as whole millionths, rounded up: what costs something never counts as free.
-pub fn micros(dollars: f64) -> u64 {
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
-    let whole = (dollars.max(0.0) * MILLION).ceil() as u64;
-    whole
-}
-
 fn a_minute(limit: f64) -> Supply {
     Supply { limit, window: Duration::from_secs(60) }
 }
@@ -114,6 +108,5 @@ mod tests {
 
         assert_eq!(book().of("openai/m").micros(usage), Some(5));
         assert_eq!(book().of("openai/other").micros(usage), None);
-        assert_eq!((micros(0.0), micros(1.5), micros(-1.0)), (0, 1_500_000, 0));
     }
 }

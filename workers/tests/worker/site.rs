@@ -4,8 +4,8 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use programs::{PythonAllow, Registry};
 use queue::{
-    Class, Clock, Durability, Execution, ExecutionId, Fields, Limits, Mode, NewExecution, Queue,
-    Spec, SqliteQueue, State,
+    Allowance, Class, Clock, Durability, Execution, ExecutionId, Fields, Limits, Mode,
+    NewExecution, Queue, Spec, SqliteQueue, State,
 };
 use serde_json::json;
 use tempfile::TempDir;
@@ -182,6 +182,7 @@ pub(crate) fn spec(program: &str) -> Spec {
         deadline: None,
         lm: Fields::new(),
         metadata: std::collections::BTreeMap::new(),
+        allowance: Allowance::default(),
         webhook: None,
     }
 }
