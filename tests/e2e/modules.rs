@@ -1,5 +1,5 @@
-//! DSPy's modules as a user runs them, by the examples: what the model is asked, in which order, and
-//! what comes out.
+//! DSPy's modules as a user runs them, by the examples: what the model is asked, in which order,
+//! and what comes out.
 
 use std::path::Path;
 

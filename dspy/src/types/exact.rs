@@ -60,8 +60,8 @@ pub(super) fn uuid(value: &Object) -> Coerced {
     }
 }
 
-/// Why a text with other characters than ASCII's is none, in pydantic's words: it looks at the lowest
-/// byte of a character, and takes `İ` for a digit and `ĭ` for a hyphen.
+/// Why a text with other characters than ASCII's is none, in pydantic's words: it looks at the
+/// lowest byte of a character, and takes `İ` for a digit and `ĭ` for a hyphen.
 fn why_no_uuid(text: &str) -> String {
     let mut seen = String::with_capacity(text.len());
     for c in text.chars() {

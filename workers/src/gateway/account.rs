@@ -35,8 +35,8 @@ struct Made {
 const REPLIES_MAX: usize = 1000;
 
 impl Account {
-    /// The account of a task. Its owner may spend so much in a calendar month (UTC); equal calls get
-    /// one reply for as long as `shared` says.
+    /// The account of a task. Its owner may spend so much in a calendar month (UTC); equal calls
+    /// get one reply for as long as `shared` says.
     pub fn of(task: &Task, owner_micros: Option<u64>, shared: Option<Duration>) -> Self {
         let execution = format!("x:{}.{}", task.id, task.generation);
         let owner = format!("o:{}:{}", task.spec.owner, Utc::now().format("%Y-%m"));

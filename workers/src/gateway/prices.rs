@@ -1,5 +1,5 @@
-//! What models cost where the operator says nothing: by the table that `scripts/model-prices` makes,
-//! and nothing for those of a server of one's own.
+//! What models cost where the operator says nothing: by the table that `scripts/model-prices`
+//! makes, and nothing for those of a server of one's own.
 
 use std::{collections::HashMap, sync::LazyLock};
 
