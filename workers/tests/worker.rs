@@ -11,6 +11,7 @@ mod worker {
     mod paid;
     mod python;
     mod python_faults;
+    mod python_modules;
     mod python_sources;
     pub(crate) mod site;
     mod stopping;

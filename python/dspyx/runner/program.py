@@ -123,7 +123,7 @@ class Shape:
     def __init__(self, dspy, program):
         self.program = program
         # The class's own: reading the instance's logs a warning.
-        self.is_async = _is_own(program, "aforward", dspy.Module)
+        self.is_async = _is_async(type(program), dspy.Module)
         function = getattr(type(program), "aforward" if self.is_async else "forward", None)
         self.function = function
         self.predictors = list(program.named_predictors())
@@ -225,8 +225,15 @@ class Shape:
         return _schema(hint)
 
 
-def _is_own(program, name, base):
-    return getattr(type(program), name, None) is not getattr(base, name, None)
+def _is_async(cls, base):
+    """Whether `aforward` says what the program does. One that a class inherits, and whose `forward` it
+    replaces, is another program's: dspy.CodeAct has the one of dspy.ReAct, which fails there."""
+    for it in cls.__mro__[: cls.__mro__.index(base)]:
+        if "aforward" in vars(it):
+            return True
+        if "forward" in vars(it):
+            return False
+    return False
 
 
 def _is_users(program):
