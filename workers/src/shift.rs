@@ -53,7 +53,7 @@ impl Shift {
     /// The beginning of one; nothing runs yet, and nothing may be claimed before the first beat.
     pub(crate) fn new(worker: Worker, findings: Findings) -> Self {
         let Worker { queue, registry, gateway, config, python } = worker;
-        let python = Python::new(python, Gateway::prefixes(), findings, gateway.metrics());
+        let python = Python::new(python, gateway.reach(), findings, gateway.metrics());
         let host = config.host.clone().unwrap_or_else(host);
         let worker = WorkerId::new(&host, std::process::id());
         let standing = Standing { worker, incarnation: 0, open: false };

@@ -10,6 +10,7 @@ mod worker {
     mod network;
     mod paid;
     mod python;
+    mod python_clients;
     mod python_faults;
     mod python_modules;
     mod python_sources;

@@ -11,7 +11,7 @@ import sys
 import threading
 import traceback
 
-from . import bridge, outcome, program, scope, wire
+from . import bridge, clients, outcome, program, scope, wire
 from .desk import Desk
 from .execution import Execution
 from .settings import Settings, configure_in_place
@@ -322,6 +322,7 @@ def start(init):
     dspy.configure_cache(enable_disk_cache=False, enable_memory_cache=False)
     engine = bridge.Bridge(init["prefixes"])
     engine.install()
+    clients.install(engine, init["prefixes"], init["keys"])
     scope.follow_threads()
     configure_in_place()
     instance = program.load(init["program"])

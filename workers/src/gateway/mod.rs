@@ -103,9 +103,12 @@ impl Gateway {
         self.config.models.of(model)
     }
 
-    /// What the names of the models begin with that it asks.
-    pub(crate) fn prefixes() -> Vec<String> {
-        provider::prefixes().map(str::to_owned).collect()
+    /// Whom it asks.
+    pub(crate) fn reach(&self) -> Reach {
+        Reach {
+            prefixes: provider::prefixes().map(str::to_owned).collect(),
+            keys: provider::keys().filter(|it| self.config.keys.get(it).is_some()).collect(),
+        }
     }
 
     /// The gateway for one execution, whose calls go where its program says, as far as who wrote
@@ -113,6 +116,15 @@ impl Gateway {
     pub fn call<'a>(&'a self, lm: &'a LmConfig, origin: Origin, tally: &'a Tally) -> Call<'a> {
         Call::new(self, lm, origin, tally)
     }
+}
+
+/// Whom a gateway asks.
+#[derive(Clone, Debug)]
+pub(crate) struct Reach {
+    /// What the names of its models begin with, before the slash.
+    pub(crate) prefixes: Vec<String>,
+    /// The variables of the keys that it has.
+    pub(crate) keys: Vec<&'static str>,
 }
 
 #[async_trait]

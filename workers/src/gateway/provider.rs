@@ -70,6 +70,11 @@ pub(super) fn prefixes() -> impl Iterator<Item = &'static str> {
     PROVIDERS.iter().map(|it| it.prefix).chain([DUMMY])
 }
 
+/// The variables that hold providers' keys.
+pub(super) fn keys() -> impl Iterator<Item = &'static str> {
+    PROVIDERS.iter().map(|it| it.key).filter(|it| !it.is_empty())
+}
+
 /// Where a program wants its models to be asked.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Endpoint<'a> {

@@ -46,6 +46,8 @@ pub(super) struct Init {
     pub(super) default_model: Option<String>,
     /// The providers whose models the gateway asks.
     pub(super) prefixes: Vec<String>,
+    /// The variables of the keys that the gateway has.
+    pub(super) keys: Vec<&'static str>,
     /// What a child may take.
     pub(super) limits: Limits,
     /// How many executions run at once in a child; none to let it find out.

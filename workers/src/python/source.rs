@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 /// What an interpreter is started with: reads the files from its socket.
 pub(super) const BOOT: &str = include_str!("../../../python/dspyx/runner/boot.py");
 
-const FILES: [(&str, &str); 13] = [
+const FILES: [(&str, &str); 14] = [
     ("__init__", include_str!("../../../python/dspyx/runner/__init__.py")),
     ("bridge", include_str!("../../../python/dspyx/runner/bridge.py")),
     ("child", include_str!("../../../python/dspyx/runner/child.py")),
+    ("clients", include_str!("../../../python/dspyx/runner/clients.py")),
     ("desk", include_str!("../../../python/dspyx/runner/desk.py")),
     ("execution", include_str!("../../../python/dspyx/runner/execution.py")),
     ("outcome", include_str!("../../../python/dspyx/runner/outcome.py")),

@@ -25,7 +25,7 @@ use super::{
     run,
     seat::Seat,
 };
-use crate::{Metrics, outcome::Error};
+use crate::{Metrics, gateway::Reach, outcome::Error};
 
 /// How long processes may take to end when the worker stops.
 const END: Duration = Duration::from_secs(3);
@@ -34,7 +34,8 @@ const END: Duration = Duration::from_secs(3);
 pub(crate) struct Python {
     config: Arc<PythonConfig>,
     metrics: Arc<Metrics>,
-    prefixes: Vec<String>,
+    /// Whom programs can ask through the gateway.
+    reach: Reach,
     findings: Findings,
     keepers: Mutex<HashMap<String, Desk>>,
     tasks: Mutex<JoinSet<()>>,
@@ -48,18 +49,17 @@ type Desk = mpsc::Sender<Ask>;
 pub(crate) type Findings = mpsc::UnboundedSender<(String, Finding)>;
 
 impl Python {
-    /// No keepers yet. `prefixes` are the providers that the gateway asks; what is found out about
-    /// programs goes to `findings`.
+    /// No keepers yet. What is found out about programs goes to `findings`.
     pub(crate) fn new(
         config: PythonConfig,
-        prefixes: Vec<String>,
+        reach: Reach,
         findings: Findings,
         metrics: Arc<Metrics>,
     ) -> Self {
         Self {
             config: Arc::new(config),
             metrics,
-            prefixes,
+            reach,
             findings,
             keepers: Mutex::default(),
             tasks: Mutex::default(),
@@ -158,7 +158,8 @@ impl Python {
             spawn: python.spawn,
             lm,
             default_model: self.config.default_model.clone(),
-            prefixes: self.prefixes.clone(),
+            prefixes: self.reach.prefixes.clone(),
+            keys: self.reach.keys.clone(),
             limits: Limits { memory_bytes: self.config.memory_bytes_max },
             concurrency: python.concurrency,
         };

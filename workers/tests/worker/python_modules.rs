@@ -8,7 +8,7 @@ use super::site::Site;
 
 const MODULES: &str = include_str!("../../../examples/python/modules.py");
 
-/// A site with one of the example's modules, whose model says these fields, one reply after another.
+/// A site with one of the example's modules, whose model says these fields, reply after reply.
 fn site(name: &str, replies: &[Value]) -> Site {
     let site = Site::new(StubLm::new(Reply::error(400)));
     site.write_file("modules.py", MODULES);

@@ -1,0 +1,196 @@
+"""Answers other clients of models than DSPy's, as OpenAI's package, LiteLLM and LangChain.
+
+They are told by their usual variables that the provider is at an address that does not exist, with a key
+that is none; what they send there by `httpx` goes to the gateway, as a call of the execution that sends
+it. So the keys stay in the worker, and these calls have its limits, journal and budgets, too.
+"""
+
+import importlib.abc
+import importlib.util
+import json
+import os
+import sys
+
+from .bridge import ADDRESS, KEY
+
+HOST = ADDRESS.split("/")[2]
+PATH = ADDRESS.split(HOST)[1] + "/chat/completions"
+# The second is the name under which OpenAI's package has it.
+PACKAGES = ("httpx", "httpx2")
+COMPLETIONS_MAX = 128
+# By the codes of `dspy::LmError`; OpenAI's package makes its exceptions of these.
+STATUS = {
+    "rate_limit": 429,
+    "timeout": 504,
+    "auth": 401,
+    "unsupported_model": 404,
+    "context_window_exceeded": 400,
+    "invalid_request": 400,
+    "billing": 402,
+    "budget_exceeded": 402,
+    "configuration": 400,
+    "transport": 502,
+    "provider": 502,
+}
+NO_STATUS = 500
+
+
+def install(engine, prefixes, keys):
+    """Sets the variables, except where the operator has, and waits for clients to be imported.
+
+    `keys` are the variables of the keys that the gateway has.
+    """
+    if "OPENAI_API_KEY" not in os.environ:
+        os.environ.setdefault("OPENAI_BASE_URL", ADDRESS)
+        os.environ.setdefault("OPENAI_API_BASE", ADDRESS)
+        os.environ["OPENAI_API_KEY"] = KEY
+    for name in keys:
+        os.environ.setdefault(name, KEY)
+    sys.meta_path.insert(0, _Imports(_Door(engine, frozenset(prefixes))))
+
+
+class _Imports(importlib.abc.MetaPathFinder):
+    """Opens the door in each package as it is imported: loading one just for that takes longer."""
+
+    def __init__(self, door):
+        self._door, self._seen = door, set()
+
+    def find_spec(self, name, path=None, target=None):
+        if name not in PACKAGES or name in self._seen:
+            return None
+        self._seen.add(name)
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.loader is not None:
+            execute = spec.loader.exec_module
+
+            def execute_and_open(module):
+                execute(module)
+                self._door.open(module)
+
+            spec.loader.exec_module = execute_and_open
+        return spec
+
+
+class Refused(Exception):
+    """A request that is answered with an error at once."""
+
+    def __init__(self, status, message, code=None):
+        super().__init__(message)
+        self.status, self.code = status, code
+
+
+class _Door:
+    """Where requests to the gateway's address leave their package."""
+
+    def __init__(self, engine, prefixes):
+        self._engine, self._prefixes = engine, prefixes
+
+    def open(self, httpx):
+        send, send_async = httpx.Client.send, httpx.AsyncClient.send
+
+        def sent(client, request, **how):
+            if request.url.host != HOST:
+                return send(client, request, **how)
+            request.read()
+            return self._answer(httpx, request)
+
+        async def sent_async(client, request, **how):
+            if request.url.host != HOST:
+                return await send_async(client, request, **how)
+            await request.aread()
+            return await self._answer_async(httpx, request)
+
+        httpx.Client.send, httpx.AsyncClient.send = sent, sent_async
+
+    def _answer(self, httpx, request):
+        try:
+            asked = _Asked(request, self._prefixes)
+            desk = self._desk()
+            return asked.answer(httpx, [desk.ask(asked.model, asked.body) for _ in asked.wanted])
+        except Exception as error:
+            return _failed(httpx, request, error)
+
+    async def _answer_async(self, httpx, request):
+        try:
+            asked = _Asked(request, self._prefixes)
+            desk = self._desk()
+            replies = [await desk.ask_async(asked.model, asked.body) for _ in asked.wanted]
+            return asked.answer(httpx, replies)
+        except Exception as error:
+            return _failed(httpx, request, error)
+
+    def _desk(self):
+        if self._engine.desk is None:
+            raise Refused(409, "a model was called while the program is loaded: call it in `forward`")
+        return self._engine.desk
+
+
+class _Asked:
+    """A request in the OpenAI protocol."""
+
+    def __init__(self, request, prefixes):
+        if request.method != "POST" or request.url.path != PATH:
+            raise Refused(
+                404,
+                f"the gateway answers POST {PATH}, and not {request.method} {request.url.path}; for "
+                "anything else let the operator name OPENAI_API_KEY in PYTHON_ENV",
+            )
+        try:
+            body = json.loads(request.content)
+            model, wanted = body.pop("model"), body.pop("n", None) or 1
+            self.wanted = range(min(int(wanted), COMPLETIONS_MAX))
+        except (ValueError, TypeError, KeyError, AttributeError):
+            raise Refused(400, "the body is no request of the OpenAI protocol") from None
+        self._request = request
+        self._streams = body.pop("stream", False)
+        self._counts = (body.pop("stream_options", None) or {}).get("include_usage", False)
+        prefix, slash, _ = str(model).partition("/")
+        known = slash and prefix in prefixes
+        self.model = model if known else f"openai/{model}"
+        self.body = json.dumps(body, ensure_ascii=False).encode()
+
+    def answer(self, httpx, replies):
+        bodies = [json.loads(it) for it in replies]
+        whole = bodies[0]
+        whole["choices"] = [it["choices"][0] for it in bodies]
+        for index, choice in enumerate(whole["choices"]):
+            choice["index"] = index
+        usages = [it.get("usage") or {} for it in bodies]
+        names = ("prompt_tokens", "completion_tokens", "total_tokens")
+        whole["usage"] = {name: sum(it.get(name, 0) for it in usages) for name in names}
+        if not self._streams:
+            return httpx.Response(200, json=whole, request=self._request)
+        lines = "".join(f"data: {json.dumps(it)}\n\n" for it in self._chunks(whole))
+        headers = {"content-type": "text/event-stream"}
+        content = f"{lines}data: [DONE]\n\n".encode()
+        return httpx.Response(200, headers=headers, content=content, request=self._request)
+
+    def _chunks(self, whole):
+        """The reply as a stream of one piece: the gateway gives it whole."""
+        head = {**whole, "object": "chat.completion.chunk"}
+        usage = head.pop("usage")
+        choices = []
+        for choice in whole["choices"]:
+            delta = dict(choice["message"])
+            calls = delta.get("tool_calls") or []
+            if calls:
+                delta["tool_calls"] = [{**it, "index": at} for at, it in enumerate(calls)]
+            reason = choice.get("finish_reason")
+            choices.append({"index": choice["index"], "delta": delta, "finish_reason": reason})
+        yield {**head, "choices": choices}
+        if self._counts:
+            yield {**head, "choices": [], "usage": usage}
+
+
+def _failed(httpx, request, error):
+    code = getattr(error, "code", None) or getattr(error, "provider_code", None)
+    status = getattr(error, "status", None) or STATUS.get(code, NO_STATUS)
+    if code == "context_window_exceeded":
+        code = "context_length_exceeded"
+    said = {"message": str(error), "type": type(error).__name__, "code": code, "param": None}
+    # The gateway has tried enough.
+    headers = {"x-should-retry": "false"}
+    wait = getattr(error, "retry_after", None)
+    if wait is not None:
+        headers["retry-after"] = str(wait)
+    return httpx.Response(status, headers=headers, json={"error": said}, request=request)

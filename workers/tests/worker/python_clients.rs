@@ -1,0 +1,168 @@
+//! Programs that ask models by other clients than DSPy's: their calls go through the gateway too.
+
+use queue::State;
+use serde_json::json;
+use testkit::Reply;
+use workers::Keys;
+
+use super::{
+    module::{HEAD, failure, outputs, submit},
+    site::Site,
+};
+
+/// A site with a program of this text, whose gateway alone has the key.
+fn site(text: &str) -> Site {
+    let mut site = super::module::program("", "");
+    site.write_python("p", &format!("{HEAD}{text}"), "");
+    site.gateway.keys = Keys::new(|name| {
+        let known = ["OPENAI_API_KEY", "GROQ_API_KEY"].contains(&name);
+        known.then(|| "the real one".to_owned())
+    });
+    site
+}
+
+const BY_OPENAI: &str = "
+import openai
+
+class P(dspy.Module):
+    def __init__(self):
+        super().__init__()
+        self.client = openai.OpenAI()
+
+    def forward(self, question: str, stream: bool = False):
+        messages = [{'role': 'user', 'content': question}]
+        create = self.client.chat.completions.create
+        said = create(model='gpt-4o-mini', messages=messages, n=2, stream=stream)
+        if stream:
+            texts = [it.choices[0].delta.content for it in said if it.choices]
+        else:
+            texts = [it.message.content for it in said.choices]
+        return dspy.Prediction(texts=texts, key=self.client.api_key)
+";
+
+#[tokio::test]
+async fn openais_package_asks_through_the_gateway() {
+    let site = site(BY_OPENAI);
+    for text in ["one", "two", "three", "four"] {
+        site.lm.then(Reply::Text(text.to_owned()));
+    }
+    let worker = site.start();
+
+    let whole = outputs(&site, json!({"question": "why?"})).await;
+    let streamed = outputs(&site, json!({"question": "how?", "stream": true})).await;
+
+    assert_eq!((&whole["texts"], &streamed["texts"]), (&json!(["one", "two"]), &json!(["three"])));
+    assert_eq!(whole["key"], "the gateway has it");
+    let calls = site.lm.requests();
+    assert!(calls.iter().all(|it| it.authorization == "Bearer the real one"), "{calls:#?}");
+    assert_eq!(calls[0].body["model"], "gpt-4o-mini");
+    worker.end().await;
+}
+
+/// Asks by the asynchronous client, and gives the error that it raises.
+const ASYNC: &str = "
+import openai
+
+class P(dspy.Module):
+    async def aforward(self, question: str):
+        messages = [{'role': 'user', 'content': question}]
+        create = openai.AsyncOpenAI().chat.completions.create
+        try:
+            said = await create(model='openai/stub', messages=messages)
+        except openai.OpenAIError as error:
+            return dspy.Prediction(error=type(error).__name__, said=str(error))
+        return dspy.Prediction(text=said.choices[0].message.content)
+";
+
+#[tokio::test]
+async fn calls_at_the_same_time_are_each_of_their_execution() {
+    let site = site(ASYNC);
+    site.lm.usually(Reply::Text("yes".to_owned()).at_gate());
+    let worker = site.start();
+    let mut ids = Vec::new();
+    for question in ["1", "2", "3"] {
+        ids.push(submit(&site, json!({"question": question})).await);
+    }
+    site.until_called(3).await;
+
+    site.lm.open_gate();
+
+    for id in ids {
+        let report = site.until(id, State::Succeeded).await.report.unwrap();
+        assert_eq!(report.usage["openai/stub"]["total_tokens"], 12);
+        assert_eq!(report.outputs.unwrap()["text"], "yes");
+    }
+    worker.end().await;
+}
+
+#[tokio::test]
+async fn a_client_raises_its_own_error_for_what_the_gateway_gave_up() {
+    let cases = [
+        (Reply::error(400), "BadRequestError"),
+        (Reply::error(401), "AuthenticationError"),
+        (Reply::error(503), "InternalServerError"),
+        (Reply::Cut, "InternalServerError"),
+    ];
+    let site = site(ASYNC);
+    let worker = site.start();
+
+    for (calls, (reply, error)) in (1..).zip(cases) {
+        site.lm.then(reply);
+        let made = outputs(&site, json!({"question": error})).await;
+        assert_eq!(made["error"], error, "{made:?}");
+        assert_eq!(site.lm.calls(), calls, "neither tries again: the client is told not to");
+    }
+    worker.end().await;
+}
+
+#[tokio::test]
+async fn keys_of_the_environment_are_the_gateways() {
+    let site = site(
+        "
+class P(dspy.Module):
+    def __init__(self):
+        super().__init__()
+        self.ask = dspy.Predict('question -> answer')
+        self.ask.set_lm(dspy.LM('openai/mine', api_key=os.environ['OPENAI_API_KEY']))
+
+    def forward(self, question: str):
+        import litellm
+        messages = [{'role': 'user', 'content': question}]
+        said = litellm.completion(model='openai/other', messages=messages)
+        answer = self.ask(question=question).answer
+        return dspy.Prediction(said=said.choices[0].message.content, answer=answer)
+",
+    );
+    site.lm.then(Reply::Text("hello".to_owned()));
+    let worker = site.start();
+
+    let made = outputs(&site, json!({"question": "?"})).await;
+
+    assert_eq!(json!(made), json!({"said": "hello", "answer": "a answer"}));
+    let asked = site.lm.requests();
+    let models: Vec<_> = asked.iter().map(|it| it.body["model"].as_str().unwrap()).collect();
+    assert_eq!(models, ["other", "mine"]);
+    assert!(asked.iter().all(|it| it.authorization == "Bearer the real one"), "{asked:#?}");
+    worker.end().await;
+}
+
+#[tokio::test]
+async fn what_the_gateway_does_not_answer_is_told() {
+    let site = site(
+        "
+import openai
+
+class P(dspy.Module):
+    def forward(self, question: str):
+        openai.OpenAI().embeddings.create(model='text-embedding-3-small', input=question)
+",
+    );
+    let worker = site.start();
+
+    let id = submit(&site, json!({"question": "?"})).await;
+    let execution = site.until(id, State::Failed).await;
+
+    let (_, message) = failure(&execution);
+    assert!(message.contains("NotFoundError") && message.contains("PYTHON_ENV"), "{message}");
+    worker.end().await;
+}
