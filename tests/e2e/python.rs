@@ -1,6 +1,6 @@
 //! Programs that are Python: run by the real DSPy, in processes of their own.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use testkit::Reply;
 
 use crate::site::{Site, Store};
@@ -83,6 +83,87 @@ pub(crate) async fn python_program_is_traced_as_a_native_one(store: Store) {
     assert_eq!(steps[1]["reply"]["usage"]["total_tokens"], json!(12));
     assert_eq!(record["metadata"]["output"], json!(["asked why so?"]));
     site.check(up).await;
+}
+
+/// A program that both runtimes can run, and its twin in Python.
+const NATIVE: &str = "
+name: twin
+lm: {model: openai/stub, temperature: 0.5}
+cache: false
+signatures:
+  answer:
+    description: Answer.
+    inputs: {question: str}
+    outputs: {answer: str, score: int}
+    module: chain_of_thought
+";
+const PYTHON: &str = r#"
+import dspy
+
+
+class Answer(dspy.Signature):
+    """Answer."""
+
+    question: str = dspy.InputField()
+    answer: str = dspy.OutputField()
+    score: int = dspy.OutputField()
+
+
+program = dspy.ChainOfThought(Answer)
+"#;
+const TWIN: &str = "
+name: python-twin
+lm: {model: openai/stub, temperature: 0.5}
+cache: false
+source: {type: local, path: twin.py}
+";
+
+pub(crate) async fn both_runtimes_leave_the_same_record(store: Store) {
+    let site = store.site().await.with_python();
+    site.write_program("twin", NATIVE);
+    site.write("programs/twin.py", PYTHON);
+    site.write_program("python-twin", TWIN);
+    let up = site.up().await;
+    // The second is not readable, and asked for again as JSON; so is the third, which fails.
+    let replies =
+        ["", "Hm.", "{\"reasoning\": \"So.\", \"answer\": \"é\", \"score\": 3}", "?", "?"];
+    let mut twins = Vec::new();
+    for program in ["twin", "python-twin"] {
+        for reply in replies {
+            let text = Reply::Text(reply.to_owned());
+            site.lm.then(if reply.is_empty() { Reply::Fitting } else { text });
+        }
+        let mut records = Vec::new();
+        for question in ["why?", "how?", "what?"] {
+            let body = json!({
+                "program_id": program, "inputs": {"question": question}, "mode": "debug",
+                "max_retries": 0,
+            });
+            records.push(told(site.ended(&site.submit(&body).await).await));
+        }
+        twins.push(records);
+    }
+
+    let (native, python) = (&twins[0], &twins[1]);
+    assert_eq!(native[0]["status"], "succeeded", "{:#}", native[0]);
+    assert_eq!(native[1]["outputs"]["answer"], "é", "{:#}", native[1]);
+    assert_eq!(native[2]["error_kind"], "parse_error", "{:#}", native[2]);
+    for (here, there) in native.iter().zip(python) {
+        assert_eq!(here, there, "{here:#}\n{there:#}");
+    }
+    site.check(up).await;
+}
+
+/// What a record says of its execution, without names and times.
+fn told(record: Value) -> Value {
+    let mut steps = record["metadata"]["debug_trace"]["steps"].clone();
+    for step in steps.as_array_mut().into_iter().flatten() {
+        step.as_object_mut().unwrap().retain(|name, _| !name.ends_with("_ms"));
+    }
+    json!({
+        "status": record["status"], "outputs": record["outputs"], "error": record["error"],
+        "error_kind": record["error_kind"], "usage": record["metadata"]["usage"], "steps": steps,
+    })
 }
 
 pub(crate) async fn python_batch_is_done(store: Store) {

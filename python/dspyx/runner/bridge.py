@@ -237,7 +237,7 @@ class Bridge:
             return "it has an engine of its own"
         if lm.model_type != "chat":
             return f"model_type={lm.model_type!r} is not the protocol of the gateway"
-        own = [it for it in OWN_ENDPOINT if call.legacy.get(it) not in (None, "", KEY, ADDRESS)]
+        own = [it for it in OWN_ENDPOINT if call.legacy.get(it) not in (None, "", KEY)]
         if own:
             return f"the program sets {', '.join(own)} for it"
         prefix, slash, _ = lm.model.partition("/")

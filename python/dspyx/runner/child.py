@@ -322,7 +322,7 @@ def start(init):
     dspy.configure_cache(enable_disk_cache=False, enable_memory_cache=False)
     engine = bridge.Bridge(init["prefixes"])
     engine.install()
-    clients.install(engine, init["prefixes"], init["keys"])
+    clients.install(engine, init)
     scope.follow_threads()
     configure_in_place()
     instance = program.load(init["program"])

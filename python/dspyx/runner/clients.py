@@ -1,8 +1,9 @@
 """Answers other clients of models than DSPy's, as OpenAI's package, LiteLLM and LangChain.
 
-They are told by their usual variables that the provider is at an address that does not exist, with a key
-that is none; what they send there by `httpx` goes to the gateway, as a call of the execution that sends
-it. So the keys stay in the worker, and these calls have its limits, journal and budgets, too.
+Their usual variables hold a key that is none. What they send with it by `httpx` goes to the gateway, as
+a call of the execution that sends it, so that keys stay in the worker, and limits, journal and budgets
+are those of DSPy's calls. The addresses stay the providers': DSPy looks at the variables for those, and
+believes other things of a model that is elsewhere.
 """
 
 import importlib.abc
@@ -11,10 +12,11 @@ import json
 import os
 import sys
 
-from .bridge import ADDRESS, KEY
+from .bridge import KEY
 
-HOST = ADDRESS.split("/")[2]
-PATH = ADDRESS.split(HOST)[1] + "/chat/completions"
+PATH = "/chat/completions"
+# Where providers want their keys.
+HEADERS = ("authorization", "api-key", "x-api-key", "x-goog-api-key")
 # The second is the name under which OpenAI's package has it.
 PACKAGES = ("httpx", "httpx2")
 COMPLETIONS_MAX = 128
@@ -35,18 +37,11 @@ STATUS = {
 NO_STATUS = 500
 
 
-def install(engine, prefixes, keys):
-    """Sets the variables, except where the operator has, and waits for clients to be imported.
-
-    `keys` are the variables of the keys that the gateway has.
-    """
-    if "OPENAI_API_KEY" not in os.environ:
-        os.environ.setdefault("OPENAI_BASE_URL", ADDRESS)
-        os.environ.setdefault("OPENAI_API_BASE", ADDRESS)
-        os.environ["OPENAI_API_KEY"] = KEY
-    for name in keys:
+def install(engine, init):
+    """Sets the variables, except where the operator has, and waits for clients to be imported."""
+    for name in ("OPENAI_API_KEY", *init["keys"]):
         os.environ.setdefault(name, KEY)
-    sys.meta_path.insert(0, _Imports(_Door(engine, frozenset(prefixes))))
+    sys.meta_path.insert(0, _Imports(_Door(engine, init["prefixes"], init["hosts"])))
 
 
 class _Imports(importlib.abc.MetaPathFinder):
@@ -71,6 +66,11 @@ class _Imports(importlib.abc.MetaPathFinder):
         return spec
 
 
+def _is_ours(request):
+    keys = (request.headers.get(name, "") for name in HEADERS)
+    return any(it.removeprefix("Bearer ") == KEY for it in keys)
+
+
 class Refused(Exception):
     """A request that is answered with an error at once."""
 
@@ -80,22 +80,22 @@ class Refused(Exception):
 
 
 class _Door:
-    """Where requests to the gateway's address leave their package."""
+    """Where requests with the gateway's key leave their package."""
 
-    def __init__(self, engine, prefixes):
-        self._engine, self._prefixes = engine, prefixes
+    def __init__(self, engine, prefixes, hosts):
+        self._engine, self._prefixes, self._hosts = engine, prefixes, hosts
 
     def open(self, httpx):
         send, send_async = httpx.Client.send, httpx.AsyncClient.send
 
         def sent(client, request, **how):
-            if request.url.host != HOST:
+            if not _is_ours(request):
                 return send(client, request, **how)
             request.read()
             return self._answer(httpx, request)
 
         async def sent_async(client, request, **how):
-            if request.url.host != HOST:
+            if not _is_ours(request):
                 return await send_async(client, request, **how)
             await request.aread()
             return await self._answer_async(httpx, request)
@@ -104,20 +104,34 @@ class _Door:
 
     def _answer(self, httpx, request):
         try:
-            asked = _Asked(request, self._prefixes)
-            desk = self._desk()
+            asked, desk = self._read(request), self._desk()
             return asked.answer(httpx, [desk.ask(asked.model, asked.body) for _ in asked.wanted])
         except Exception as error:
             return _failed(httpx, request, error)
 
     async def _answer_async(self, httpx, request):
         try:
-            asked = _Asked(request, self._prefixes)
-            desk = self._desk()
+            asked, desk = self._read(request), self._desk()
             replies = [await desk.ask_async(asked.model, asked.body) for _ in asked.wanted]
             return asked.answer(httpx, replies)
         except Exception as error:
             return _failed(httpx, request, error)
+
+    def _read(self, request):
+        host = request.url.host
+        if request.method != "POST" or not request.url.path.endswith(PATH):
+            raise Refused(
+                404,
+                f"the gateway answers chat completions, and not {request.method} {request.url.path}; "
+                "for that let the operator name the provider's key in PYTHON_ENV",
+            )
+        if host not in self._hosts:
+            raise Refused(
+                404,
+                f"the gateway knows no provider at {host}; let the operator name the key for it in "
+                "PYTHON_ENV",
+            )
+        return _Asked(request, self._hosts[host], self._prefixes)
 
     def _desk(self):
         if self._engine.desk is None:
@@ -128,13 +142,7 @@ class _Door:
 class _Asked:
     """A request in the OpenAI protocol."""
 
-    def __init__(self, request, prefixes):
-        if request.method != "POST" or request.url.path != PATH:
-            raise Refused(
-                404,
-                f"the gateway answers POST {PATH}, and not {request.method} {request.url.path}; for "
-                "anything else let the operator name OPENAI_API_KEY in PYTHON_ENV",
-            )
+    def __init__(self, request, provider, prefixes):
         try:
             body = json.loads(request.content)
             model, wanted = body.pop("model"), body.pop("n", None) or 1
@@ -145,8 +153,8 @@ class _Asked:
         self._streams = body.pop("stream", False)
         self._counts = (body.pop("stream_options", None) or {}).get("include_usage", False)
         prefix, slash, _ = str(model).partition("/")
-        known = slash and prefix in prefixes
-        self.model = model if known else f"openai/{model}"
+        is_whole = slash and prefix in prefixes
+        self.model = model if is_whole else f"{provider}/{model}"
         self.body = json.dumps(body, ensure_ascii=False).encode()
 
     def answer(self, httpx, replies):

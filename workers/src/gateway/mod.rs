@@ -23,7 +23,7 @@ mod terms;
 mod throttle;
 mod trust;
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
 use dspy::{Capabilities, DummyLm, Lm, LmError, LmReply, LmRequest};
@@ -107,6 +107,7 @@ impl Gateway {
     pub(crate) fn reach(&self) -> Reach {
         Reach {
             prefixes: provider::prefixes().map(str::to_owned).collect(),
+            hosts: provider::hosts().collect(),
             keys: provider::keys().filter(|it| self.config.keys.get(it).is_some()).collect(),
         }
     }
@@ -123,6 +124,8 @@ impl Gateway {
 pub(crate) struct Reach {
     /// What the names of its models begin with, before the slash.
     pub(crate) prefixes: Vec<String>,
+    /// Its providers by the hosts that they are at.
+    pub(crate) hosts: BTreeMap<String, &'static str>,
     /// The variables of the keys that it has.
     pub(crate) keys: Vec<&'static str>,
 }

@@ -2,6 +2,7 @@
 
 use dspy::LmError;
 use programs::Origin;
+use reqwest::Url;
 
 use super::{GatewayConfig, trust::Trust};
 
@@ -68,6 +69,12 @@ const fn provider(
 /// What the names of models begin with that can be asked.
 pub(super) fn prefixes() -> impl Iterator<Item = &'static str> {
     PROVIDERS.iter().map(|it| it.prefix).chain([DUMMY])
+}
+
+/// The hosts at which providers are, with what the names of their models begin with.
+pub(super) fn hosts() -> impl Iterator<Item = (String, &'static str)> {
+    let host = |it: &Provider| Some((Url::parse(it.base).ok()?.host_str()?.to_owned(), it.prefix));
+    PROVIDERS.iter().filter(|it| !it.is_own_server()).filter_map(host)
 }
 
 /// The variables that hold providers' keys.
@@ -178,7 +185,7 @@ pub(super) fn route<'a>(
 /// Whether requests can be sent there.
 pub(super) fn is_address(base: &str) -> bool {
     let http = base.starts_with("http://") || base.starts_with("https://");
-    http && reqwest::Url::parse(base).is_ok_and(|url| url.has_host())
+    http && Url::parse(base).is_ok_and(|url| url.has_host())
 }
 
 /// A key, and the variable that holds it.

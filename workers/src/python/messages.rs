@@ -45,6 +45,7 @@ fn what_a_parent_is_told_is_written_so() {
         lm: object(json!({"model": "openai/gpt-4o-mini", "temperature": 0.5})),
         default_model: None,
         prefixes: vec!["openai".to_owned(), "dummy".to_owned()],
+        hosts: [("api.openai.com".to_owned(), "openai")].into(),
         keys: vec!["OPENAI_API_KEY"],
         limits: Limits { memory_bytes: 1 << 30 },
         concurrency: Some(4),

@@ -46,6 +46,8 @@ pub(super) struct Init {
     pub(super) default_model: Option<String>,
     /// The providers whose models the gateway asks.
     pub(super) prefixes: Vec<String>,
+    /// The providers by the hosts that they are at.
+    pub(super) hosts: BTreeMap<String, &'static str>,
     /// The variables of the keys that the gateway has.
     pub(super) keys: Vec<&'static str>,
     /// What a child may take.

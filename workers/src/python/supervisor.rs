@@ -159,6 +159,7 @@ impl Python {
             lm,
             default_model: self.config.default_model.clone(),
             prefixes: self.reach.prefixes.clone(),
+            hosts: self.reach.hosts.clone(),
             keys: self.reach.keys.clone(),
             limits: Limits { memory_bytes: self.config.memory_bytes_max },
             concurrency: python.concurrency,
