@@ -67,7 +67,8 @@ on_both_stores! {
     money: costs_are_told, batch_stops_at_its_budget, execution_stops_at_its_budget,
         budget_needs_a_price;
     python: python_program_gives_outputs, python_program_is_traced_as_a_native_one,
-        both_runtimes_leave_the_same_record, python_batch_is_done, python_inputs_are_checked_before_they_wait,
+        both_runtimes_leave_the_same_record, python_batch_is_done,
+        python_inputs_are_checked_before_they_wait,
         python_execution_of_a_killed_runner_runs_again, python_that_came_over_http_is_not_run;
     cli: commands_do_what_they_say, batch_of_a_file_is_followed;
     tools: agent_uses_the_tools_of_a_server, agent_goes_on_when_tools_do_not,

@@ -139,7 +139,7 @@ pub(crate) async fn both_runtimes_leave_the_same_record(store: Store) {
                 "program_id": program, "inputs": {"question": question}, "mode": "debug",
                 "max_retries": 0,
             });
-            records.push(told(site.ended(&site.submit(&body).await).await));
+            records.push(told(&site.ended(&site.submit(&body).await).await));
         }
         twins.push(records);
     }
@@ -155,7 +155,7 @@ pub(crate) async fn both_runtimes_leave_the_same_record(store: Store) {
 }
 
 /// What a record says of its execution, without names and times.
-fn told(record: Value) -> Value {
+fn told(record: &Value) -> Value {
     let mut steps = record["metadata"]["debug_trace"]["steps"].clone();
     for step in steps.as_array_mut().into_iter().flatten() {
         step.as_object_mut().unwrap().retain(|name, _| !name.ends_with("_ms"));

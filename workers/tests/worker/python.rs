@@ -154,7 +154,9 @@ async fn no_secret_of_the_worker_is_in_a_programs_environment() {
     let seen = outputs(&site, json!({})).await;
 
     assert_eq!(seen["MINE"], "shown");
-    let known = ["PATH", "HOME", "MINE", "LC_CTYPE"];
+    // Clients want one, and this one is none.
+    assert_eq!(seen["OPENAI_API_KEY"], "the gateway has it");
+    let known = ["PATH", "HOME", "MINE", "LC_CTYPE", "OPENAI_API_KEY"];
     let ours = ["LITELLM_LOCAL_MODEL_COST_MAP", "MALLOC_ARENA_MAX"];
     let pythons = ["PYTHONFAULTHANDLER", "PYTHONUNBUFFERED"];
     let expected = [&known[..], &ours, &pythons].concat();
