@@ -20,6 +20,8 @@ from .settings import Settings, configure_in_place
 # model: fewer would leave slots of the worker empty, and waiting costs a thread no more than memory.
 SLOTS = 128
 STACK_BYTES = 1 << 20
+# The first that lets others make the calls of its models.
+OLDEST_DSPY = (3, 4)
 GROWTH_BYTES = 16 << 20
 PAGE_BYTES = resource.getpagesize()
 KILLED_WITH_PARENT = 1  # PR_SET_PDEATHSIG
@@ -319,6 +321,13 @@ def start(init):
     """Imports DSPy and the program."""
     import dspy
 
+    version = dspy.__version__
+    if tuple(int(it) for it in version.split(".")[:2]) < OLDEST_DSPY:
+        oldest = ".".join(map(str, OLDEST_DSPY))
+        raise program.LoadError(
+            f"DSPy {version} is too old: {oldest} or newer is needed; install it with "
+            f"`{sys.executable} -m pip install -U dspy`"
+        )
     dspy.configure_cache(enable_disk_cache=False, enable_memory_cache=False)
     engine = bridge.Bridge(init["prefixes"])
     engine.install()

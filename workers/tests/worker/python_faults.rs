@@ -62,6 +62,21 @@ async fn an_interpreter_without_dspy_is_said_to_be_one() {
 }
 
 #[tokio::test]
+async fn a_dspy_that_is_too_old_is_said_to_be() {
+    let mut site = site("pass");
+    let old = site.folder.path().join("old");
+    std::fs::create_dir_all(old.join("dspy")).unwrap();
+    std::fs::write(old.join("dspy/__init__.py"), "__version__ = '3.0.4'\n").unwrap();
+    site.python.environment.push(("PYTHONPATH".to_owned(), old.display().to_string()));
+    let worker = site.start();
+
+    let said = error(&site).await;
+
+    assert!(said.contains("DSPy 3.0.4 is too old: 3.4 or newer is needed"), "{said}");
+    worker.end().await;
+}
+
+#[tokio::test]
 async fn what_a_program_raises_is_its_error_with_a_traceback_in_debug_mode() {
     let site = site("raise KeyError('lost')");
     let worker = site.start();
