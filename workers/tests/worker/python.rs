@@ -184,3 +184,18 @@ async fn running_work_outlives_a_change_of_the_program() {
     assert_eq!(report.outputs.unwrap()["version"], 1);
     worker.end().await;
 }
+
+#[tokio::test]
+async fn processes_with_nothing_to_do_end_and_come_back() {
+    let mut site = site("return {'pid': os.getpid()}");
+    site.python.idle_max = Duration::from_millis(100);
+    let worker = site.start();
+    let first = outputs(&site, json!({})).await;
+
+    let gone = || worker.metrics.python_processes.get() == 0;
+    testkit::until_true("no process is left", super::site::SOON, async || gone()).await;
+    let second = outputs(&site, json!({})).await;
+
+    assert_ne!(first["pid"], second["pid"]);
+    worker.end().await;
+}

@@ -278,3 +278,21 @@ fn kill(pid: u64) {
         std::process::Command::new("kill").args(["-9", &pid.to_string()]).status().unwrap();
     assert!(killed.success());
 }
+
+#[tokio::test]
+async fn a_program_that_never_starts_is_shown_as_unhealthy() {
+    let mut site = program("print('so long', file=sys.stderr, flush=True)\nos._exit(7)\n", "");
+    site.python.retry_base = std::time::Duration::from_millis(1);
+    let worker = site.start();
+
+    let said = error(&site).await;
+
+    assert!(said.contains("exit status: 7") && said.contains("so long"), "{said}");
+    assert!(worker.metrics.python_start_errors.get() >= 5);
+    let published = testkit::until("it is published", super::site::SOON, async || {
+        site.queue.manifests().await.unwrap().pop()
+    })
+    .await;
+    assert!(published.0.starts_with("p@") && published.1.contains("so long"), "{published:?}");
+    worker.end().await;
+}
