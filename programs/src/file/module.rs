@@ -23,11 +23,10 @@ pub(super) const KINDS: [&str; 8] = [
 ];
 
 /// DSPy's modules that only the package itself runs, and their classes.
-const PYTHON_KINDS: [(&str, &str); 7] = [
+const PYTHON_KINDS: [(&str, &str); 6] = [
     ("program_of_thought", "ProgramOfThought"),
     ("code_act", "CodeAct"),
     ("rlm", "RLM"),
-    ("parallel", "Parallel"),
     ("flex", "Flex"),
     ("react_v2", "ReActV2"),
     ("avatar", "Avatar"),
@@ -61,6 +60,11 @@ pub(super) fn read(spot: Option<&Spot<'_>>, parts: &Parts<'_>) -> Result<Module,
         "multi_chain_comparison" => sampling::comparison(spot, parts),
         "majority" => sampling::majority(spot, parts),
         "knn" => sampling::neighbours(spot, parts),
+        "parallel" => Err(word.fail(
+            "DSPy's Parallel runs a module on each of many inputs, which is not how one is asked",
+            "remove it, and let a chain map the signature over a list, as `steps: [{map: name, \
+             over: items, as: results}]`; or submit the inputs as a batch",
+        )),
         other if PYTHON_KINDS.iter().any(|(name, _)| *name == other) => {
             Err(of_python(&word, other, &parts.signature))
         }

@@ -32,7 +32,7 @@ _OTHERS = {
     "ProgramOfThought": "it runs Python",
     "CodeAct": "it runs Python",
     "RLM": "it runs Python",
-    "Parallel": "a batch does the same: `dspyx batch submit`",
+    "Parallel": "a map of a chain does the same, or a batch: `dspyx batch submit`",
 }
 
 
