@@ -65,11 +65,29 @@ pub struct ParseError {
     /// What the model answered.
     pub reply: String,
     /// The output fields looked for.
-    pub expected: Vec<String>,
+    pub expected: Box<[String]>,
     /// The output fields found, when parsing came so far.
     pub parsed: Option<Vec<String>>,
     /// What went wrong, when it is more than a missing field.
     pub message: Option<String>,
+    /// What the package raises here instead of its own error, and does not catch: the reply is not
+    /// asked for again in another format.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uncaught: Option<Uncaught>,
+}
+
+/// A Python exception that goes through the package's adapters and ends the call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Uncaught {
+    /// `AssertionError`
+    Assertion,
+    /// `RecursionError`
+    Recursion,
+    /// `TypeError`
+    Type,
+    /// `ValueError`, where it is not caught
+    Value,
 }
 
 impl fmt::Display for ParseError {

@@ -83,7 +83,7 @@ pub use capabilities::Capabilities;
 pub use demo::Demo;
 pub use dummy::{DummyEmbedder, DummyLm};
 pub use embedder::{Embedder, NoEmbedder};
-pub use error::{AdapterError, Error, InputError, LmError, Mistyped, ParseError};
+pub use error::{AdapterError, Error, InputError, LmError, Mistyped, ParseError, Uncaught};
 pub use expression::{Expression, ExpressionError};
 pub use field::Field;
 pub use lm::{Lm, LmReply, LmRequest, LmSettings, Message, Role, Usage};

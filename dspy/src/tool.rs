@@ -28,9 +28,10 @@ impl Tool {
         let is_required = |(_, schema): &(&String, &Value)| schema.get("default").is_none();
         let required: Vec<_> = self.args.iter().filter(is_required).map(|it| it.0).collect();
         let parameters = json!({"type": "object", "properties": self.args, "required": required});
+        let description = Some(&self.desc).filter(|it| !it.is_empty());
         json!({
             "type": "function",
-            "function": {"name": self.name, "description": self.desc, "parameters": parameters},
+            "function": {"name": self.name, "description": description, "parameters": parameters},
         })
     }
 }

@@ -1,12 +1,16 @@
 //! The engine against the real package, on random programs, inputs and replies.
 //!
 //! A Python process (`tests/differential/`) makes a case from a seed and says what the package
-//! sends and answers; the engine must send and answer the same. A difference is cut down to a
-//! small case before it is shown. `DIFFERENTIAL_CASES` and `DIFFERENTIAL_SEED` ask for more cases
-//! and other ones:
+//! sends and answers; the engine must send and answer the same: all adapters, DSPy's own types,
+//! calls of tools, several completions, settings at each place, strategies. A difference is cut
+//! down to a small case before it is shown. `DIFFERENTIAL_CASES`, `DIFFERENTIAL_SEED` and
+//! `DIFFERENTIAL_FIRST` ask for more cases, other ones, and one alone. Twenty thousand take about
+//! two minutes on two cores:
 //!
 //! ```bash
-//! DIFFERENTIAL_CASES=20000 DIFFERENTIAL_SEED=7 cargo test -p dspy --release --test differential
+//! DIFFERENTIAL_CASES=20000 DIFFERENTIAL_SEED=7 cargo test -p dspy --test differential
+//! DIFFERENTIAL_CASES=1 DIFFERENTIAL_FIRST=4711 DIFFERENTIAL_SEED=7 \
+//!     cargo test -p dspy --test differential
 //! ```
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on is to stop")]
@@ -19,23 +23,36 @@ mod neutral;
 mod oracle;
 #[path = "support/plain.rs"]
 mod plain;
+#[path = "differential/program.rs"]
+mod program;
+#[path = "differential/replies.rs"]
+mod replies;
+#[path = "support/settings.rs"]
+mod settings;
 #[path = "differential/shrink.rs"]
 mod shrink;
 
-use std::{sync::mpsc, thread};
+use std::{collections::BTreeSet, sync::mpsc, thread};
 
 use oracle::Oracle;
 use serde_json::{Value, json};
 
 /// How many cases run with every run of the tests.
-const CASES: u64 = 1000;
+const CASES: u64 = 3000;
 const SEED: u64 = 1;
 /// The processes of the oracle; it is what takes the time.
 const ORACLES: u64 = 2;
-/// The most differences that are cut down and shown.
-const SHOWN: usize = 3;
-const ADAPTERS: [&str; 6] =
-    ["ChatAdapter", "ChatAdapter", "JSONAdapter", "JSONAdapter", "XMLAdapter", "BAMLAdapter"];
+/// The most differences that are cut down and shown, each of another kind.
+const SHOWN: usize = 6;
+const ADAPTERS: [&str; 7] = [
+    "ChatAdapter",
+    "ChatAdapter",
+    "JSONAdapter",
+    "JSONAdapter",
+    "XMLAdapter",
+    "BAMLAdapter",
+    "TwoStepAdapter",
+];
 
 /// What was found with a part of the cases.
 #[derive(Default)]
@@ -44,6 +61,8 @@ struct Found {
     refused: u64,
     answered: u64,
     different: u64,
+    /// The kinds of differences that are shown.
+    kinds: BTreeSet<&'static str>,
     shown: Vec<String>,
 }
 
@@ -51,10 +70,13 @@ struct Found {
 fn the_engine_sends_and_reads_as_the_package_does() {
     let cases = setting("DIFFERENTIAL_CASES", CASES);
     let seed = setting("DIFFERENTIAL_SEED", SEED);
+    let first = setting("DIFFERENTIAL_FIRST", 0);
     let (sender, parts) = mpsc::channel();
     for part in 0..ORACLES {
         let sender = sender.clone();
-        thread::spawn(move || sender.send(compare((part..cases).step_by(2), seed)).unwrap());
+        thread::spawn(move || {
+            sender.send(compare((first + part..first + cases).step_by(2), seed)).unwrap();
+        });
     }
     drop(sender);
     let found: Vec<Found> = parts.into_iter().collect();
@@ -90,7 +112,7 @@ fn compare(cases: impl Iterator<Item = u64>, seed: u64) -> Found {
         found.answered += u64::from(answer["answer"]["outputs"].is_object());
         let Some(difference) = engine::difference(&answer) else { continue };
         found.different += 1;
-        if found.shown.len() < SHOWN {
+        if found.shown.len() < SHOWN && found.kinds.insert(difference.kind) {
             let small = shrink::shrink(&mut oracle, answer, difference);
             found.shown.push(shown(seed, index, &small));
         }

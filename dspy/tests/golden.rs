@@ -16,8 +16,9 @@ use serde_json::{Map, Value};
 use support::{
     folder,
     plain::plain,
-    program::{self, Letters, RecordedTools, fields, settings, without_traceback},
+    program::{self, Letters, RecordedTools, without_traceback},
     replay::Replay,
+    settings::{difference, fields, settings},
 };
 
 type Checked = Result<(), String>;
@@ -100,31 +101,8 @@ fn check_requests(case: &Value, lm: &Replay) -> Checked {
         if asked.messages.len() != expected.len() {
             return Err(format!("{} messages, not {}", asked.messages.len(), expected.len()));
         }
-        check_body(asked, body)?;
-    }
-    Ok(())
-}
-
-/// The parts of the body that follow from the settings.
-fn check_body(asked: &dspy::LmRequest, body: &Value) -> Checked {
-    let settings = &asked.settings;
-    let max_tokens = body.get("max_completion_tokens").or(body.get("max_tokens"));
-    let pairs = [
-        ("temperature", settings.temperature.map(Value::from), body.get("temperature")),
-        ("max_tokens", settings.max_tokens.map(Value::from), max_tokens),
-        ("top_p", settings.top_p.map(Value::from), body.get("top_p")),
-        ("seed", settings.seed.map(Value::from), body.get("seed")),
-        ("response_format", asked.response_format.clone(), body.get("response_format")),
-    ];
-    let apart = ["tools", "tool_choice", "parallel_tool_calls", "reasoning_effort"];
-    let apart = apart.map(|name| (name, settings.extra.get(name).cloned(), body.get(name)));
-    for (name, got, want) in pairs.into_iter().chain(apart) {
-        let is_equal = match (&got, want) {
-            (Some(Value::Number(a)), Some(Value::Number(b))) => a.as_f64() == b.as_f64(),
-            (got, want) => got.as_ref() == want,
-        };
-        if !is_equal {
-            return Err(format!("{name}: {got:?} instead of {want:?}"));
+        if let Some(difference) = difference(asked, body) {
+            return Err(difference);
         }
     }
     Ok(())

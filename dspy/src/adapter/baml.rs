@@ -7,6 +7,7 @@ use super::{chat::INTRODUCTION, python_form, render::section, value};
 use crate::{
     AdapterError, Definitions, Field, Model, ModelField, Signature, Type,
     python::{json, repr},
+    types::class_of,
 };
 
 const RECURSIVE: &str =
@@ -30,6 +31,9 @@ pub(super) fn structure(signature: &Signature) -> Result<String, AdapterError> {
 
 /// A value as the model reads it: a model's own fields on lines of their own, by alias.
 pub(super) fn shown(field: &Field, value: &Value, definitions: &Definitions) -> String {
+    if python_form::own(&field.ty, value).is_some() {
+        return json::dumps_indented(value);
+    }
     match (python_form::model(&field.ty, definitions), value) {
         (Some((_, model)), Value::Object(map)) => {
             json::dumps_indented(&dumped(model, map, definitions))
@@ -95,7 +99,7 @@ impl<'a> Writer<'a> {
                 format!("{}{null}", others.join(" or "))
             }
             Type::Literal(values) => values.iter().map(literal).collect::<Vec<_>>().join(" or "),
-            Type::List(item) => match self.definitions.model(item) {
+            Type::List(item) => match self.model(item) {
                 Some((name, model)) => {
                     let model = self.object(name, model, indent + 1, seen)?;
                     format!("[\n{model}\n{}]", margin(indent))
@@ -106,9 +110,9 @@ impl<'a> Writer<'a> {
                 let key = inner(key)?;
                 format!("dict[{key}, {}]", inner(value)?)
             }
-            Type::Named(name) => match self.definitions.model(ty) {
+            Type::Named(_) | Type::Dspy(_) => match self.model(ty) {
                 Some((name, model)) => self.object(name, model, indent, seen)?,
-                None => name.clone(),
+                None => ty.to_string(),
             },
             Type::Tuple(_) | Type::TupleOf(_) => "tuple".to_owned(),
             Type::Set(_) => "set".to_owned(),
@@ -120,9 +124,12 @@ impl<'a> Writer<'a> {
             | Type::BareTuple
             | Type::BareSet
             | Type::BareFrozenSet
-            | Type::Scalar(_)
-            | Type::Dspy(_) => ty.to_string(),
+            | Type::Scalar(_) => ty.to_string(),
         })
+    }
+
+    fn model(&self, ty: &'a Type) -> Option<(&'a str, &'a Model)> {
+        self.definitions.model(ty).or_else(|| class_of(ty))
     }
 
     fn object(
@@ -163,7 +170,7 @@ impl<'a> Writer<'a> {
         let mut lines = Vec::new();
         lines.extend(desc.or(alias).map(|it| format!("{margin}# {it}")));
         let ty = field.ty.inner();
-        if let Some((_, Model { doc: Some(doc), .. })) = self.definitions.model(ty) {
+        if let Some((_, Model { doc: Some(doc), .. })) = self.model(ty) {
             lines.extend(comments(doc, margin));
         }
         lines

@@ -59,7 +59,8 @@ pub(super) fn parse(signature: &Signature, reply: &str) -> Result<Found, ParseEr
                 "Failed to parse field {name} with value {content} from the LM response. Error \
                  message: {error}"
             );
-            Format::Chat.error(signature, reply, Some(message))
+            let uncaught = error.uncaught();
+            ParseError { uncaught, ..Format::Chat.error(signature, reply, Some(message)) }
         })?;
         found.push((name.to_owned(), value));
     }

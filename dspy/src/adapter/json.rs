@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::{Format, Found, chat::INTRODUCTION, describe, render::sections, value};
 use crate::{
-    Field, ParseError, Signature, json_repair,
+    Field, ParseError, Signature, Uncaught, json_repair,
     python::{
         json::dumps_indented,
         object::{Dict, Object},
@@ -72,7 +72,8 @@ pub(super) fn parse<'a>(
         let value = value::parse(&field.ty, value, &signature.types).map_err(|error| {
             let message = format!("Failed to parse field {}: {error}", field.name);
             let parsed = Some(fields.iter().map(|it| it.name.clone()).collect());
-            ParseError { parsed, ..format.error(signature, reply, Some(message)) }
+            let uncaught = error.uncaught();
+            ParseError { parsed, uncaught, ..format.error(signature, reply, Some(message)) }
         })?;
         found.push((field.name.clone(), value));
     }
@@ -81,23 +82,24 @@ pub(super) fn parse<'a>(
 
 /// The object, and the part of the reply that it was found in.
 fn object<'a>(signature: &Signature, reply: &'a str) -> Result<(Dict, &'a str), ParseError> {
-    let unreadable =
-        |reply: &str, message: String| Err(Format::Json.error(signature, reply, Some(message)));
+    let read = |reply: &str| {
+        json_repair::loads(reply).map_err(|error| ParseError {
+            uncaught: error.uncaught().or(Some(Uncaught::Value)),
+            ..Format::Json.error(signature, reply, Some(error.to_string()))
+        })
+    };
     let mut reply = reply;
-    match json_repair::loads(reply) {
-        Ok(Object::Dict(dict)) => return Ok((dict, reply)),
-        Ok(_) => {}
-        Err(error) => return unreadable(reply, error.to_string()),
+    if let Object::Dict(dict) = read(reply)? {
+        return Ok((dict, reply));
     }
     if let Some(part) = balanced_braces(reply) {
         reply = part;
-        match json_repair::loads(reply) {
-            Ok(Object::Dict(dict)) => return Ok((dict, reply)),
-            Ok(_) => {}
-            Err(error) => return unreadable(reply, error.to_string()),
+        if let Object::Dict(dict) = read(reply)? {
+            return Ok((dict, reply));
         }
     }
-    unreadable(reply, "LM response cannot be serialized to a JSON object.".to_owned())
+    let message = "LM response cannot be serialized to a JSON object.".to_owned();
+    Err(Format::Json.error(signature, reply, Some(message)))
 }
 
 /// The first part of a text in braces that close.

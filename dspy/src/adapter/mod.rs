@@ -11,6 +11,7 @@ mod json;
 mod markers;
 pub(crate) mod native;
 mod python_form;
+mod python_own;
 mod render;
 mod response_format;
 mod two_step;
@@ -250,6 +251,7 @@ impl Format {
             expected: signature.outputs.iter().map(|it| it.name.clone()).collect(),
             parsed: None,
             message,
+            uncaught: None,
         }
     }
 }

@@ -9,7 +9,7 @@ use super::{Format, FunctionCalling};
 use crate::{
     Capabilities, Definitions, DspyType, Error, Field, Fields, InputError, LmReply, LmSettings,
     Mistyped, ParseError, Signature, ToolCall, Type,
-    python::{object::Object, repr},
+    python::{json::dumps_spaced_ascii, object::Object, repr, text::clean_doc},
     types::{dspy_value::tool_of, validate},
 };
 
@@ -99,6 +99,7 @@ fn plan_tools(asking: Asking<'_>, plan: &mut Plan<'_>) -> Result<(), Error> {
     reduced.outputs.retain(|it| it.name != output.name);
     instruct(reduced);
     reduced.inputs.retain(|it| it.name != input.name);
+    instruct(reduced);
     Ok(())
 }
 
@@ -162,40 +163,76 @@ fn leave_out(plan: &mut Plan<'_>, ty: &DspyType) {
     }
 }
 
-/// A signature that lost its first field is a new one to the package, which gives it the default
-/// instructions if it has none.
+/// A signature that lost a field is a new one to the package, which cleans its instructions anew
+/// and gives it the default ones if it had none.
 fn instruct(signature: &mut Signature) {
-    if signature.instructions.is_empty() {
-        signature.instructions =
-            Signature::default_instructions(&signature.inputs, &signature.outputs);
+    signature.instructions = if signature.instructions.is_empty() {
+        Signature::default_instructions(&signature.inputs, &signature.outputs)
+    } else {
+        clean_doc(&signature.instructions)
+    };
+}
+
+/// How a reply is read.
+#[derive(Clone, Copy)]
+pub(crate) struct Reading<'a> {
+    pub(crate) format: Format,
+    /// What was asked for in the text.
+    pub(crate) asked: &'a Signature,
+    pub(crate) original: &'a Signature,
+    /// Whether one of the replies that came together has more than text.
+    pub(crate) is_mixed: bool,
+}
+
+impl Reading<'_> {
+    /// The text of a reply that is to be read; none where calls of tools are all that is wanted.
+    pub(crate) fn text(self, reply: &LmReply) -> Result<Option<&str>, ParseError> {
+        let text = reply.text.as_deref().filter(|it| !it.is_empty());
+        match (text, calls(self.original, reply)) {
+            (Some(text), None) => Ok(Some(text)),
+            (text, Some(_)) => Ok(text.filter(|_| !self.asked.outputs.is_empty())),
+            (None, None) => {
+                let message = "The LM returned an empty or null response.".to_owned();
+                let shown = shown(reply, self.is_mixed);
+                Err(self.format.error(self.original, &shown, Some(message)))
+            }
+        }
     }
 }
 
 /// The outputs of a reply: those in the text, and those that came apart.
-pub(crate) fn read(
-    format: Format,
-    asked: &Signature,
+pub(crate) fn read(reading: Reading<'_>, reply: &LmReply) -> Result<Fields, ParseError> {
+    let Reading { format, asked, original, .. } = reading;
+    let found = match reading.text(reply)? {
+        Some(text) => with_calls(format.parse(asked, text), original, reply)?,
+        None => Fields::new(),
+    };
+    Ok(complete(original, found, reply))
+}
+
+/// What was read of a text; beside calls of tools it need not be readable.
+pub(crate) fn with_calls(
+    read: Result<Fields, ParseError>,
     original: &Signature,
     reply: &LmReply,
 ) -> Result<Fields, ParseError> {
-    let text = reply.text.as_deref().filter(|it| !it.is_empty());
-    let calls = calls_field(original).filter(|_| !reply.tool_calls.is_empty());
-    if let (Format::TwoStep, Some(text)) = (format, text) {
-        return format.parse(asked, text);
+    match read {
+        Err(error) if error.uncaught.is_none() && calls(original, reply).is_some() => {
+            Ok(Fields::new())
+        }
+        read => read,
     }
-    let found = match (text, calls) {
-        (Some(text), None) => format.parse(asked, text)?,
-        (Some(text), Some(_)) if !asked.outputs.is_empty() => {
-            format.parse(asked, text).unwrap_or_default()
-        }
-        (_, Some(_)) => Fields::new(),
-        (None, None) => {
-            let message = "The LM returned an empty or null response.";
-            return Err(format.error(original, &shown(reply), Some(message.to_owned())));
-        }
-    };
+}
+
+/// The output that takes the calls of a reply, if there are some.
+fn calls<'a>(original: &'a Signature, reply: &LmReply) -> Option<&'a Field> {
+    calls_field(original).filter(|_| !reply.tool_calls.is_empty())
+}
+
+/// All outputs: those found in the text, those that came apart, defaults.
+pub(crate) fn complete(original: &Signature, found: Fields, reply: &LmReply) -> Fields {
     let mut outputs = completed(original, found);
-    if let Some(field) = calls {
+    if let Some(field) = calls(original, reply) {
         let call = |it: &ToolCall| json!({"id": it.id, "name": it.name, "args": it.args});
         let calls: Vec<_> = reply.tool_calls.iter().map(call).collect();
         outputs.insert(field.name.clone(), json!({ "tool_calls": calls }));
@@ -212,7 +249,7 @@ pub(crate) fn read(
             outputs.insert(field.name.clone(), value);
         }
     }
-    Ok(outputs)
+    outputs
 }
 
 /// What was found, then defaults, then `None` for what is asked for apart.
@@ -244,20 +281,29 @@ fn citations(reply: &LmReply) -> Option<Value> {
     citations.ok().map(Object::into_json)
 }
 
+/// Whether a reply is more than its text.
+pub(crate) fn has_parts(reply: &LmReply) -> bool {
+    reply.reasoning.is_some() || !reply.tool_calls.is_empty()
+}
+
 /// A reply without text, as the package's error shows it.
-fn shown(reply: &LmReply) -> String {
-    let mut parts = Map::new();
-    if let Some(reasoning) = &reply.reasoning {
-        parts.insert("reasoning_content".to_owned(), reasoning.as_str().into());
-    }
-    if !reply.tool_calls.is_empty() {
-        parts.insert("tool_calls".to_owned(), json!(reply.tool_calls));
-    }
-    if parts.is_empty() {
+fn shown(reply: &LmReply, is_mixed: bool) -> String {
+    if !has_parts(reply) && !is_mixed {
         return String::new();
     }
     let mut whole = Map::new();
-    whole.insert("text".to_owned(), Value::Null);
-    whole.extend(parts);
+    let text = if has_parts(reply) { Value::Null } else { "".into() };
+    whole.insert("text".to_owned(), text);
+    if let Some(reasoning) = &reply.reasoning {
+        whole.insert("reasoning_content".to_owned(), reasoning.as_str().into());
+    }
+    if !reply.tool_calls.is_empty() {
+        let calls = reply.tool_calls.iter().map(|it| {
+            let arguments = dumps_spaced_ascii(&Value::Object(it.args.clone()));
+            let function = json!({"name": it.name, "arguments": arguments});
+            json!({"id": it.id, "type": "function", "function": function})
+        });
+        whole.insert("tool_calls".to_owned(), calls.collect());
+    }
     repr::repr(&Object::from(&Value::Object(whole)))
 }

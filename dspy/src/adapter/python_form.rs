@@ -2,13 +2,17 @@
 
 use serde_json::{Map, Value};
 
+use super::python_own;
 use crate::{
-    Definitions, Model, Type,
+    Definitions, DspyType, Model, Type,
     python::{object::Object, repr},
 };
 
 /// `str(value)`.
 pub(super) fn str(ty: &Type, value: &Value, definitions: &Definitions) -> String {
+    if let Some(shown) = own(ty, value).and_then(|ty| python_own::str(ty, value)) {
+        return shown;
+    }
     if let Value::String(text) = value
         && member(ty, value, definitions).is_none()
     {
@@ -23,6 +27,9 @@ pub(super) fn str(ty: &Type, value: &Value, definitions: &Definitions) -> String
 
 /// `repr(value)`.
 pub(super) fn repr(ty: &Type, value: &Value, definitions: &Definitions) -> String {
+    if let Some(shown) = own(ty, value).and_then(|ty| python_own::repr(ty, value)) {
+        return shown;
+    }
     match typed(ty, value, definitions) {
         Some(Typed::Model(class, model, map)) => {
             return format!("{class}({})", fields(model, map, definitions, ", "));
@@ -54,7 +61,7 @@ pub(super) fn repr(ty: &Type, value: &Value, definitions: &Definitions) -> Strin
             format!("{{{}}}", map.iter().map(entry).collect::<Vec<_>>().join(", "))
         }
         (Type::Union(args), value) => {
-            let fits = |ty: &&Type| ty.accepts(value, definitions);
+            let fits = |ty: &&Type| ty.fits(value, definitions);
             match args.iter().find(fits) {
                 Some(ty) => repr(ty, value, definitions),
                 None => repr::repr(&value.into()),
@@ -62,6 +69,13 @@ pub(super) fn repr(ty: &Type, value: &Value, definitions: &Definitions) -> Strin
         }
         _ => repr::repr(&Object::from(value)),
     }
+}
+
+/// The type of DSPy's own that a value may be of.
+pub(super) fn own<'a>(ty: &'a Type, value: &Value) -> Option<&'a DspyType> {
+    let mut own =
+        members(ty).filter_map(|it| if let Type::Dspy(own) = it { Some(own) } else { None });
+    own.next().filter(|_| !value.is_null())
 }
 
 /// A value of a class.

@@ -20,20 +20,14 @@ pub(super) fn messages(
     inputs: &Fields,
     is_native: bool,
 ) -> Result<Vec<Message>, AdapterError> {
+    if format == Format::TwoStep {
+        return Ok(two_step::messages(signature, demos, inputs));
+    }
     let demos: Vec<_> =
         demos.iter().map(|Demo(it)| Demo(typed(signature, it, Looked::Own))).collect();
     let inputs = &typed(signature, inputs, Looked::All);
     let mut messages = vec![Message::text(Role::System, system(format, signature)?)];
-    let (complete, incomplete) = sorted_demos(signature, &demos);
-    let incomplete = incomplete.into_iter().map(|it| (it, INCOMPLETE));
-    for (demo, prefix) in incomplete.chain(complete.into_iter().map(|it| (it, ""))) {
-        let question = user(format, signature, demo, prefix, false);
-        messages.push(Message::text(Role::User, question));
-        messages.push(Message::text(
-            Role::Assistant,
-            assistant(format, signature, demo, Some(NOT_SUPPLIED)),
-        ));
-    }
+    messages.extend(shown_demos(format, signature, &demos));
     let history = history::field(signature);
     let asked = history.map(|it| without(signature, &it.name));
     if let (Some(field), Some(asked)) = (history, &asked) {
@@ -45,6 +39,19 @@ pub(super) fn messages(
     }
     messages.iter_mut().for_each(markers::expand);
     Ok(messages)
+}
+
+/// The demos as a conversation, incomplete ones first.
+pub(super) fn shown_demos(format: Format, signature: &Signature, demos: &[Demo]) -> Vec<Message> {
+    let (complete, incomplete) = sorted_demos(signature, demos);
+    let incomplete = incomplete.into_iter().map(|it| (it, INCOMPLETE));
+    let demos = incomplete.chain(complete.into_iter().map(|it| (it, "")));
+    let messages = demos.flat_map(|(demo, prefix)| {
+        let question = user(format, signature, demo, prefix, false);
+        let answer = assistant(format, signature, demo, Some(NOT_SUPPLIED));
+        [Message::text(Role::User, question), Message::text(Role::Assistant, answer)]
+    });
+    messages.collect()
 }
 
 /// The values as their types show them.
@@ -85,7 +92,7 @@ fn system(format: Format, signature: &Signature) -> Result<String, AdapterError>
         Format::Json => json::structure(signature),
         Format::Xml => xml::structure(signature),
         Format::Baml => baml::structure(signature)?,
-        Format::TwoStep => return Ok(two_step::system(signature)),
+        Format::TwoStep => two_step::system(signature),
     };
     let inputs = describe::field_list(&signature.inputs);
     let outputs = describe::field_list(&signature.outputs);

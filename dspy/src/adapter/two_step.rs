@@ -3,8 +3,21 @@
 
 use serde_json::Value;
 
-use super::{describe::field_list, python_form};
-use crate::{Definitions, Field, Fields, Signature, Type, python::text::strip};
+use super::{Format, describe::field_list, python_form, render};
+use crate::{
+    Definitions, Demo, Field, Fields, Message, Role, Signature, Type, python::text::strip,
+    types::Looked,
+};
+
+/// The messages of the first step: a history is a value like others, and nothing becomes a part.
+pub(super) fn messages(signature: &Signature, demos: &[Demo], inputs: &Fields) -> Vec<Message> {
+    let inputs = render::typed(signature, inputs, Looked::Others);
+    let mut messages = vec![Message::text(Role::System, system(signature))];
+    messages.extend(render::shown_demos(Format::TwoStep, signature, demos));
+    let question = render::values(Format::TwoStep, signature, &inputs);
+    messages.push(Message::text(Role::User, question));
+    messages
+}
 
 /// What the first model is told.
 pub(super) fn system(signature: &Signature) -> String {

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::{
-    Definition, Definitions, DspyType, EnumMember, Field, Type, json_repair,
+    Definition, Definitions, DspyType, EnumMember, Field, Type, Uncaught, json_repair,
     python::{json, literal, object::Object, repr, text::strip},
     types::{ValidationError, validate},
 };
@@ -35,11 +35,10 @@ fn numbered(items: &[Value]) -> String {
 }
 
 fn blob(item: &Value) -> String {
-    let text = repr::str(&item.into());
-    if !text.contains(['\n', '«', '»']) {
-        return format!("«{text}»");
+    match item.as_str().filter(|it| it.contains(['\n', '«', '»'])) {
+        Some(text) => format!("«««\n    {}\n»»»", text.replace('\n', "\n    ")),
+        None => format!("«{}»", repr::str(&item.into())),
     }
-    format!("«««\n    {}\n»»»", text.replace('\n', "\n    "))
 }
 
 /// Why a value is not of its type.
@@ -53,6 +52,18 @@ pub(crate) enum ValueError {
     NoMember(String, String),
     #[error("unhashable type: '{0}'")]
     Unhashable(&'static str),
+}
+
+impl ValueError {
+    /// What is raised, if it is no `ValueError` of Python's.
+    pub(crate) fn uncaught(&self) -> Option<Uncaught> {
+        match self {
+            Self::NoMember(..) => None,
+            Self::Invalid(error) => error.is_raised().then_some(Uncaught::Type),
+            Self::Unreadable(error) => error.uncaught(),
+            Self::Unhashable(_) => Some(Uncaught::Type),
+        }
+    }
 }
 
 /// The value of a type that a text holds.
@@ -93,6 +104,7 @@ pub(crate) fn parse(
     let again = has_own_parser(ty).then(|| text.clone());
     let error = match validate(ty, candidate(text)?, definitions) {
         Ok(value) => return Ok(value),
+        Err(error) if error.is_raised() => return Err(error.into()),
         Err(error) => error,
     };
     let value = again.and_then(|it| validate(ty, Object::Str(it), definitions).ok());

@@ -7,7 +7,7 @@ use super::{
     xml_shape,
 };
 use crate::{
-    Definitions, Field, ParseError, Signature, Type,
+    Definitions, Field, ParseError, Signature, Type, Uncaught,
     python::{object::Object, repr, text::is_word},
     types,
     xml::{Tree, quote_attribute},
@@ -126,14 +126,23 @@ pub(super) fn parse(signature: &Signature, reply: &str) -> Result<Found, ParseEr
         };
         let reader = xml_shape::Reader { tree: &tree, definitions: &signature.types };
         let value = field_value(field, own, &reader).map_err(|failed| {
-            let (value, error) = *failed;
             let info = field_info::of(field, &signature.types);
+            let Failed { value, error, uncaught } = *failed;
             let value = repr::str(&value);
-            fail(format!("Failed to parse field {info} with value {value}: {error}"))
+            let message = format!("Failed to parse field {info} with value {value}: {error}");
+            ParseError { uncaught, ..fail(message) }
         })?;
         found.push((field.name.clone(), value));
     }
     Ok(found)
+}
+
+/// The value that was not of its field's type, and why.
+#[derive(Default)]
+struct Failed {
+    value: Object,
+    error: String,
+    uncaught: Option<Uncaught>,
 }
 
 /// The value of a field by its whole type, else by the first member of its union that fits.
@@ -141,13 +150,16 @@ fn field_value(
     field: &Field,
     elements: &[crate::xml::ElementId],
     reader: &xml_shape::Reader<'_>,
-) -> Result<Object, Box<(Object, String)>> {
-    let mut failed = (Object::None, String::new());
+) -> Result<Object, Box<Failed>> {
+    let mut failed = Failed::default();
     for candidate in xml_shape::candidates(&field.ty, reader.definitions) {
         let value = reader.value(elements, &candidate);
         match validated(&field.ty, value.clone(), reader.definitions) {
             Ok(value) => return Ok(value),
-            Err(error) => failed = (value, error),
+            Err((error, uncaught)) => failed = Failed { value, error, uncaught },
+        }
+        if failed.uncaught.is_some() {
+            break;
         }
     }
     Err(Box::new(failed))
@@ -155,12 +167,17 @@ fn field_value(
 
 /// The value of a field's type; where the package's own parsing refuses it, by the names of the
 /// fields of models instead of their aliases.
-fn validated(ty: &Type, value: Object, definitions: &Definitions) -> Result<Object, String> {
+fn validated(
+    ty: &Type,
+    value: Object,
+    definitions: &Definitions,
+) -> Result<Object, (String, Option<Uncaught>)> {
     match value::parse(ty, value.clone(), definitions) {
         Ok(value) => Ok(value),
-        Err(value::ValueError::Invalid(_)) => {
-            types::validate_by_name(ty, value, definitions).map_err(|it| it.to_string())
+        Err(value::ValueError::Invalid(error)) if !error.is_raised() => {
+            let value = types::validate_by_name(ty, value, definitions);
+            value.map_err(|it| (it.to_string(), None))
         }
-        Err(error) => Err(error.to_string()),
+        Err(error) => Err((error.to_string(), error.uncaught())),
     }
 }

@@ -4,6 +4,7 @@
 use crate::{
     Definition, Definitions, Model, Scalar, Type,
     python::{object::Dict, object::Object, text::strip},
+    types::schema_class_of,
     xml::{ElementId, Tree},
 };
 
@@ -47,20 +48,22 @@ pub(super) fn shape<'a>(ty: &'a Type, definitions: &'a Definitions) -> Shape<'a>
             Some(Definition::Enum(members)) if members.iter().all(|it| it.value.is_string()) => {
                 Shape::Text
             }
-            Some(Definition::Enum(_)) | None => Shape::Other,
+            Some(Definition::Enum(_)) => Shape::Other,
+            None => class_shape(ty),
         },
+        Type::Dspy(_) => class_shape(ty),
         // A number to the schema, or its text.
         Type::Scalar(Scalar::Decimal) => Shape::Other,
         Type::Str | Type::Scalar(_) => Shape::Text,
         Type::Literal(values) if values.iter().all(serde_json::Value::is_string) => Shape::Text,
-        Type::Literal(_)
-        | Type::Dspy(_)
-        | Type::Int
-        | Type::Float
-        | Type::Bool
-        | Type::None
-        | Type::Any => Shape::Other,
+        Type::Literal(_) | Type::Int | Type::Float | Type::Bool | Type::None | Type::Any => {
+            Shape::Other
+        }
     }
+}
+
+fn class_shape(ty: &Type) -> Shape<'_> {
+    schema_class_of(ty).map_or(Shape::Other, |(name, model)| Shape::Model(name, model))
 }
 
 /// The members of a union whose schemas differ, and whether `None` is one.

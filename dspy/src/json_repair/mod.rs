@@ -21,15 +21,21 @@ mod string;
 mod string_entry;
 mod top;
 
-use crate::python::{
-    json_read::{self, ReadError},
-    object::Object,
+use crate::{
+    Uncaught,
+    python::{
+        json_read::{self, ReadError},
+        object::Object,
+    },
 };
 use parser::Parser;
 
 /// Why a text gives no value at all, where the package raises.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum RepairError {
+    /// It is valid, and nested too deeply.
+    #[error("maximum recursion depth exceeded")]
+    ValidTooDeep,
     /// It is nested too deeply.
     #[error("Input nesting exceeds the supported parser recursion depth.")]
     TooDeep,
@@ -38,11 +44,22 @@ pub(crate) enum RepairError {
     KeyNotText,
 }
 
+impl RepairError {
+    /// What is raised, if it is no `ValueError`.
+    pub(crate) fn uncaught(self) -> Option<Uncaught> {
+        match self {
+            Self::ValidTooDeep => Some(Uncaught::Recursion),
+            Self::TooDeep => None,
+            Self::KeyNotText => Some(Uncaught::Assertion),
+        }
+    }
+}
+
 /// The value that a text holds or seems to hold; the empty string if it holds none.
 pub(crate) fn loads(text: &str) -> Result<Object, RepairError> {
     match json_read::loads(text) {
         Ok(value) => Ok(value),
-        Err(ReadError::TooDeep) => Err(RepairError::TooDeep),
+        Err(ReadError::TooDeep) => Err(RepairError::ValidTooDeep),
         Err(ReadError::Invalid) => Parser::new(text.chars().collect()).parse(),
     }
 }

@@ -13,11 +13,11 @@ pub(super) struct Attempt {
 }
 
 impl Attempt {
-    /// An attempt that is to differ from the others: a rollout of its own, and warm.
+    /// An attempt that is to differ from the others: a rollout of its own, and warm unless a
+    /// predictor or the request says another temperature.
     pub(super) fn warm(run: Run<'_>, rollout_id: i64) -> Self {
         let mut attempt = Self::again(run, rollout_id);
         attempt.settings.temperature = Some(TEMPERATURE);
-        attempt.overrides.temperature = None;
         attempt
     }
 

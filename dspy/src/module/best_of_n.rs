@@ -12,7 +12,7 @@ pub(super) const ATTEMPTS_MAX: u32 = 1000;
 
 /// The best of several attempts, by a reward: the first that reaches the threshold, else the one
 /// with the highest reward. Each attempt has a rollout of its own and the temperature 1.0, unless
-/// a predictor's own settings say another one.
+/// a predictor's own settings or the request's say another one.
 ///
 /// Where the package gives `None` because every attempt failed, this fails as the last one did.
 #[derive(Clone, Debug, PartialEq)]

@@ -7,11 +7,11 @@ use serde_json::Value;
 
 use super::{Notes, Predictor, warning};
 use crate::{
-    Capabilities, Error, Fields, Lm, LmError, LmReply, LmRequest, LmSettings, LmStep, Run,
-    Signature, Step,
+    Capabilities, Error, Fields, Lm, LmError, LmReply, LmRequest, LmSettings, LmStep, ParseError,
+    Run, Signature, Step,
     adapter::{
         Format,
-        native::{self, Asking},
+        native::{self, Asking, Reading},
         response_format,
     },
 };
@@ -27,30 +27,49 @@ pub(super) struct Call<'a> {
     pub(super) run: Run<'a>,
 }
 
-struct Asked {
+/// The replies to one question.
+pub(super) struct Round {
+    format: Format,
+    /// What was asked for in the text.
+    pub(super) signature: Signature,
+    pub(super) asked: Vec<Asked>,
+    /// Whether one of the replies has more than text.
+    is_mixed: bool,
+    render_ms: f64,
+}
+
+/// A request and the reply to it.
+pub(super) struct Asked {
     request: LmRequest,
-    reply: Result<LmReply, LmError>,
+    pub(super) reply: LmReply,
     lm_ms: f64,
 }
 
 impl Call<'_> {
     /// The outputs of every completion in the adapter's own format, else in the one it falls back
     /// to. Only a reply that could not be read is asked for again; other failures are final.
-    pub(super) async fn ask_until_read(mut self, notes: &mut Notes) -> Result<Vec<Fields>, Error> {
+    pub(super) async fn ask_until_read(self, notes: &mut Notes) -> Result<Vec<Fields>, Error> {
         let adapter = &self.predictor.adapter;
         let asked = self.ask(adapter.format(), notes).await;
         match (asked, adapter.fallback()) {
-            (Err(Error::Parse(_)), Some(fallback)) => self.ask(fallback, notes).await,
+            (Err(Error::Parse(error)), Some(fallback)) if error.uncaught.is_none() => {
+                self.ask(fallback, notes).await
+            }
             (asked, _) => asked,
         }
     }
 
     /// The outputs of every completion; usage and warnings go into the notes either way.
-    pub(super) async fn ask(
-        &mut self,
-        format: Format,
-        notes: &mut Notes,
-    ) -> Result<Vec<Fields>, Error> {
+    async fn ask(&self, format: Format, notes: &mut Notes) -> Result<Vec<Fields>, Error> {
+        let mut round = self.send(format, notes).await?;
+        let asked = std::mem::take(&mut round.asked);
+        let outputs = asked.into_iter().map(|asked| round.read(asked, self, native::read));
+        // All of them, so that the trace has every step.
+        outputs.collect::<Vec<_>>().into_iter().collect()
+    }
+
+    /// Asks for every completion. The first call that fails ends the round.
+    pub(super) async fn send(&self, format: Format, notes: &mut Notes) -> Result<Round, Error> {
         let started = Instant::now();
         let demos = self.run.scope.demos.unwrap_or(&self.predictor.demos);
         let calling = self.predictor.adapter.calling();
@@ -71,12 +90,29 @@ impl Call<'_> {
             response_format: response_format.clone(),
         });
         let lm = self.run.lm;
-        let asked = join_all(requests.map(|request| ask_one(lm, request))).await;
-        let mut outputs = Vec::with_capacity(asked.len());
-        for asked in asked {
-            outputs.push(self.read(format, asked, &plan.signature, render_ms, notes));
+        let sent = join_all(requests.map(|request| ask_one(lm, request))).await;
+        let signature = plan.signature.into_owned();
+        let (asked, is_mixed) = (Vec::new(), false);
+        let mut round = Round { format, signature, asked, is_mixed, render_ms };
+        let mut failed = None;
+        for (request, reply, lm_ms) in sent {
+            match reply {
+                Ok(reply) => {
+                    note(&request, &reply, notes);
+                    round.is_mixed |= native::has_parts(&reply);
+                    round.asked.push(Asked { request, reply, lm_ms });
+                }
+                Err(error) => {
+                    let step = || failure(format, self.run, request, &error, (render_ms, lm_ms));
+                    self.run.trace.push(step);
+                    failed = failed.or(Some(error));
+                }
+            }
         }
-        outputs.into_iter().collect()
+        match failed {
+            Some(error) => Err(error.into()),
+            None => Ok(round),
+        }
     }
 
     fn response_format(&self, format: Format) -> Option<Value> {
@@ -97,43 +133,63 @@ impl Call<'_> {
     fn completions(&self) -> u32 {
         self.settings.n.unwrap_or(1).clamp(1, COMPLETIONS_MAX)
     }
+}
 
-    fn read(
-        &mut self,
-        format: Format,
+/// What a reply was used for, and what there is to warn of.
+fn note(request: &LmRequest, reply: &LmReply, notes: &mut Notes) {
+    let model = request.settings.model.clone().unwrap_or_else(|| reply.model.clone());
+    *notes.usage.entry(model).or_default() += reply.usage;
+    notes.warnings.extend(warning::of_reply(reply));
+}
+
+fn failure(
+    format: Format,
+    run: Run<'_>,
+    request: LmRequest,
+    error: &LmError,
+    (render_ms, lm_ms): (f64, f64),
+) -> Step {
+    Step::Lm(Box::new(LmStep {
+        predictor: run.scope.to_string(),
+        adapter: format.name().into(),
+        request,
+        reply: None,
+        outputs: None,
+        error: Some(error.to_string()),
+        render_ms,
+        lm_ms,
+        parse_ms: 0.0,
+    }))
+}
+
+impl Round {
+    /// What was read of the reply to one request; the step goes into the trace.
+    pub(super) fn read(
+        &self,
         asked: Asked,
-        signature: &Signature,
-        render_ms: f64,
-        notes: &mut Notes,
+        call: &Call<'_>,
+        read: impl FnOnce(Reading<'_>, &LmReply) -> Result<Fields, ParseError>,
     ) -> Result<Fields, Error> {
         let started = Instant::now();
         let Asked { request, reply, lm_ms } = asked;
-        if let Ok(reply) = &reply {
-            let model = request.settings.model.clone().unwrap_or_else(|| reply.model.clone());
-            *notes.usage.entry(model).or_default() += reply.usage;
-            notes.warnings.extend(warning::of_reply(reply));
-        }
-        let outputs = match &reply {
-            Ok(reply) => {
-                let read = native::read(format, signature, self.signature, reply);
-                read.map_err(|error| Error::Parse(Box::new(error)))
-            }
-            Err(error) => Err(Error::Lm(error.clone())),
-        };
-        self.run.trace.push(|| {
+        let Self { format, signature, is_mixed, .. } = self;
+        let (format, original, is_mixed) = (*format, call.signature, *is_mixed);
+        let outputs = read(Reading { format, asked: signature, original, is_mixed }, &reply);
+        let run = call.run;
+        run.trace.push(|| {
             Step::Lm(Box::new(LmStep {
-                predictor: self.run.scope.to_string(),
+                predictor: run.scope.to_string(),
                 adapter: format.name().into(),
                 request,
-                reply: reply.ok(),
+                reply: Some(reply),
                 outputs: outputs.as_ref().ok().cloned(),
                 error: outputs.as_ref().err().map(ToString::to_string),
-                render_ms,
+                render_ms: self.render_ms,
                 lm_ms,
                 parse_ms: ms_since(started),
             }))
         });
-        outputs
+        outputs.map_err(|error| Error::Parse(Box::new(error)))
     }
 }
 
@@ -148,10 +204,10 @@ fn settings_of(settings: &LmSettings, completion: u32) -> LmSettings {
     settings
 }
 
-async fn ask_one(lm: &dyn Lm, request: LmRequest) -> Asked {
+async fn ask_one(lm: &dyn Lm, request: LmRequest) -> (LmRequest, Result<LmReply, LmError>, f64) {
     let started = Instant::now();
     let reply = lm.complete(&request).await;
-    Asked { request, reply, lm_ms: ms_since(started) }
+    (request, reply, ms_since(started))
 }
 
 pub(super) fn ms_since(started: Instant) -> f64 {

@@ -1,5 +1,7 @@
 //! `dspy.Predict`: asks once, or several times for several completions.
 
+use std::borrow::Cow;
+
 use super::{Made, Notes, Predictor, call::Call, two_step, warning};
 use crate::{Adapter, Error, Fields, LmSettings, Run, Signature};
 
@@ -38,12 +40,15 @@ pub(super) async fn run(
 
 /// The settings of the model, of this attempt, of the predictor, of the request: the last wins.
 fn settings(predictor: &Predictor, run: Run<'_>) -> LmSettings {
-    let base = run.scope.attempt.map_or_else(
-        || predictor.lm.overlaid(&predictor.settings),
-        |it| predictor.lm.overlaid(it).overlaid(&predictor.settings),
+    let lm = run.scope.attempt.map_or_else(
+        || Cow::Borrowed(&predictor.lm),
+        |attempt| Cow::Owned(predictor.lm.overlaid(attempt)),
     );
-    let mut settings = base.overlaid(run.overrides);
-    let is_cold = settings.temperature.is_none_or(|it| it <= TEMPERATURE_OF_ONE);
+    let call = predictor.settings.overlaid(run.overrides);
+    let mut settings = lm.overlaid(&call);
+    // A temperature of zero is none to the package, which then looks at the model's own.
+    let temperature = call.temperature.filter(|it| *it != 0.0).or(lm.temperature);
+    let is_cold = temperature.is_none_or(|it| it <= TEMPERATURE_OF_ONE);
     if is_cold && settings.n.is_some_and(|n| n > 1) {
         settings.temperature = Some(TEMPERATURE_OF_MANY);
     }

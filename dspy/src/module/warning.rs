@@ -54,9 +54,9 @@ fn mistyped(signature: &Signature, field: &Field, value: &Value) -> Option<Strin
     ))
 }
 
-/// A reply that was cut.
+/// A reply that was cut. One that calls tools ended with them, to the package.
 pub(super) fn of_reply(reply: &LmReply) -> Option<String> {
-    let is_cut = reply.finish_reason.as_deref() == Some("length");
+    let is_cut = reply.finish_reason.as_deref() == Some("length") && reply.tool_calls.is_empty();
     let warning = "LM response was truncated; increase max_tokens or inspect history.";
     is_cut.then(|| warning.to_owned())
 }

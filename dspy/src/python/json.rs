@@ -25,6 +25,11 @@ pub(crate) fn dumps(value: &Value) -> String {
     written(value, SPACED)
 }
 
+/// One line of nothing but ASCII, as `json.dumps` does without options.
+pub(crate) fn dumps_spaced_ascii(value: &Value) -> String {
+    written(value, Style { is_ascii: true, ..SPACED })
+}
+
 /// With an indent of two blanks.
 pub(crate) fn dumps_indented(value: &Value) -> String {
     written(value, INDENTED)

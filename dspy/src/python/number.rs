@@ -1,6 +1,9 @@
 //! Python's number literals.
 
-use super::object::{Int, Object};
+use super::{
+    object::{Int, Object},
+    repr,
+};
 
 /// The value of a number as Python's source writes it.
 pub(crate) fn literal(text: &str, digits_max: usize) -> Option<Object> {
@@ -8,12 +11,15 @@ pub(crate) fn literal(text: &str, digits_max: usize) -> Option<Object> {
     for (prefix, radix) in [("0x", 16), ("0o", 8), ("0b", 2)] {
         if let Some(digits) = lower.strip_prefix(prefix) {
             let digits = grouped(digits.strip_prefix('_').unwrap_or(digits), radix)?;
-            return Some(Object::Int(from_radix(&digits, radix)));
+            // Of any length to Python, which cannot print a longer one.
+            let is_fine = digits.len() <= digits_max;
+            return is_fine.then(|| Object::Int(from_radix(&digits, radix)));
         }
     }
     if let Some(real) = lower.strip_suffix('j') {
-        decimal_float(real).or_else(|| grouped(real, 10)?.parse().ok())?;
-        return Some(Object::Complex(lower));
+        let imaginary = decimal_float(real).or_else(|| grouped(real, 10)?.parse().ok())?;
+        let text = repr::float(imaginary);
+        return Some(Object::Complex(format!("{}j", text.strip_suffix(".0").unwrap_or(&text))));
     }
     let Some(digits) = grouped(&lower, 10) else { return decimal_float(&lower).map(Object::Float) };
     let has_leading_zero = digits.starts_with('0') && digits.bytes().any(|b| b != b'0');

@@ -12,8 +12,9 @@ use std::{cmp::Ordering, collections::HashMap};
 use serde_json::{Number, Value};
 
 /// A Python value.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) enum Object {
+    #[default]
     None,
     Bool(bool),
     Int(Int),

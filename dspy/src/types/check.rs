@@ -63,11 +63,7 @@ impl Type {
             Self::Scalar(_) | Self::Dspy(_) => self.input(value, definitions).is_some(),
             Self::BareDict => value.is_object(),
             Self::Literal(values) => values.contains(value),
-            Self::Union(args) => args.iter().any(|it| {
-                let mut wrong = Vec::new();
-                it.check(value, "", definitions, &mut wrong);
-                wrong.is_empty()
-            }),
+            Self::Union(args) => args.iter().any(|it| it.fits(value, definitions)),
             Self::Named(name) => match definitions.get(name) {
                 Some(Definition::Enum(members)) => members.iter().any(|it| it.value == *value),
                 Some(Definition::Model(_)) | None => {
@@ -81,6 +77,15 @@ impl Type {
             | Self::Set(_)
             | Self::FrozenSet(_) => false,
         }
+    }
+}
+
+impl Type {
+    /// Whether a value and all that is in it are of the type.
+    pub(crate) fn fits(&self, value: &Value, definitions: &Definitions) -> bool {
+        let mut wrong = Vec::new();
+        self.check(value, "", definitions, &mut wrong);
+        wrong.is_empty()
     }
 }
 

@@ -147,7 +147,7 @@ impl DspyType {
 }
 
 /// The schemas of the package's classes, which it makes of their fields and docstrings.
-fn schemas() -> &'static Map<String, Value> {
+pub(super) fn schemas() -> &'static Map<String, Value> {
     static SCHEMAS: OnceLock<Map<String, Value>> = OnceLock::new();
     SCHEMAS
         .get_or_init(|| serde_json::from_str(include_str!("dspy_schemas.json")).unwrap_or_default())

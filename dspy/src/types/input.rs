@@ -15,6 +15,8 @@ pub(crate) enum Looked {
     All,
     /// DSPy's own. An example's dates are text already, as saved states hold them.
     Own,
+    /// All but DSPy's own, which are shown as Python prints them.
+    Others,
 }
 
 impl Type {
@@ -22,6 +24,10 @@ impl Type {
     pub(crate) fn shown(&self, value: &Value, definitions: &Definitions, looked: Looked) -> Value {
         let inner = |ty: &Self, it: &Value| ty.shown(it, definitions, looked);
         match (self, value) {
+            // Several tools where one is wanted are told of one by one, too.
+            (Self::Dspy(DspyType::Tool), Value::Array(items)) => {
+                items.iter().map(|it| inner(self, it)).collect()
+            }
             (Self::Scalar(_) | Self::Dspy(_), value) if self.is_looked_at(looked) => {
                 self.input(value, definitions).unwrap_or_else(|| value.clone())
             }
@@ -59,7 +65,11 @@ impl Type {
     }
 
     fn is_looked_at(&self, looked: Looked) -> bool {
-        looked == Looked::All || matches!(self, Self::Dspy(_))
+        match looked {
+            Looked::All => true,
+            Looked::Own => matches!(self, Self::Dspy(_)),
+            Looked::Others => !matches!(self, Self::Dspy(_)),
+        }
     }
 
     /// What the package shows of the object that `value` stands for, if it stands for one.

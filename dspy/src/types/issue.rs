@@ -40,6 +40,13 @@ impl Issue {
     }
 }
 
+impl ValidationError {
+    /// Whether it stands for an exception that is none of pydantic's: a `TypeError` of a class.
+    pub(crate) fn is_raised(&self) -> bool {
+        self.issues.iter().any(|it| it.kind == Issue::RAISED)
+    }
+}
+
 impl std::error::Error for ValidationError {}
 
 /// As pydantic prints it, without the links to its own pages.

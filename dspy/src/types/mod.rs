@@ -6,6 +6,7 @@ mod check;
 mod choice;
 mod coerce;
 mod definition;
+mod dspy_class;
 mod dspy_type;
 pub(crate) mod dspy_value;
 mod exact;
@@ -25,6 +26,7 @@ use serde_json::Value;
 
 pub(crate) use coerce::{validate, validate_by_name};
 pub use definition::{Definition, Definitions, EnumMember, Extra, Model, ModelField};
+pub(crate) use dspy_class::{class_of, schema_class_of};
 pub use dspy_type::DspyType;
 pub(crate) use input::Looked;
 pub(crate) use issue::ValidationError;

@@ -18,7 +18,8 @@ import pydantic
 from dspy.adapters.types.base_type import Type as DspyType
 from dspy.adapters.utils import get_annotation_name
 from dspy.utils.constants import IS_TYPE_UNDEFINED
-from pydantic_core import PydanticUndefined
+
+import own as own_types
 
 PLAIN = {"str": str, "int": int, "float": float, "bool": bool, "none": type(None), "any": Any,
          "bytes": bytes}
@@ -67,7 +68,7 @@ class World:
         if kind == "class":
             return CLASSES[neutral["name"]]
         if kind == "dspy":
-            return getattr(dspy, neutral["name"])
+            return own_types.class_of(neutral["name"])
         if kind == "list":
             return list[inner("item")] if "item" in neutral else list
         if kind == "dict":
@@ -95,6 +96,8 @@ class World:
         if "$model" in value:
             given = {key: self.live(it) for key, it in value["value"].items()}
             return self.classes[value["$model"]].model_validate(given, by_name=True, by_alias=True)
+        if "$dspy" in value:
+            return own_types.live(value["$dspy"], self.live(value["value"]))
         if "$tuple" in value:
             return tuple(self.live(it) for it in value["$tuple"])
         if "$set" in value:
@@ -208,10 +211,15 @@ def tagged(value):
     if isinstance(value, float):
         finite = value == value and abs(value) != float("inf")
         return value if finite else {"$float": repr(value)}
+    if isinstance(value, dspy.Tool):
+        return {"$model": "Tool", "value": {"name": value.name, "desc": value.desc, "args": value.args}}
     if isinstance(value, pydantic.BaseModel):
         own = {name: getattr(value, name) for name in type(value).model_fields}
         items = (own | (value.model_extra or {})).items()
-        return {"$model": type(value).__name__, "value": {key: tagged(it) for key, it in items}}
+        made = {"$model": type(value).__name__, "value": {key: tagged(it) for key, it in items}}
+        # As an output: what `Prediction.toDict()` gives.
+        is_own = isinstance(value, DspyType) and not isinstance(value, (dspy.ToolCalls, dspy.ToolCalls.ToolCall))
+        return made | ({"shown": value.model_dump()} if is_own else {})
     if isinstance(value, (datetime.datetime, datetime.date, datetime.time)):
         return {"$" + type(value).__name__: value.isoformat()}
     if isinstance(value, datetime.timedelta):

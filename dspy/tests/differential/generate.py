@@ -2,7 +2,9 @@
 import json
 import random
 
+import asking
 import mutate
+import own
 
 WORDS = ["x", "Paris", "a b", "", " ", "é", "日本", "🎉", "it's", 'say "hi"', "«q»", "a\nb", "a\tb",
          "\u2028", "\x85z", "\x1cq", "None", "true", "1", "1.5", "[1]", "{}", "{a}", "[[ ## x ## ]]",
@@ -30,7 +32,6 @@ CLASSES = {
                   "{12345678-1234-5678-1234-567812345678}", "1234", "12345678-1234-5678-1234-56781234567g"],
     "bytes": ["abc", "é", "", "a\\x00"],
 }
-MODELS = ["openai/stub", "openai/gpt-4o-mini", "openai/gpt-3.5-turbo"]
 
 
 class Maker:
@@ -38,10 +39,12 @@ class Maker:
         self.r = random.Random(f"{seed}:{index}")
         self.types = {}
         self.adapters = adapters
-        self.numbers, self.is_baml = NUMBERS, False
+        self.numbers, self.tells_types, self.is_two_step = NUMBERS, False, False
         # Of outputs only: JSON's text stands for an object as an input, which the package takes for text.
         self.uses_classes = self.maybe(0.25)
         self.classes = []
+        self.uses_own = self.maybe(0.2)
+        self.calls_tools = self.maybe(0.1)
 
     def maybe(self, chance):
         return self.r.random() < chance
@@ -52,6 +55,13 @@ class Maker:
             return "".join(chr(r.choice([r.randrange(32, 127), r.randrange(0xd7ff), r.randrange(0x10000, 0x1ffff)]))
                            for _ in range(r.randrange(8)))
         return " ".join(r.choice(WORDS) for _ in range(r.choice([1, 1, 1, 2, 3])))
+
+    def dumped(self, value):
+        return json.dumps(value, ensure_ascii=self.maybe(0.5))
+
+    @staticmethod
+    def names(signature):
+        return {it["name"] for it in signature["fields"]}
 
     # types
 
@@ -89,7 +99,7 @@ class Maker:
                 field["description"] = self.text()
             if self.maybe(0.3) and (default := self.default(ty)) is not None:
                 field["default"] = default[0]
-            bounds = self.bounds(ty) if self.maybe(0.3) else {}
+            bounds = self.bounds(ty) if self.maybe(0.15) else {}
             if bounds:
                 field["bounds"] = bounds
             fields.append(field)
@@ -140,13 +150,19 @@ class Maker:
             return self.reuse("enum") or self.enum()
         if kind == "model":
             return self.reuse("model") or self.model(depth)
-        if kind == "list":
+        # Two steps print sets and tuples, which are lists in JSON.
+        if kind == "list" or (kind == "set" and self.is_two_step):
             return {"kind": "list", "item": inner()}
         if kind == "set":
             return {"kind": "set", "item": {"kind": r.choice(["str", "int", "any"])}}
         if kind == "dict":
+            if self.is_two_step:
+                # Which print the integers that a model makes of JSON's texts.
+                return {"kind": "dict", "key": {"kind": "str"}, "value": inner()}
             key = r.choice([{"kind": "str"}] * 4 + [{"kind": "int"}, {"kind": "any"}, {"kind": "literal", "values": ["a", "b"]}])
             return {"kind": "dict", "key": key, "value": inner()}
+        if kind == "tuple" and self.is_two_step:
+            return {"kind": "bool"}
         if kind == "tuple":
             if self.maybe(0.5):
                 return {"kind": "tuple", "args": [inner(), "..."]}
@@ -161,6 +177,19 @@ class Maker:
                 flat += [it for it in (arg["args"] if arg["kind"] == "union" else [arg]) if it not in flat]
             return {"kind": "union", "args": flat} if len(flat) > 1 else flat[0]
         return {"kind": kind}
+
+    def own(self, role):
+        """One of DSPy's own types, alone or in another."""
+        name = self.r.choice(own.INPUTS if role == "input" else own.OUTPUTS)
+        made = {"kind": "dspy", "name": name}
+        way = self.r.randrange(12)
+        if way < 2:
+            return {"kind": "list", "item": made}
+        if way == 2 and name != "Tool":
+            return {"kind": "union", "args": [made, {"kind": "none"}]}
+        if way == 3 and name != "Tool":
+            return {"kind": "dict", "key": {"kind": "str"}, "value": made}
+        return made
 
     def reuse(self, kind):
         own = [name for name, it in self.types.items() if it["kind"] == kind]
@@ -196,10 +225,14 @@ class Maker:
             return r.choice(CLASSES[ty.get("name", kind)])
         if kind == "none":
             return None
+        if kind == "dspy":
+            return own.value(self, ty["name"])
         if kind == "literal":
             return r.choice(ty["values"])
         if kind == "union":
             return inner(r.choice(ty["args"]) if depth < 4 else ty["args"][-1])
+        if kind == "list" and ty.get("item", {}).get("name") == "Tool":
+            return own.tools(self)
         if kind == "list":
             return [inner(ty.get("item", {"kind": "any"})) for _ in range(count)]
         if kind == "set":
@@ -230,7 +263,7 @@ class Maker:
         for i, name in enumerate(names):
             role = "input" if i < inputs else "output"
             self.classes = list(CLASSES) if self.uses_classes and role == "output" else []
-            ty = self.type()
+            ty = self.own(role) if self.uses_own and self.maybe(0.5) else self.type()
             desc = r.choice(DESCS)
             # Written out, the description that DSPy makes cannot be told from its own.
             desc = None if desc == f"${{{name}}}" else desc
@@ -244,54 +277,80 @@ class Maker:
             if role == "input" and ty["kind"] == "str" and self.maybe(0.3):
                 field["type_undefined"] = True
             fields.append(field)
+        if self.calls_tools:
+            tools, calls = asking.tools(self)
+            fields = tools + fields + calls
+        if self.maybe(0.1 if self.uses_own or self.calls_tools else 0.02):
+            fields.insert(0, {"name": "history", "role": "input", "type": {"kind": "dspy", "name": "History"},
+                              "desc": None})
         return {"name": r.choice(["StringSignature", "Task"]), "instructions": r.choice(INSTRUCTIONS),
                 "fields": fields, "types": self.types}
 
-    def fields(self, fields, missing, wrong):
+    def fields(self, fields, missing, wrong, of=()):
         """Values by name; some missing, some of another type."""
         values = {}
         for field in fields:
             # Where a model may be something else, JSON's object is the model to the engine.
             may_be_model = all(it in str(field["type"]) for it in ("'union'", "'ref'"))
-            if self.is_baml and may_be_model:
+            if self.tells_types and may_be_model:
                 continue
             if not self.maybe(missing):
-                is_wrong = self.maybe(wrong)
+                # A text for one of DSPy's own is that to the engine, as everything of JSON is.
+                is_wrong = self.maybe(wrong) and "'dspy'" not in str(field["type"])
+                if field["type"].get("name") == "History":
+                    values[field["name"]] = own.history(self, of)
+                    continue
                 values[field["name"]] = self.json() if is_wrong else self.value(field["type"])
         return values
 
     def case(self):
         r = self.r
         adapter = r.choice(self.adapters)
-        self.is_baml = adapter == "BAMLAdapter"
-        if self.is_baml:
+        self.is_two_step = adapter == "TwoStepAdapter"
+        if adapter == "BAMLAdapter":
             # In whose JSON such a float is `1e-7`, where all else that DSPy writes has `1e-07`.
             self.numbers = [it for it in NUMBERS if it == 0 or abs(it) >= 1e-4]
         signature = self.signature()
         inputs = [it for it in signature["fields"] if it["role"] == "input"]
         outputs = [it for it in signature["fields"] if it["role"] == "output"]
-        module = r.choice(["Predict", "Predict", "Predict", "ChainOfThought"])
-        if module == "ChainOfThought" and any(it["name"] == "reasoning" for it in signature["fields"]):
-            module = "Predict"
+        module = asking.module(self, signature)
         shown = outputs
-        if module == "ChainOfThought":
+        if "ChainOfThought" in str(module):
             shown = [{"name": "reasoning", "role": "output", "type": {"kind": "str"}}, *outputs]
+        # An object of a class these write otherwise than its data, which JSON has for it.
+        self.tells_types = adapter in ("BAMLAdapter", "TwoStepAdapter")
         demos = []
         for _ in range(0 if self.uses_classes else r.choice([0, 0, 0, 1, 2, 3])):
             missing = r.choice([0, 0, 0.3, 0.6])
-            wrong = 0 if adapter == "BAMLAdapter" else r.choice([0, 0, 0.2])
+            wrong = 0 if self.tells_types else r.choice([0, 0, 0.2])
             demos.append(self.fields(inputs + shown, missing, wrong))
-        options = {}
-        if adapter in ("ChatAdapter", "XMLAdapter") and self.maybe(0.5):
-            options["use_json_adapter_fallback"] = False
-        # BAML writes a model by pydantic's own JSON, and its data, which JSON has for it, by Python's.
-        wrong = 0 if adapter == "BAMLAdapter" else r.choice([0, 0, 0, 0.3])
-        given = self.fields(inputs, r.choice([0, 0, 0, 0.3]), wrong)
+        wrong = 0 if self.tells_types else r.choice([0, 0, 0, 0.3])
+        given = self.fields(inputs, r.choice([0, 0, 0, 0.3]), wrong, signature["fields"])
         if self.maybe(0.05):
             given["surprise"] = self.json()
-        replies = [mutate.reply(self, adapter if i == 0 else "JSONAdapter", shown) for i in range(2)]
-        return {"signature": signature, "module": module, "adapter": adapter, "options": options,
-                "model": r.choice(MODELS), "demos": demos, "inputs": given, "replies": replies}
+        made = {"signature": signature, "module": module, "adapter": adapter,
+                "options": asking.options(self, adapter), "model": r.choice(asking.MODELS), "demos": demos,
+                "inputs": given, "lm": asking.settings(self, 0.15), "config": asking.settings(self, 0.15),
+                "request": asking.settings(self, 0.1)}
+        if adapter == "TwoStepAdapter":
+            made["extraction"] = asking.extraction(self)
+        made["replies"] = self.replies(made, shown)
+        return made
+
+    def replies(self, case, shown):
+        """A reply to each request that may come."""
+        adapter, module = case["adapter"], case["module"]
+        count = next((it["n"] for it in (case["request"], case["config"], case["lm"]) if "n" in it), 1)
+        if isinstance(module, dict):
+            count = module.get("n") or module.get("m")
+        formats = [adapter] * count
+        if adapter == "TwoStepAdapter":
+            formats += ["ChatAdapter", "JSONAdapter"] * count
+        elif isinstance(module, dict):
+            formats += ["JSONAdapter", adapter] * count
+        else:
+            formats += ["JSONAdapter"] * count
+        return [mutate.message(self, it, shown) for it in formats]
 
 
 def case(make):

@@ -2,6 +2,9 @@
 import json
 import re
 
+import asking
+import own
+
 TOKENS = ["{", "}", "[", "]", "(", ")", '"', "'", ",", ":", "\\", "\n", "\r\n", " ", "\t", "```", "```json\n",
           "//", "/* c */", "# c\n", "null", "None", "True", "true", "NaN", "Infinity", "-", "+", "1_000", "0x10",
           "1e5", ".5", "5.", "007", "\u2028", "\x85", "\x1c", "\x0b", "“", "”", "‘", "’", "\\u00e9", "\\ud83c",
@@ -17,7 +20,7 @@ def plain(value):
         return [plain(it) for it in value]
     if not isinstance(value, dict):
         return value
-    if "$model" in value or "$enum" in value:
+    if "$model" in value or "$enum" in value or "$dspy" in value:
         return plain(value["value"])
     for tag in ("$tuple", "$set"):
         if tag in value:
@@ -29,6 +32,8 @@ def unnamed(maker, ty, value):
     """The plain value as a model may write it: fields under their aliases, members by name."""
     if isinstance(value, dict) and "$enum" in value:
         return value["name"] if maker.maybe(0.2) else value["value"]
+    if isinstance(value, dict) and "$dspy" in value:
+        return own.written(maker, value["$dspy"], value["value"])
     if isinstance(value, dict) and "$model" in value:
         fields = {it["name"]: it for it in maker.types[value["$model"]]["fields"]}
         made = {}
@@ -176,3 +181,26 @@ def reply(maker, adapter, fields):
     for _ in range(r.choice([0, 0, 0, 1, 1, 2, 3])):
         text = broken(maker, text)
     return text
+
+
+def message(maker, adapter, fields):
+    """A reply as the wire has it: text, or a message with more than that."""
+    text = free(maker, fields) if adapter == "TwoStepAdapter" else reply(maker, adapter, fields)
+    if not (maker.calls_tools or maker.maybe(0.05)):
+        return text
+    made = {"content": text}
+    if maker.maybe(0.7 if maker.calls_tools else 0.3):
+        made["tool_calls"] = asking.calls(maker)
+        made["content"] = maker.r.choice([text, text, None, ""])
+    if maker.maybe(0.3):
+        made["reasoning_content"] = maker.r.choice(["hm", "", "a\nb", None])
+    if maker.maybe(0.2):
+        made["finish_reason"] = maker.r.choice(["length", "stop", "content_filter"])
+    return made
+
+
+def free(maker, fields):
+    """An answer in no format."""
+    if maker.maybe(0.05):
+        return maker.r.choice(["", None])
+    return maker.r.choice(["It is Paris.", "  x\n", "{a}", chat(maker, values(maker, fields))])

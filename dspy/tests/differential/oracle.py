@@ -8,6 +8,8 @@
 The package's HTTP transport is replaced by one that gives the case's replies, so that everything
 above it is the package's own: modules, adapters, the choice of response formats, the wire format.
 """
+import contextlib
+import io
 import json
 import logging
 import os
@@ -22,45 +24,30 @@ warnings.simplefilter("ignore")
 
 import dspy  # noqa: E402
 from dspy.adapters.baml_adapter import BAMLAdapter  # noqa: E402
-from dspy._vendor.lm15.transports._sync import StdlibTransport  # noqa: E402
-from dspy._vendor.lm15.transports._types import TransportResponse  # noqa: E402
+
+from dspy.clients import execution  # noqa: E402
 
 import build  # noqa: E402
 import direct  # noqa: E402
 import generate  # noqa: E402
+import modules  # noqa: E402
+from wire import WIRE, said  # noqa: E402
 
 
-class Wire:
-    """The replies of a case, and what was asked."""
-
-    def __init__(self):
-        self.replies, self.bodies = [], []
-
-    def stream(self, request):
-        at = min(len(self.bodies), len(self.replies) - 1)
-        self.bodies.append(json.loads(request.body))
-        message = {"role": "assistant", "content": self.replies[at]}
-        if isinstance(self.replies[at], dict):
-            message |= self.replies[at]
-        finish = "tool_calls" if message.get("tool_calls") else "stop"
-        usage = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
-        choice = {"index": 0, "message": message, "finish_reason": finish}
-        body = json.dumps({"id": "1", "object": "chat.completion", "created": 1, "model": "stub",
-                           "choices": [choice], "usage": usage}).encode()
-        return TransportResponse(
-            status=200, reason="OK", headers=[("content-type", "application/json")],
-            http_version="HTTP/1.1", chunks=iter([body]), release=lambda consumed: None)
-
-
-WIRE = Wire()
-StdlibTransport.stream = lambda self, request: WIRE.stream(request)
-ADAPTERS = {
-    "ChatAdapter": lambda options: dspy.ChatAdapter(**options),
-    "JSONAdapter": lambda options: dspy.JSONAdapter(**options),
-    "XMLAdapter": lambda options: dspy.XMLAdapter(**options),
-    "BAMLAdapter": lambda options: BAMLAdapter(**options),
-}
+ADAPTERS = {it.__name__: it for it in (
+    dspy.ChatAdapter, dspy.JSONAdapter, dspy.XMLAdapter, BAMLAdapter, dspy.TwoStepAdapter)}
 MODELS = {}
+
+
+class NotHere(Exception):
+    """The package gives what its own client cannot send to LiteLLM, which is not compared."""
+
+
+def litellm(**given):
+    raise NotHere(f"LiteLLM is asked: {sys.exc_info()[1]}")
+
+
+execution.LiteLLMEngine = litellm
 
 
 class Log(logging.Handler):
@@ -72,19 +59,27 @@ class Log(logging.Handler):
         self.lines.append(record.getMessage())
 
 
-def model(name):
-    if name not in MODELS:
-        MODELS[name] = dspy.LM(
-            name, api_base="http://127.0.0.1:9/v1", api_key="x", cache=False, num_retries=0)
-    return MODELS[name]
+def model(name, settings):
+    key = f"{name} {settings}"
+    if key not in MODELS:
+        MODELS[key] = dspy.LM(
+            name, api_base="http://127.0.0.1:9/v1", api_key="x", cache=False, num_retries=0, **settings)
+    return MODELS[key]
+
+
+def adapter(case):
+    options = dict(case.get("options", {}))
+    if case["adapter"] == "TwoStepAdapter":
+        second = case["extraction"]
+        options["extraction_model"] = model(second["model"], second["lm"])
+    return ADAPTERS[case["adapter"]](**options)
 
 
 def run(case):
     """What the package asks and answers; with the whole signature in the neutral form."""
     world = build.World(case["signature"]["types"])
     signature = world.signature(case["signature"])
-    program = getattr(dspy, case["module"])(signature)
-    predictor = program.predictors()[0]
+    module, predictor = modules.made(case["module"], signature, case["config"])
     predictor.demos = [world.live(demo) for demo in case["demos"]]
     inputs = world.live(case["inputs"])
     answer = {"signature": build.neutral_signature(predictor.signature),
@@ -94,13 +89,16 @@ def run(case):
     logger = logging.getLogger("dspy")
     logger.addHandler(log)
     try:
-        adapter = ADAPTERS[case["adapter"]](case.get("options", {}))
-        with dspy.context(lm=model(case["model"]), adapter=adapter, disable_history=True):
-            result = program(**inputs, config=case.get("config", {}))
-        answer["outputs"] = {key: build.tagged(value) for key, value in result.items()}
-        completions = result._completions
+        lm = model(case["model"], case["lm"])
+        with dspy.context(lm=lm, adapter=adapter(case), disable_history=True), silence():
+            result = modules.run(case["module"], module, signature, inputs, dict(case["request"]))
+        # Where every attempt failed, BestOfN gives nothing.
+        answer["outputs"] = {key: build.tagged(value) for key, value in result.items()} if result is not None else None
+        completions = result._completions if result is not None else None
         if completions is not None and len(completions) > 1:
             answer["completions"] = build.tagged(dict(completions.items()))
+    except NotHere:
+        raise
     except RecursionError:
         answer["error"] = {"type": "RecursionError", "message": ""}
     except Exception as error:
@@ -109,6 +107,11 @@ def run(case):
         logger.removeHandler(log)
     answer["bodies"], answer["log"] = WIRE.bodies, log.lines
     return answer
+
+
+def silence():
+    """BestOfN prints what went wrong."""
+    return contextlib.redirect_stdout(io.StringIO())
 
 
 def answer(question):
@@ -129,23 +132,26 @@ SHOWN = re.compile(r"[dD][89a-fA-F][0-9a-fA-F]{2}")
 def shows_half(case, answer):
     """Whether half a surrogate pair is shown, or led to another call: only Python's text holds one."""
     asked_again = case["replies"][: len(answer["bodies"]) - 1]
-    if any(HALF.search(reply or "") for reply in asked_again):
+    if any(HALF.search(said(reply)) for reply in asked_again):
         return True
     shown = answer.get("error", {}).get("message") or repr(answer.get("outputs"))
     for reply in case["replies"]:
-        shown = shown.replace(reply or "", "")
-    return bool((SHOWN.search(shown) or "..." in shown) and HALF.search(str(case["replies"])))
+        shown = shown.replace(said(reply), "")
+    return bool((SHOWN.search(shown) or "..." in shown) and any(HALF.search(said(it)) for it in case["replies"]))
 
 
 def as_given(message):
     """An error's text with the reply as it came: where a schema was sent that asks for a choice,
     the package's client reads the reply as JSON, and the adapter gets that written anew."""
-    reply = WIRE.replies[min(len(WIRE.bodies), len(WIRE.replies)) - 1]
-    try:
-        dumped = json.dumps(json.loads(reply.strip()), ensure_ascii=False)
-        return message if reply in message else message.replace(dumped, reply)
-    except (AttributeError, ValueError):
-        return message
+    for reply in WIRE.replies[: len(WIRE.bodies)]:
+        reply = reply.get("content") if isinstance(reply, dict) else reply
+        try:
+            dumped = json.dumps(json.loads(reply.strip()), ensure_ascii=False)
+        except (AttributeError, ValueError):
+            continue
+        if reply not in message:
+            message = message.replace(dumped, reply)
+    return message
 
 
 def whole(text):

@@ -4,6 +4,7 @@ pub(crate) mod neutral;
 pub(crate) mod plain;
 pub(crate) mod program;
 pub(crate) mod replay;
+pub(crate) mod settings;
 
 use std::path::PathBuf;
 

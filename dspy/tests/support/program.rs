@@ -10,7 +10,10 @@ use dspy::{
 };
 use serde_json::{Map, Value};
 
-use super::{neutral, plain::plain};
+use super::{
+    neutral,
+    settings::{fields, settings},
+};
 
 /// The module of a case; `parameters` are those that the recorder does not keep.
 pub(crate) fn module(case: &Value, parameters: &Value) -> Result<Module, String> {
@@ -171,24 +174,6 @@ fn calling(options: &Value, default: FunctionCalling) -> FunctionCalling {
         native: options["use_native_function_calling"].as_bool().unwrap_or(default.native),
         parallel: options["parallel_tool_calls"].as_bool(),
     }
-}
-
-pub(crate) fn fields(value: &Value) -> Fields {
-    plain(value).as_object().cloned().unwrap_or_default()
-}
-
-/// Settings as the package's keyword arguments give them.
-pub(crate) fn settings(kwargs: &Value) -> LmSettings {
-    let mut kwargs = fields(kwargs);
-    for ours in ["cache", "num_retries", "engine", "use_developer_role"] {
-        kwargs.remove(ours);
-    }
-    let known = ["temperature", "max_tokens", "top_p", "stop", "seed", "n", "rollout_id"];
-    let (known, extra): (Map<_, _>, Map<_, _>) =
-        kwargs.into_iter().partition(|(name, _)| known.contains(&name.as_str()));
-    let mut settings: LmSettings = serde_json::from_value(Value::Object(known)).unwrap();
-    settings.extra = extra;
-    settings
 }
 
 /// The recorded tools of a case: each call gives the next of the recorded observations.

@@ -24,9 +24,10 @@ fn parse() -> Error {
     let error = ParseError {
         adapter: "ChatAdapter".to_owned(),
         reply: "?".to_owned(),
-        expected: vec![],
+        expected: Box::default(),
         parsed: None,
         message: None,
+        uncaught: None,
     };
     Error::Prediction(Box::new(error).into())
 }

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::{Made, ModuleKind, Notes, Predictor, call::ms_since, predict};
 use crate::{
     Adapter, Error, Fields, LmError, Run, Signature, Step, Tool, ToolError, ToolStep, Type,
-    signature::without,
+    Uncaught, signature::without,
 };
 use trajectory::{Trajectory, Turn};
 
@@ -194,8 +194,7 @@ impl Asked<'_> {
 fn ends_the_turns(error: &Error) -> bool {
     match error {
         Error::Lm(LmError::ContextWindowExceeded(_)) => true,
-        // Of the package's adapters only this one raises a `ValueError`.
-        Error::Parse(error) => error.adapter == "TwoStepAdapter",
+        Error::Parse(error) => error.uncaught == Some(Uncaught::Value),
         Error::Lm(_)
         | Error::Inputs(_)
         | Error::Tools(_)
