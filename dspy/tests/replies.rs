@@ -8,19 +8,19 @@ use std::sync::Mutex;
 use async_trait::async_trait;
 use dspy::{
     Adapter, BestOfN, Capabilities, Definition, EnumMember, Error, Fields, FunctionCalling, Lm,
-    LmError, LmReply, LmRequest, LmSettings, Module, ModuleKind, Prediction, Predictor, Reward,
-    Run, Signature, ToolCall, Trace, Type, Uncaught,
+    LmError, LmReply, LmRequest, LmSettings, Model, ModelField, Module, ModuleKind, Prediction,
+    Predictor, Reward, Run, Signature, ToolCall, Trace, Type, Uncaught,
 };
 use serde_json::{Value, json};
 
 /// Gives its replies in order and keeps what it was asked.
-struct Model {
+struct Scripted {
     replies: Mutex<Vec<LmReply>>,
     asked: Mutex<Vec<LmRequest>>,
 }
 
 #[async_trait]
-impl Lm for Model {
+impl Lm for Scripted {
     async fn complete(&self, request: &LmRequest) -> Result<LmReply, LmError> {
         self.asked.lock().unwrap().push(request.clone());
         Ok(self.replies.lock().unwrap().remove(0))
@@ -38,7 +38,7 @@ struct Told {
 }
 
 async fn tell(module: Module, inputs: Value, replies: Vec<LmReply>, over: LmSettings) -> Told {
-    let model = Model { replies: Mutex::new(replies), asked: Mutex::default() };
+    let model = Scripted { replies: Mutex::new(replies), asked: Mutex::default() };
     let (inputs, trace) = (fields(inputs), Trace::on());
     let result = module.run(&inputs, Run::new(&model, &over, &trace)).await;
     Told { result, asked: model.asked.into_inner().unwrap() }
@@ -241,4 +241,63 @@ fn one_item_of_no_text_stands_between_quotes() {
     let messages = rendered(&adapter, "question -> answer", inputs);
 
     assert!(messages[1].starts_with("[[ ## question ## ]]\n«{'«q»': True}»\n"), "{}", messages[1]);
+}
+
+#[test]
+fn a_history_without_calls_is_native_too() {
+    let adapter = Adapter::Chat { json_fallback: false, calling: FunctionCalling::ON };
+    let signature = "history: dspy.History -> answer, calls: dspy.ToolCalls";
+    let call = json!({"id": "c1", "name": "f", "args": {"q": "\u{7f}é"}});
+    let turn = |calls: Value, results: Value| {
+        let calls = json!({"tool_calls": calls, "tool_call_results": results});
+        json!({ "calls": calls })
+    };
+    let result = json!([{"call_id": "c1", "name": "f", "value": 1}]);
+    let turns = json!([turn(json!([]), json!([])), turn(json!([call]), result)]);
+    let Predictor { signature, .. } = predictor(signature, adapter.clone());
+    let inputs = fields(json!({"history": {"messages": turns}}));
+
+    let messages = adapter.render(&signature, &[], &inputs).unwrap();
+
+    assert_eq!(messages[1].content, json!(""));
+    assert_eq!(messages[2].content, Value::Null);
+    let written = serde_json::to_value(&messages[2].tool_calls).unwrap();
+    assert_eq!(written[0]["function"]["arguments"], "{\"q\":\"\\u007f\\u00e9\"}");
+}
+
+#[test]
+fn bounds_are_told_in_pydantics_order() {
+    let adapter = Adapter::xml(false);
+    let Predictor { mut signature, .. } = predictor("question -> k: int", adapter.clone());
+    signature.outputs[0].constraints = Some("less than: 5, greater than or equal to: 0".into());
+
+    let error = adapter.parse(&signature, "<k>x</k>").unwrap_err();
+
+    assert!(error.to_string().contains("metadata=[Ge(ge=0), Lt(lt=5)]"), "{error}");
+}
+
+#[test]
+fn a_field_that_repeats_the_words_of_its_class_does_not_say_them() {
+    let field = |name: &str, ty: &str, desc: Option<&str>| ModelField {
+        name: name.into(),
+        alias: None,
+        ty: Type::Named(ty.into()),
+        desc: desc.map(Into::into),
+        default: None,
+        bounds: serde_json::Map::new(),
+    };
+    let model = |fields, doc: &str| {
+        Definition::Model(Model { fields, doc: Some(doc.into()), ..Model::default() })
+    };
+    let mut signature = predictor("question -> team: str", Adapter::chat(false)).signature;
+    let team = vec![field("lead", "Person", Some("Somebody.")), field("aide", "Person", Some("x"))];
+    signature.types.0.insert("Person".into(), model(Vec::new(), "Somebody."));
+    signature.types.0.insert("Team".into(), model(team, "A team."));
+    signature.outputs[0].ty = Type::Named("Team".into());
+
+    let messages = Adapter::chat(false).render(&signature, &[], &Fields::new()).unwrap();
+
+    let system = messages[0].content.as_str().unwrap();
+    assert!(system.contains(r##""lead": {"$ref": "#/$defs/Person"}"##), "{system}");
+    assert!(system.contains(r##""aide": {"$ref": "#/$defs/Person", "description": "x"}"##));
 }

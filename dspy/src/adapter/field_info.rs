@@ -3,15 +3,15 @@
 use super::python_form;
 use crate::{Definitions, Field, prefix, python::repr};
 
-/// Bounds as the prompt words them, and what pydantic makes of them.
+/// Bounds as the prompt words them, and what pydantic makes of them, in its order.
 const BOUNDS: [(&str, &str); 7] = [
     ("greater than: ", "Gt(gt="),
     ("greater than or equal to: ", "Ge(ge="),
     ("less than: ", "Lt(lt="),
     ("less than or equal to: ", "Le(le="),
+    ("a multiple of the given number: ", "MultipleOf(multiple_of="),
     ("minimum length: ", "MinLen(min_length="),
     ("maximum length: ", "MaxLen(max_length="),
-    ("a multiple of the given number: ", "MultipleOf(multiple_of="),
 ];
 
 /// The words for an output field.
@@ -47,9 +47,9 @@ pub(super) fn of(field: &Field, definitions: &Definitions) -> String {
 }
 
 fn metadata(constraints: &str) -> String {
-    let bounds = constraints.split(", ").filter_map(|constraint| {
-        let (words, class) = BOUNDS.iter().find(|(words, _)| constraint.starts_with(words))?;
-        Some(format!("{class}{})", &constraint[words.len()..]))
+    let bounds = BOUNDS.iter().filter_map(|(words, class)| {
+        let bound = constraints.split(", ").find_map(|it| it.strip_prefix(words))?;
+        Some(format!("{class}{bound})"))
     });
     let bounds: Vec<_> = bounds.collect();
     if bounds.is_empty() { String::new() } else { format!(" metadata=[{}]", bounds.join(", ")) }

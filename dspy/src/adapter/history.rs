@@ -129,11 +129,12 @@ impl Turn<'_> {
             return;
         }
         let mut message = Message::text(Role::Assistant, said);
-        if message.content == "" {
-            message.content = Value::Null;
-        }
         if is_answered {
             message.tool_calls = calls.asked();
+        }
+        // Nothing at all is sent as an empty text.
+        if message.content == "" && !message.tool_calls.is_empty() {
+            message.content = Value::Null;
         }
         messages.push(message);
         let results = calls.results.iter().flatten().filter(|_| is_answered);

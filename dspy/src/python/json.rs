@@ -117,7 +117,7 @@ fn write_string(out: &mut String, text: &str, style: Style) {
             '\u{8}' => out.push_str("\\b"),
             '\u{c}' => out.push_str("\\f"),
             c if c < ' ' => drop(write!(out, "\\u{:04x}", u32::from(c))),
-            c if style.is_ascii && c > '\u{7f}' => {
+            c if style.is_ascii && c > '~' => {
                 let units = c.encode_utf16(&mut [0; 2]).to_vec();
                 out.extend(units.iter().map(|unit| format!("\\u{unit:04x}")));
             }
@@ -147,7 +147,7 @@ mod tests {
         );
         assert_eq!(
             dumps_ascii(&json!({"a": [1, "é😀\u{7f}"]})),
-            "{\"a\":[1,\"\\u00e9\\ud83d\\ude00\u{7f}\"]}"
+            "{\"a\":[1,\"\\u00e9\\ud83d\\ude00\\u007f\"]}"
         );
     }
 }

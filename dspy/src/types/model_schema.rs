@@ -1,5 +1,7 @@
 //! JSON Schemas of the program's own enums and models, as pydantic makes them.
 
+use std::collections::HashMap;
+
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -40,6 +42,7 @@ impl Definitions {
                 schemas.insert(name, own);
             }
         }
+        drop_repeated(&mut schemas);
         schemas
     }
 
@@ -109,6 +112,27 @@ impl Definition {
             Self::Model(model) => of_model(model, name),
         };
         schemas.insert(name.to_owned(), own);
+    }
+}
+
+/// Takes away the descriptions beside references that only repeat the one of what is referred to;
+/// of a model within itself pydantic does not know that yet.
+fn drop_repeated(schemas: &mut Map<String, Value>) {
+    let docs: HashMap<String, Value> = schemas
+        .iter()
+        .filter_map(|(name, it)| Some((format!("#/$defs/{name}"), it.get("description")?.clone())))
+        .collect();
+    for (name, schema) in schemas {
+        let own = format!("#/$defs/{name}");
+        let properties = schema.get_mut("properties").and_then(Value::as_object_mut);
+        for property in properties.into_iter().flat_map(Map::values_mut) {
+            let Some(property) = property.as_object_mut() else { continue };
+            let referred = property.get("$ref").and_then(Value::as_str).filter(|it| *it != own);
+            let doc = referred.and_then(|it| docs.get(it));
+            if doc.is_some() && doc == property.get("description") {
+                property.shift_remove("description");
+            }
+        }
     }
 }
 
