@@ -2,6 +2,7 @@
 //! environment, the environment over the file, the file over the defaults.
 
 mod python;
+mod traces;
 
 use std::{
     collections::BTreeMap,
@@ -13,7 +14,10 @@ use std::{
 use anyhow::{Context, Result};
 use clap::ArgMatches;
 
-pub(crate) use self::python::{places, python, python_path};
+pub(crate) use self::{
+    python::{places, python, python_path},
+    traces::{Traces, traces},
+};
 
 use crate::{
     settings::{self, Setting},

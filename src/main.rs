@@ -10,6 +10,7 @@ mod output;
 mod settings;
 mod signal;
 mod telemetry;
+mod traces;
 mod values;
 mod wire;
 

@@ -102,6 +102,7 @@ impl<'a> Plan<'a> {
             lm: options.lm,
             metadata: options.metadata,
             allowance,
+            trace: None,
             webhook: options.webhook,
         };
         Ok(Self { program, config, spec, ttl })

@@ -26,6 +26,7 @@ use crate::{
     record::ExecutionRecord,
     request::{BatchRequest, ExecuteRequest},
     schema,
+    telemetry::Cause,
     time::Time,
 };
 
@@ -103,11 +104,13 @@ pub(crate) async fn execute(
     caller: Caller,
     wait: Wait,
     key: Key,
+    cause: Cause,
     Json { value, bytes }: Json<ExecuteRequest>,
 ) -> Result<Response> {
     let program = app.program(&value.program_id).await?;
     let key = key.of("/execute", &bytes);
-    let new = accept::execution(value, &program, &caller.subject, key, &app.config)?;
+    let mut new = accept::execution(value, &program, &caller.subject, key, &app.config)?;
+    new.spec.trace = cause.0;
     let (mode, program_id) = (new.spec.mode, new.spec.program.clone());
     let submitted = app.queue.submit(new).await?;
     let response = match ended(&app, submitted, wait.0, mode).await? {
@@ -171,11 +174,13 @@ pub(crate) async fn execute_batch(
     State(app): State<App>,
     caller: Caller,
     key: Key,
+    cause: Cause,
     Json { value, bytes }: Json<BatchRequest>,
 ) -> Result<Response> {
     let program = app.program(&value.program_id).await?;
     let key = key.of("/execute/batch", &bytes);
-    let new = accept::batch(value, &program, &caller.subject, key, &app.config)?;
+    let mut new = accept::batch(value, &program, &caller.subject, key, &app.config)?;
+    new.spec.trace = cause.0;
     let (mode, program_id, total) = (new.spec.mode, new.spec.program.clone(), new.items.len());
     let invalid = new.items.iter().filter(|item| item.invalid.is_some()).count();
     let submitted = app.queue.submit_batch(new).await?;

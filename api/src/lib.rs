@@ -42,6 +42,7 @@ mod schema;
 mod serve;
 mod stats;
 mod steer;
+mod telemetry;
 mod time;
 pub mod token;
 
@@ -55,6 +56,7 @@ use tokio_util::sync::CancellationToken;
 pub use config::{Config, KeyTooShort, SecretKey};
 pub use routes::{openapi, router};
 pub use serve::serve;
+pub use telemetry::Spans;
 
 /// The path that all routes of this version of the contract begin with.
 pub const PREFIX: &str = "/api/v1/dspy";
@@ -71,6 +73,8 @@ pub struct App {
     /// Cancelled when the server stops: who waits for something stops waiting.
     pub(crate) stop: Arc<CancellationToken>,
     pub(crate) local: Arc<Local>,
+    /// Absent where nothing is traced.
+    pub(crate) spans: Option<Arc<Spans>>,
 }
 
 /// What one process keeps for itself: nothing that an answer depends on for long.
@@ -97,6 +101,12 @@ impl App {
             openapi: openapi().to_string().into(),
         };
         let stop = Arc::default();
-        Self { queue, registry, config, stop, local: Arc::new(local) }
+        Self { queue, registry, config, stop, local: Arc::new(local), spans: None }
+    }
+
+    /// The same, making spans of the requests that put work in.
+    #[must_use]
+    pub fn traced(self, spans: Spans) -> Self {
+        Self { spans: Some(Arc::new(spans)), ..self }
     }
 }

@@ -82,6 +82,10 @@ pub(crate) async fn show(State(app): State<App>) -> ([(HeaderName, &'static str)
             gauge(&mut fleet, "store_up", "Whether the store answers", 0.0);
         }
     }
+    if let Some(spans) = &app.spans {
+        let help = "Spans of this process that the collector could not be given";
+        counter(&mut fleet, "spans_dropped", help, spans.dropped());
+    }
     let mut text = String::new();
     // Writing into memory cannot fail.
     let _ = encode(&mut text, &fleet);

@@ -1,7 +1,7 @@
 //! The execution record: an execution as a client sees it.
 
 use chrono::{DateTime, Utc};
-use queue::{Attempt, Class, Execution, FailureKind, Fields, Mode, Report, State};
+use queue::{Attempt, Class, Execution, ExecutionId, FailureKind, Fields, Mode, Report, State};
 use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
@@ -65,8 +65,8 @@ pub(crate) struct ExecutionRecord {
     /// The client's name for the item.
     custom_id: Option<String>,
     /// What the request gave as `metadata`, and beside it: `mode`, `cache_hit`, `usage` (tokens
-    /// and cost by model), `mlflow_run_id`, `trace_id`, `worker`; of a dry run
-    /// `validation_passed`; of a debug run `debug_trace`.
+    /// and cost by model), `mlflow_run_id`, `trace_id` (of the OpenTelemetry trace, if there is
+    /// one), `worker`; of a dry run `validation_passed`; of a debug run `debug_trace`.
     #[schema(schema_with = schema::fields)]
     metadata: Fields,
 }
@@ -104,7 +104,11 @@ impl From<Execution> for ExecutionRecord {
         let (batch_id, batch_index) = id.item_of().unzip();
         let seconds = execution.run_time.map(|took| took.as_secs_f64());
         let worker = execution.worker.as_ref().map(queue::WorkerId::as_str);
-        let metadata = metadata(&spec, execution.cache_hit, worker, report.as_mut());
+        let mut metadata = metadata(&spec, execution.cache_hit, worker, report.as_mut());
+        // An equal execution's result tells of that one's trace.
+        if execution.cache_hit || metadata["trace_id"].is_null() {
+            metadata.insert("trace_id".to_owned(), json!(trace_id(id, &spec)));
+        }
         Self {
             execution_id: id.to_string(),
             status: state.as_str(),
@@ -158,6 +162,13 @@ fn why(
             (Some(words), Some(FailureKind::Timeout))
         }
     }
+}
+
+/// The trace of the request that asked, if it is recorded. An item of a batch has one of its own,
+/// which its worker tells.
+fn trace_id(id: ExecutionId, spec: &queue::Spec) -> Option<String> {
+    let trace = spec.trace.filter(|it| it.is_sampled() && id.item_of().is_none())?;
+    Some(format!("{:032x}", trace.trace()))
 }
 
 fn metadata(

@@ -118,6 +118,9 @@ pub struct LmReply {
     pub usage: Usage,
     /// The model that answered, as the request named it.
     pub model: String,
+    /// The model that answered, as its endpoint names it; of a reply that was just given.
+    #[serde(skip)]
+    pub served_by: Option<String>,
 }
 
 /// Tokens used.

@@ -37,6 +37,7 @@ mod redis;
 mod spec;
 mod sqlite;
 mod stats;
+mod trace_parent;
 mod used;
 mod work;
 mod worker;
@@ -61,6 +62,7 @@ pub use spec::{
 };
 pub use sqlite::SqliteQueue;
 pub use stats::{Depth, Histogram, Stats, StatsFilter, WINDOW_MAX};
+pub use trace_parent::TraceParent;
 pub use used::{Used, micros};
 pub use work::Work;
 pub use worker::{Orders, Tick, WorkerInfo};

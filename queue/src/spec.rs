@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::{ExecutionId, State};
+use crate::{ExecutionId, State, TraceParent};
 
 /// Input or output fields by name, in order.
 pub type Fields = serde_json::Map<String, serde_json::Value>;
@@ -108,6 +108,9 @@ pub struct Spec {
     /// What may be spent on models.
     #[serde(rename = "b", default, skip_serializing_if = "is_default")]
     pub allowance: Allowance,
+    /// The span of the request that asked, if requests are traced.
+    #[serde(rename = "x", default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<TraceParent>,
     /// Whom to tell when it has ended.
     #[serde(rename = "w", default, skip_serializing_if = "Option::is_none")]
     pub webhook: Option<String>,

@@ -7,7 +7,11 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
-use super::{batch, execute, service, service::Front, stats, view};
+use super::{
+    batch, execute,
+    service::{Base, Front},
+    stats, view,
+};
 use crate::{
     cli::Demo,
     client::Client,
@@ -42,20 +46,20 @@ pub(super) async fn run(config: Config, arguments: &Demo, json: bool) -> Result<
     let config = in_folder(config, &folder)?;
     let front = Front::open(&config).await?;
     let (address, token) = (front.address, front.token()?);
-    let queue = wire::queue(&config).await?;
-    let registry = wire::registry(&config);
-    let (stop, mut parts) = (Stop::new(), JoinSet::new());
-    parts.spawn(service::work(&config, &queue, &registry, &stop)?);
-    parts.spawn(front.answer(&config, &queue, &registry, &stop));
+    let (queue, registry) = (wire::queue(&config).await?, wire::registry(&config));
+    let base = Base { config: &config, queue, registry, stop: Stop::new(), traces: None };
+    let mut parts = JoinSet::new();
+    parts.spawn(base.work()?);
+    parts.spawn(front.answer(&base));
     let client = Client::new(&format!("http://{address}"), Some(Secret::new(&token)))?;
 
     let story = Story { client, token, json };
     let told = story.tell(arguments.items).await;
     if told.is_ok() && arguments.keep {
         output::note(paint(BOLD, "\nThe server stays up until Ctrl-C."));
-        return service::until_stopped(parts, stop).await;
+        return base.until_stopped(parts).await;
     }
-    stop.stop.cancel();
+    base.stop.stop.cancel();
     while let Some(ended) = parts.join_next().await {
         ended.context("a part of the demo panicked")??;
     }

@@ -18,7 +18,9 @@ use crate::{
     local::{self, Published},
     output,
     signal::Stop,
-    telemetry, wire,
+    telemetry,
+    traces::Traces,
+    wire,
 };
 
 /// How long the ready token of a server without SECRET_KEY is good; its key dies earlier.
@@ -29,12 +31,11 @@ pub(super) async fn serve(config: &Config) -> Result<()> {
     start(config);
     let front = Front::open(config).await?;
     let queue = wire::queue(config).await?;
-    let registry = load(config);
-    let stop = Stop::new();
+    let base = Base::new(config, queue, Traces::start("dspyx")?);
     let mut parts = JoinSet::new();
-    parts.spawn(work(config, &queue, &registry, &stop)?);
-    let _published = front.start(config, &queue, &registry, &stop, &mut parts)?;
-    until_stopped(parts, stop).await
+    parts.spawn(base.work()?);
+    let _published = front.start(&base, &mut parts)?;
+    base.until_stopped(parts).await
 }
 
 /// The API alone.
@@ -42,22 +43,20 @@ pub(super) async fn api(config: &Config) -> Result<()> {
     start(config);
     let front = Front::open(config).await?;
     let queue = wire::shared_queue(config, "api").await?;
-    let registry = load(config);
-    let stop = Stop::new();
+    let base = Base::new(config, queue, Traces::start("dspyx-api")?);
     let mut parts = JoinSet::new();
-    let _published = front.start(config, &queue, &registry, &stop, &mut parts)?;
-    until_stopped(parts, stop).await
+    let _published = front.start(&base, &mut parts)?;
+    base.until_stopped(parts).await
 }
 
 /// A worker alone.
 pub(super) async fn worker(config: &Config) -> Result<()> {
     start(config);
     let queue = wire::shared_queue(config, "worker").await?;
-    let registry = load(config);
-    let stop = Stop::new();
+    let base = Base::new(config, queue, Traces::start("dspyx-worker")?);
     let mut parts = JoinSet::new();
-    parts.spawn(work(config, &queue, &registry, &stop)?);
-    until_stopped(parts, stop).await
+    parts.spawn(base.work()?);
+    base.until_stopped(parts).await
 }
 
 /// Starts logging, and says what is not as it may seem.
@@ -79,20 +78,56 @@ fn load(config: &Config) -> Registry {
     registry
 }
 
-/// The worker's whole life, as a future.
-pub(super) fn work(
-    config: &Config,
-    queue: &Arc<dyn Queue>,
-    registry: &Registry,
-    stop: &Stop,
-) -> Result<impl Future<Output = Result<()>> + use<>> {
-    let worker = wire::worker(config, Arc::clone(queue), registry.clone())?;
-    let (slots, Stop { stop, hurry }) = (config.worker.slots, stop.clone());
-    Ok(async move {
-        info!(slots, "working with {slots} slots");
-        worker.run(stop, hurry).await;
-        Ok(())
-    })
+/// What the parts of a service share.
+pub(super) struct Base<'a> {
+    pub(super) config: &'a Config,
+    pub(super) queue: Arc<dyn Queue>,
+    pub(super) registry: Registry,
+    pub(super) stop: Stop,
+    pub(super) traces: Option<Traces>,
+}
+
+impl<'a> Base<'a> {
+    fn new(config: &'a Config, queue: Arc<dyn Queue>, traces: Option<Traces>) -> Self {
+        Self { config, queue, registry: load(config), stop: Stop::new(), traces }
+    }
+
+    /// The worker's whole life, as a future.
+    pub(super) fn work(&self) -> Result<impl Future<Output = Result<()>> + use<>> {
+        let worker = wire::worker(self.config, Arc::clone(&self.queue), self.registry.clone())?;
+        let worker = match &self.traces {
+            Some(traces) => worker.traced(traces.of_worker()),
+            None => worker,
+        };
+        let (slots, Stop { stop, hurry }) = (self.config.worker.slots, self.stop.clone());
+        Ok(async move {
+            info!(slots, "working with {slots} slots");
+            worker.run(stop, hurry).await;
+            Ok(())
+        })
+    }
+
+    /// Waits for signals, and for the parts to end. One that fails stops the others.
+    pub(super) async fn until_stopped(self, mut parts: JoinSet<Result<()>>) -> Result<()> {
+        let Self { stop, traces, .. } = self;
+        let mut listener = JoinSet::new();
+        listener.spawn(stop.clone().on_signals());
+        let mut first_failure = None;
+        while let Some(ended) = parts.join_next().await {
+            let failed = ended.context("a part of the service panicked").flatten().err();
+            if !stop.stop.is_cancelled() && failed.is_none() {
+                warn!("a part of the service ended by itself; stopping");
+            }
+            stop.stop.cancel();
+            first_failure = first_failure.or(failed);
+        }
+        if let Some(traces) = traces {
+            traces.finish().await;
+        }
+        listener.shutdown().await;
+        info!("stopped");
+        first_failure.map_or(Ok(()), Err)
+    }
 }
 
 /// The API before it answers: the socket is bound and the key is there.
@@ -126,29 +161,21 @@ impl Front {
     }
 
     /// Begins to answer; tells the ready token if the key is this process's own.
-    fn start(
-        self,
-        config: &Config,
-        queue: &Arc<dyn Queue>,
-        registry: &Registry,
-        stop: &Stop,
-        parts: &mut JoinSet<Result<()>>,
-    ) -> Result<Option<Published>> {
+    fn start(self, base: &Base<'_>, parts: &mut JoinSet<Result<()>>) -> Result<Option<Published>> {
         let published = self.own_key.then(|| self.ready()).transpose()?;
-        parts.spawn(self.answer(config, queue, registry, stop));
+        parts.spawn(self.answer(base));
         Ok(published)
     }
 
     /// The API's whole life, as a future.
-    pub(super) fn answer(
-        self,
-        config: &Config,
-        queue: &Arc<dyn Queue>,
-        registry: &Registry,
-        stop: &Stop,
-    ) -> impl Future<Output = Result<()>> + use<> {
-        let app = wire::app(config, self.key, Arc::clone(queue), registry.clone());
-        let (address, stop) = (self.address, stop.stop.clone());
+    pub(super) fn answer(self, base: &Base<'_>) -> impl Future<Output = Result<()>> + use<> {
+        let (queue, registry) = (Arc::clone(&base.queue), base.registry.clone());
+        let app = wire::app(base.config, self.key, queue, registry);
+        let app = match &base.traces {
+            Some(traces) => app.traced(traces.of_api()),
+            None => app,
+        };
+        let (address, stop) = (self.address, base.stop.stop.clone());
         async move {
             info!(%address, "listening on http://{address}");
             ::api::serve(self.listener, app, stop).await.context("the API failed")
@@ -172,22 +199,4 @@ impl Front {
         output::note(format!("dspyx commands of this user find it by themselves, in {path}.\n"));
         Ok(published)
     }
-}
-
-/// Waits for signals, and for the parts to end. One that fails stops the others.
-pub(super) async fn until_stopped(mut parts: JoinSet<Result<()>>, stop: Stop) -> Result<()> {
-    let mut listener = JoinSet::new();
-    listener.spawn(stop.clone().on_signals());
-    let mut first_failure = None;
-    while let Some(ended) = parts.join_next().await {
-        let failed = ended.context("a part of the service panicked").flatten().err();
-        if !stop.stop.is_cancelled() && failed.is_none() {
-            warn!("a part of the service ended by itself; stopping");
-        }
-        stop.stop.cancel();
-        first_failure = first_failure.or(failed);
-    }
-    listener.shutdown().await;
-    info!("stopped");
-    first_failure.map_or(Ok(()), Err)
 }

@@ -150,6 +150,7 @@ fn echo(n: usize) -> NewExecution {
             lm: queue::Fields::new(),
             metadata: std::collections::BTreeMap::new(),
             allowance: Allowance::default(),
+            trace: None,
             webhook: None,
         },
         inputs: queue::Fields::from_iter([("text".to_owned(), n.to_string().into())]),

@@ -20,6 +20,7 @@ mod rehearsal;
 mod roster;
 mod run;
 mod shift;
+mod telemetry;
 mod tools;
 mod upkeep;
 mod waiting;
@@ -33,4 +34,5 @@ pub use gateway::{
 pub use metrics::{Counter, Metrics};
 pub use python::{Interpreter, NoInterpreter, Places, PythonConfig};
 pub use rehearsal::{Rehearsal, rehearse};
+pub use telemetry::Spans;
 pub use worker::Worker;

@@ -18,6 +18,7 @@ use crate::{
     record,
     roster::Stop,
     shift::Shift,
+    telemetry::{AttemptSpan, Parent},
 };
 
 /// The longest that any attempt may take: a month.
@@ -28,15 +29,17 @@ pub(crate) async fn one(shift: Arc<Shift>, lease: Lease, incarnation: u64) {
     let (started_at, began) = (Utc::now(), Instant::now());
     let (seat, stopped) = shift.roster.enter(lease.task.id);
     let account = account(&shift, &lease.task);
+    let span = AttemptSpan::begin(shift.spans.as_ref(), &lease.task);
     let end = tokio::select! {
         biased;
         why = stopped => match why {
             Ok(Stop::Cancelled) => End::Cancelled,
             Ok(Stop::Returned) | Err(_) => End::Returned,
         },
-        end = attempt(&shift, &account, &lease.task, began) => end,
+        end = attempt(&shift, &account, &lease.task, &span, began) => end,
     };
     drop(seat);
+    span.end(&end);
     let paid = (account.is_used() && end.is_final()).then_some(lease.task.id);
     let ending = Ending { lease, end, started_at, run_time: began.elapsed() };
     record::record(&shift, ending, incarnation).await;
@@ -54,7 +57,8 @@ fn account(shift: &Shift, task: &Task) -> Account {
 }
 
 /// What an attempt leaves, however it ends.
-struct Evidence {
+struct Evidence<'a> {
+    span: Option<Parent<'a>>,
     trace: Trace,
     tally: Tally,
     extra: Fields,
@@ -62,13 +66,20 @@ struct Evidence {
 }
 
 /// Tries once, within its time, and decides what follows.
-async fn attempt(shift: &Arc<Shift>, account: &Account, task: &Task, began: Instant) -> End {
+async fn attempt(
+    shift: &Arc<Shift>,
+    account: &Account,
+    task: &Task,
+    span: &AttemptSpan<'_>,
+    began: Instant,
+) -> End {
     let limit = Limit::of(&task.spec, shift.config.timeout, began);
     let debug = task.spec.mode == Mode::Debug;
     let mut evidence = Evidence {
+        span: span.parent(),
         trace: if debug { Trace::on() } else { Trace::off() },
         tally: Tally::default(),
-        extra: Fields::new(),
+        extra: span.trace_id().map(|it| ("trace_id".to_owned(), it.into())).into_iter().collect(),
         backoff: Backoff::default(),
     };
     let result = limit.hold(perform(shift, account, task, limit.at, &mut evidence)).await;
@@ -104,7 +115,7 @@ async fn perform(
     account: &Account,
     task: &Task,
     until: Instant,
-    evidence: &mut Evidence,
+    evidence: &mut Evidence<'_>,
 ) -> Result<Fields, Error> {
     let Task { spec, inputs, .. } = task;
     let program = find(shift, spec).await?;
@@ -123,9 +134,10 @@ async fn perform(
     }
     match &program.runtime {
         Runtime::Native(module) => {
-            let Evidence { trace, tally, .. } = evidence;
+            let Evidence { span, trace, tally, .. } = evidence;
             let call = shift.gateway.call(&lm, program.origin, tally).until(until).on(account);
-            let tools = shift.toolbox.of(&program);
+            let call = call.below(*span);
+            let tools = shift.toolbox.of(&program).below(*span);
             let embedder =
                 shift.gateway.embeddings(&program.embedders, program.origin, until, tally);
             let run = Run::new(&call, &overrides, trace);
@@ -136,9 +148,12 @@ async fn perform(
             Ok(prediction.outputs)
         }
         Runtime::Python(python) => {
-            let Evidence { trace, tally, .. } = evidence;
+            let Evidence { span, trace, tally, .. } = evidence;
             let others = LmConfig { api_base: None, api_key_env: None, ..lm.as_ref().clone() };
-            let call = |lm| shift.gateway.call(lm, program.origin, tally).until(until).on(account);
+            let call = |lm| {
+                let call = shift.gateway.call(lm, program.origin, tally);
+                call.until(until).on(account).below(*span)
+            };
             let (own, other) = (call(&lm), call(&others));
             let lms = Endpoints { model: lm.settings.model.as_deref(), own: &own, other: &other };
             let settings = python::settings(&overrides);
@@ -193,7 +208,7 @@ async fn find(shift: &Arc<Shift>, spec: &Spec) -> Result<Arc<Program>, programs:
     shift.registry.get(&pinned).or_else(|_| shift.registry.get(&spec.program))
 }
 
-impl Evidence {
+impl Evidence<'_> {
     /// Keeps a list with the result, if there is anything in it.
     fn keep<T: Into<Value>>(&mut self, name: &str, list: Vec<T>) {
         if !list.is_empty() {

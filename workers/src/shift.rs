@@ -14,7 +14,7 @@ use tokio::{
 };
 
 use crate::{
-    Config, Gateway, Metrics, Worker,
+    Config, Gateway, Metrics, Spans, Worker,
     python::{Findings, Python},
     refresh::Refresh,
     roster::Roster,
@@ -45,6 +45,8 @@ pub(crate) struct Shift {
     pub(crate) standing: watch::Sender<Standing>,
     pub(crate) alarm: Alarm,
     pub(crate) refresh: Refresh,
+    /// Absent where nothing is traced.
+    pub(crate) spans: Option<Spans>,
     host: String,
     started_at: DateTime<Utc>,
 }
@@ -52,7 +54,7 @@ pub(crate) struct Shift {
 impl Shift {
     /// The beginning of one; nothing runs yet, and nothing may be claimed before the first beat.
     pub(crate) fn new(worker: Worker, findings: Findings) -> Self {
-        let Worker { queue, registry, gateway, config, python } = worker;
+        let Worker { queue, registry, gateway, config, python, spans } = worker;
         let python = Python::new(python, gateway.reach(), findings, gateway.metrics());
         let host = config.host.clone().unwrap_or_else(host);
         let worker = WorkerId::new(&host, std::process::id());
@@ -69,6 +71,7 @@ impl Shift {
             standing: watch::Sender::new(standing),
             alarm: Alarm::default(),
             refresh: Refresh::default(),
+            spans,
             host,
             started_at: Utc::now(),
         }

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::{
-    Config, Gateway, Metrics, PythonConfig, heartbeat, publish, record, refresh,
+    Config, Gateway, Metrics, PythonConfig, Spans, heartbeat, publish, record, refresh,
     roster::Stop,
     run,
     shift::{Shift, Standing},
@@ -47,6 +47,7 @@ pub struct Worker {
     pub(crate) gateway: Arc<Gateway>,
     pub(crate) config: Config,
     pub(crate) python: PythonConfig,
+    pub(crate) spans: Option<Spans>,
 }
 
 impl Worker {
@@ -57,13 +58,20 @@ impl Worker {
         gateway: Arc<Gateway>,
         config: Config,
     ) -> Self {
-        Self { queue, registry, gateway, config, python: PythonConfig::default() }
+        let python = PythonConfig::default();
+        Self { queue, registry, gateway, config, python, spans: None }
     }
 
     /// The same, running Python programs as this says.
     #[must_use]
     pub fn with_python(self, python: PythonConfig) -> Self {
         Self { python, ..self }
+    }
+
+    /// The same, making spans of what it runs.
+    #[must_use]
+    pub fn traced(self, spans: Spans) -> Self {
+        Self { spans: Some(spans), ..self }
     }
 
     /// What it did so far; goes on counting while it runs.

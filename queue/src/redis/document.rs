@@ -169,6 +169,7 @@ mod tests {
             lm: Fields::new(),
             metadata: std::collections::BTreeMap::new(),
             allowance: crate::Allowance::default(),
+            trace: None,
             webhook: None,
         }
     }

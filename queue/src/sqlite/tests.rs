@@ -44,6 +44,7 @@ fn new() -> NewExecution {
             lm: Fields::new(),
             metadata: std::collections::BTreeMap::new(),
             allowance: Allowance::default(),
+            trace: None,
             webhook: None,
         },
         inputs: Fields::new(),

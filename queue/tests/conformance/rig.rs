@@ -220,6 +220,7 @@ pub(crate) fn spec(owner: &str, class: Class) -> Spec {
         lm: Fields::new(),
         metadata: std::collections::BTreeMap::new(),
         allowance: Allowance::default(),
+        trace: None,
         webhook: None,
     }
 }

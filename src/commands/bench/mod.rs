@@ -58,6 +58,7 @@ fn new_execution(program: &str, inputs: Fields) -> NewExecution {
             lm: Fields::new(),
             metadata: std::collections::BTreeMap::new(),
             allowance: Allowance::default(),
+            trace: None,
             webhook: None,
         },
         inputs,

@@ -7,9 +7,10 @@ use tokio::time::Instant;
 
 use super::{
     Account, Gateway, Tally, paid,
-    provider::{self, Endpoint},
+    provider::{self, Endpoint, Route},
     send::Sent,
 };
+use crate::telemetry::{Asked, ChatSpan, Parent};
 
 /// The gateway for one execution.
 pub struct Call<'a> {
@@ -18,6 +19,7 @@ pub struct Call<'a> {
     origin: Origin,
     pub(super) deadline: Option<Instant>,
     account: Option<&'a Account>,
+    span: Option<Parent<'a>>,
     tally: &'a Tally,
 }
 
@@ -32,6 +34,17 @@ pub(super) enum Source {
     Cache,
 }
 
+impl Source {
+    /// The word for it in a span.
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Model => "model",
+            Self::Journal => "journal",
+            Self::Cache => "cache",
+        }
+    }
+}
+
 impl<'a> Call<'a> {
     pub(super) fn new(
         gateway: &'a Gateway,
@@ -39,7 +52,7 @@ impl<'a> Call<'a> {
         origin: Origin,
         tally: &'a Tally,
     ) -> Self {
-        Self { gateway, lm, origin, deadline: None, account: None, tally }
+        Self { gateway, lm, origin, deadline: None, account: None, span: None, tally }
     }
 
     /// The same, but over at that time.
@@ -52,6 +65,12 @@ impl<'a> Call<'a> {
     #[must_use]
     pub fn on(self, account: &'a Account) -> Self {
         Self { account: Some(account), ..self }
+    }
+
+    /// The same, each call a span below that one.
+    #[must_use]
+    pub(crate) fn below(self, span: Option<Parent<'a>>) -> Self {
+        Self { span, ..self }
     }
 
     /// What an earlier attempt has paid for, the execution has used too.
@@ -80,8 +99,29 @@ impl<'a> Call<'a> {
         })
     }
 
-    /// Asks one model.
+    /// Asks one model, and has a span tell of it where there are spans.
     async fn ask(
+        &self,
+        model: &str,
+        request: &LmRequest,
+        own: bool,
+    ) -> Result<(LmReply, Source), LmError> {
+        let Some(parent) = self.span else { return self.answer(model, request, own).await };
+        let server = self.route(model, own).ok().and_then(|it| it.server());
+        let span = ChatSpan::begin(parent, Asked { model, server, request });
+        let result = self.answer(model, request, own).await;
+        match &result {
+            Ok((reply, source)) => {
+                let paid = (*source == Source::Model).then(|| self.gateway.terms(model));
+                let cost = paid.and_then(|it| it.cost(reply.usage));
+                span.answered(reply, source.as_str(), cost);
+            }
+            Err(error) => span.failed(error),
+        }
+        result
+    }
+
+    async fn answer(
         &self,
         model: &str,
         request: &LmRequest,
@@ -92,8 +132,7 @@ impl<'a> Call<'a> {
         {
             return Ok((DummyLm.complete(request).await?, Source::Model));
         }
-        let endpoint = if own { self.endpoint() } else { Endpoint::of_provider(self.origin) };
-        let route = provider::route(model, endpoint, self.gateway.signpost())?;
+        let route = self.route(model, own)?;
         let sent = Sent::new(self.gateway, &route, model, request);
         if let (Some(account), Some(ledger)) = (self.account, &self.gateway.ledger) {
             return paid::ask(self, account, ledger.as_ref(), &sent, request).await;
@@ -102,12 +141,15 @@ impl<'a> Call<'a> {
         Ok((answer.reply, Source::Model))
     }
 
-    fn endpoint(&self) -> Endpoint<'a> {
-        Endpoint {
+    /// Where a model is asked: at the program's endpoint, or at that of the model's provider.
+    fn route<'m>(&self, model: &'m str, own: bool) -> Result<Route<'m>, LmError> {
+        let of_program = Endpoint {
             api_base: self.lm.api_base.as_deref(),
             api_key_env: self.lm.api_key_env.as_deref(),
             origin: self.origin,
-        }
+        };
+        let endpoint = if own { of_program } else { Endpoint::of_provider(self.origin) };
+        provider::route(model, endpoint, self.gateway.signpost())
     }
 }
 

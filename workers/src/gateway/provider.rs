@@ -120,6 +120,12 @@ pub(super) struct Route<'a> {
 }
 
 impl Route<'_> {
+    /// The host and the port that it leads to.
+    pub(super) fn server(&self) -> Option<(String, u16)> {
+        let url = reqwest::Url::parse(&self.url).ok()?;
+        Some((url.host_str()?.to_owned(), url.port_or_known_default()?))
+    }
+
     /// The same endpoint, asked for embeddings.
     pub(super) fn for_embeddings(mut self) -> Self {
         let base = self.url.trim_end_matches("/chat/completions");

@@ -16,6 +16,8 @@ struct Completion {
     #[serde(default)]
     choices: Vec<Choice>,
     #[serde(default)]
+    model: Option<String>,
+    #[serde(default)]
     usage: Option<Tokens>,
     #[serde(default)]
     error: Option<Value>,
@@ -80,6 +82,7 @@ pub(super) fn read(body: &[u8], model: &str) -> Result<LmReply, LmError> {
         finish_reason: choice.finish_reason,
         usage: Usage { prompt_tokens, completion_tokens, total_tokens },
         model: model.to_owned(),
+        served_by: completion.model,
     })
 }
 

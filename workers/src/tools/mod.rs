@@ -24,7 +24,10 @@ use serde_json::Value;
 use tokio::time::{self, Instant};
 
 use self::{http::Web, service::Services, session::Session, sessions::Sessions};
-use crate::{Gateway, Metrics};
+use crate::{
+    Gateway, Metrics,
+    telemetry::{Parent, ToolSpan},
+};
 
 /// How long one call may take, if the file does not say.
 const CALL_TIMEOUT: Duration = Duration::from_secs(60);
@@ -43,6 +46,7 @@ pub(crate) struct Toolbox {
 pub(crate) struct ProgramTools<'a> {
     toolbox: &'a Toolbox,
     program: &'a Program,
+    span: Option<Parent<'a>>,
 }
 
 impl Toolbox {
@@ -54,7 +58,7 @@ impl Toolbox {
 
     /// The tools of one program.
     pub(crate) fn of<'a>(&'a self, program: &'a Program) -> ProgramTools<'a> {
-        ProgramTools { toolbox: self, program }
+        ProgramTools { toolbox: self, program, span: None }
     }
 
     /// Closes the sessions that nobody uses, again and again.
@@ -76,6 +80,13 @@ impl Toolbox {
 
     fn metrics(&self) -> &Metrics {
         &self.gateway.metrics
+    }
+}
+
+impl<'a> ProgramTools<'a> {
+    /// The same, each call a span below that one.
+    pub(crate) fn below(self, span: Option<Parent<'a>>) -> Self {
+        Self { span, ..self }
     }
 }
 
@@ -201,7 +212,11 @@ impl Tools for ProgramTools<'_> {
     ) -> Result<Value, ToolError> {
         let (metrics, began) = (self.toolbox.metrics(), Instant::now());
         metrics.tool_calls.add(1);
+        let span = self.span.map(|it| ToolSpan::begin(it, name, args));
         let result = self.find_and_call(sources, name, args).await;
+        if let Some(span) = span {
+            span.end(&result);
+        }
         let millis = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         metrics.tool_milliseconds.add(millis);
         if result.is_err() {

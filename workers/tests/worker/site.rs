@@ -183,6 +183,7 @@ pub(crate) fn spec(program: &str) -> Spec {
         lm: Fields::new(),
         metadata: std::collections::BTreeMap::new(),
         allowance: Allowance::default(),
+        trace: None,
         webhook: None,
     }
 }
