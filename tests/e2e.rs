@@ -31,6 +31,8 @@ mod python;
 mod site;
 #[path = "e2e/tools.rs"]
 mod tools;
+#[path = "e2e/traces.rs"]
+mod traces;
 
 macro_rules! on_both_stores {
     ($($area:ident: $($case:ident),+;)+) => {
@@ -74,6 +76,11 @@ on_both_stores! {
     tools: agent_uses_the_tools_of_a_server, agent_goes_on_when_tools_do_not,
         agent_is_called_off_in_a_call, call_of_a_killed_runner_is_made_again,
         agent_asks_services, registered_agent_starts_nothing;
+    traces: trace_leads_from_the_caller_to_the_model, retry_is_a_span_that_pays_no_reply_twice,
+        reply_of_an_equal_call_is_marked, items_of_a_batch_have_traces_of_their_own,
+        what_the_caller_does_not_record_is_not_recorded, collector_may_be_away,
+        last_spans_are_sent_at_the_end, python_program_has_spans_as_a_native_one,
+        contents_are_shown_where_the_operator_says_so;
     crash: execution_of_a_killed_runner_runs_again,
         what_a_killed_runner_paid_for_is_not_paid_for_again, batch_outlives_killed_runners,
         accepted_outlives_a_killed_api, stopped_runner_finishes_or_gives_back,

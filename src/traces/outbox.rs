@@ -20,12 +20,6 @@ use tokio::{sync::mpsc, time};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-/// How often a batch is sent before it is given up.
-const TRIES: u32 = 3;
-
-/// How long to wait before a batch is sent again.
-const PAUSE: Duration = Duration::from_secs(1);
-
 /// Where ended spans are put.
 pub(super) struct Outbox {
     queue: mpsc::Sender<SpanData>,
@@ -88,24 +82,19 @@ impl<E: SpanExporter> Sender<E> {
         batch
     }
 
-    /// Sends a batch, again if need be.
+    /// Sends a batch; the exporter does it again while that may help, within its timeout.
     async fn deliver(&mut self, batch: Vec<SpanData>) {
         let count = batch.len() as u64;
         if count == 0 {
             return;
         }
-        for attempt in 1..=TRIES {
-            let Err(error) = self.exporter.export(batch.clone()).await else {
-                self.works();
-                return;
-            };
-            self.fails(&error);
-            let last = attempt == TRIES || self.stop.is_cancelled();
-            if last || self.stop.run_until_cancelled(time::sleep(PAUSE * attempt)).await.is_none() {
-                break;
+        match self.exporter.export(batch).await {
+            Ok(()) => self.works(),
+            Err(error) => {
+                self.fails(&error);
+                self.dropped.fetch_add(count, Ordering::Relaxed);
             }
         }
-        self.dropped.fetch_add(count, Ordering::Relaxed);
     }
 
     fn works(&mut self) {

@@ -42,7 +42,7 @@ source: {type: local, path: reviewer.py, class_name: Reviewer}
 ";
 
 /// A site with a Python program beside the others.
-async fn site(store: Store) -> Site {
+pub(crate) async fn site(store: Store) -> Site {
     let site = store.site().await.with_python();
     site.write("programs/reviewer.py", REVIEWER);
     site.write("programs/reviewer.yaml", PROGRAM);

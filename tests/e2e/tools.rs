@@ -17,7 +17,7 @@ fn agent(tools: &str) -> String {
 }
 
 /// A site with an agent whose tools are those of a server.
-async fn site_with_server(store: Store, more: &str) -> (Site, McpServer) {
+pub(crate) async fn site_with_server(store: Store, more: &str) -> (Site, McpServer) {
     let site = store.site().await;
     let server = McpServer::in_folder(Path::new(&site.path(".")));
     let command = server.command();
@@ -26,14 +26,14 @@ async fn site_with_server(store: Store, more: &str) -> (Site, McpServer) {
 }
 
 /// The model wants a tool to be called.
-fn wants(site: &Site, tool: &str, args: &Value) {
+pub(crate) fn wants(site: &Site, tool: &str, args: &Value) {
     site.lm.then(Reply::Text(format!(
         "[[ ## next_thought ## ]]\nI try.\n\n[[ ## next_tool_name ## ]]\n{tool}\n\n\
          [[ ## next_tool_args ## ]]\n{args}\n\n[[ ## completed ## ]]"
     )));
 }
 
-fn ask() -> Value {
+pub(crate) fn ask() -> Value {
     json!({ "program_id": "agent", "inputs": { "question": "?" }, "mode": "debug" })
 }
 

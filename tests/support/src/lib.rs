@@ -1,10 +1,12 @@
 //! What tests need from the outside world: Redis in all its forms, a language model, a network
-//! that fails, an HTTP client, a Python with the real DSPy, and the program itself as a process.
+//! that fails, a collector of traces, an HTTP client, a Python with the real DSPy, and the program
+//! itself as a process.
 //!
 //! It knows none of our crates, so every one of them can use it. All that it starts is gone when
 //! the value is dropped, and when the test dies without dropping anything.
 
 mod background;
+mod collector;
 mod http;
 mod lm_answer;
 mod mcp_server;
@@ -14,10 +16,12 @@ mod python;
 mod redis_cluster;
 mod redis_sentinel;
 mod redis_server;
+mod request;
 mod server_child;
 mod stub_lm;
 mod wait;
 
+pub use collector::{Collector, Span};
 pub use http::{Answer, Http};
 pub use mcp_server::McpServer;
 pub use process::Process;

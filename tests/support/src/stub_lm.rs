@@ -9,16 +9,15 @@ use std::{
 
 use serde_json::{Value, json};
 use tokio::{
-    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    io::{AsyncReadExt, AsyncWriteExt, BufReader},
     net::{TcpListener, TcpStream},
     sync::Notify,
 };
 
-use crate::{background::Background, lm_answer};
+use crate::{background::Background, lm_answer, request::Request};
 
 /// The most calls whose bodies are kept; later ones are only counted.
 const CALLS_KEPT: usize = 20_000;
-const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// What the endpoint does with a request.
 #[derive(Clone, Debug)]
@@ -268,23 +267,8 @@ fn completion(request: &Value, text: &str) -> String {
 
 /// Reads one request, and whether it is the last; none at the end of the stream.
 async fn read_call(stream: &mut BufReader<TcpStream>) -> Option<(Call, bool)> {
-    let mut first = String::new();
-    stream.read_line(&mut first).await.ok().filter(|read| *read > 0)?;
-    let path = first.split(' ').nth(1)?.to_owned();
-    let (mut length, mut authorization, mut last) = (0, String::new(), false);
-    loop {
-        let mut line = String::new();
-        stream.read_line(&mut line).await.ok().filter(|read| *read > 0)?;
-        let Some((name, value)) = line.trim().split_once(':') else { break };
-        match name.to_ascii_lowercase().as_str() {
-            "content-length" => length = value.trim().parse().ok()?,
-            "connection" => last = value.trim().eq_ignore_ascii_case("close"),
-            "authorization" => value.trim().clone_into(&mut authorization),
-            _ => {}
-        }
-    }
-    let mut body = vec![0; usize::min(length, BODY_BYTES_MAX)];
-    stream.read_exact(&mut body).await.ok()?;
-    let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
-    Some((Call { at: Instant::now(), path, authorization, body }, last))
+    let request = Request::read(stream).await?;
+    let (authorization, last) = (request.header("authorization").to_owned(), request.is_last());
+    let body = serde_json::from_slice(&request.body).unwrap_or(Value::Null);
+    Some((Call { at: Instant::now(), path: request.path, authorization, body }, last))
 }
