@@ -24,9 +24,9 @@ const MAY_USE: [(&str, &[&str]); 6] = [
 
 /// Outside crates that only some places may name.
 const ONLY_IN: [(&str, &[&str]); 17] = [
-    ("opentelemetry::", &["api/src/telemetry.rs", "workers/src/telemetry/", "src/traces"]),
-    ("opentelemetry_sdk::", &["src/traces"]),
-    ("opentelemetry_otlp::", &["src/traces"]),
+    ("opentelemetry::", &["api/src/telemetry.rs", "workers/src/telemetry/", "src/traces/"]),
+    ("opentelemetry_sdk::", &["src/traces/"]),
+    ("opentelemetry_otlp::", &["src/traces/"]),
     ("rustix::", &["workers/src/python/"]),
     ("redis::", &["queue/src/redis/"]),
     ("deadpool_redis::", &["queue/src/redis/"]),
@@ -36,7 +36,7 @@ const ONLY_IN: [(&str, &[&str]); 17] = [
     ("process_wrap::", &["workers/src/"]),
     ("reqwest::", &["workers/src/gateway/", "workers/src/tools/", "src/client.rs"]),
     ("rmcp::", &["workers/src/tools/"]),
-    ("rustls::", &["workers/src/gateway/", "src/client.rs", "src/traces.rs"]),
+    ("rustls::", &["workers/src/gateway/", "src/client.rs", "src/traces/"]),
     ("regex::", &["dspy/src/pattern.rs"]),
     ("unicode_normalization::", &["dspy/src/module/majority.rs"]),
     ("speedate::", &["dspy/src/types/"]),
