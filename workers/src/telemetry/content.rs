@@ -14,7 +14,7 @@ const PART_CHARS_MAX: usize = 16_384;
 /// The messages of a request.
 pub(super) fn input(messages: &[Message]) -> String {
     let message = |it: &Message| json!({ "role": role(it.role), "parts": parts(it) });
-    Value::from_iter(messages.iter().map(message)).to_string()
+    messages.iter().map(message).collect::<Value>().to_string()
 }
 
 /// The one message of a reply.
