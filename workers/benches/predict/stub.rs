@@ -67,7 +67,8 @@ fn reply() -> String {
         "id": "1", "object": "chat.completion", "created": 1, "model": "gpt-4o-mini",
         "choices": [{"index": 0, "finish_reason": "stop", "message": {
             "role": "assistant",
-            "content": "[[ ## reasoning ## ]]\nIt is.\n\n[[ ## answer ## ]]\nParis\n\n[[ ## completed ## ]]",
+            "content": "[[ ## reasoning ## ]]\nIt is.\n\n[[ ## answer ## ]]\nParis\n\n\
+                        [[ ## completed ## ]]",
         }}],
         "usage": {"prompt_tokens": 7, "completion_tokens": 5, "total_tokens": 12},
     })
