@@ -131,6 +131,24 @@ pub(crate) async fn retry_is_a_span_that_pays_no_reply_twice(store: Store) {
     site.check(up).await;
 }
 
+pub(crate) async fn what_is_called_off_says_so(store: Store) {
+    let (site, collector) = site(store).await;
+    site.lm.then(Reply::Nothing);
+    let up = site.up().await;
+    let path = site.ask("?").await;
+    site.until_calls(1).await;
+
+    site.http.post(&format!("{path}/cancel"), &json!({})).await.unwrap();
+
+    let chat = collector.until("chat stub", 1, SOON).await.remove(0);
+    let attempt = attempts(&collector, 1).await.remove(0);
+    assert_eq!(attempt.get("dspyx.execution.outcome"), "cancelled");
+    assert!(!attempt.failed, "it did as it was told");
+    assert_eq!((chat.failed, chat.get("error.type")), (true, &json!("cancelled")));
+    assert_eq!(chat.parent, attempt.id);
+    site.check(up).await;
+}
+
 pub(crate) async fn reply_of_an_equal_call_is_marked(store: Store) {
     let (site, collector) = site(store).await;
     site.write_program("other", OTHER);
