@@ -25,6 +25,7 @@ mod control;
 mod end;
 mod error;
 mod execution;
+mod feed;
 mod id;
 mod intake;
 mod lease;
@@ -49,6 +50,7 @@ pub use control::Control;
 pub use end::{Attempt, End, Failure, FailureKind, Report};
 pub use error::{Error, Result};
 pub use execution::{Event, State};
+pub use feed::{Feed, Mark, NEWS_KEPT, NEWS_PAGE, NEWS_TIME, News, NoMark};
 pub use id::{BatchId, ExecutionId, WorkerId};
 pub use intake::Intake;
 pub use lease::{ATTEMPTS_KEPT, Ending, Lease, Task, Verdict, Want};
@@ -68,6 +70,6 @@ pub use work::Work;
 pub use worker::{Orders, Tick, WorkerInfo};
 
 /// All sides of a queue: what a store is.
-pub trait Queue: Intake + Work + Records + Control + Ledger {}
+pub trait Queue: Intake + Work + Records + Control + Ledger + Feed {}
 
-impl<T: Intake + Work + Records + Control + Ledger> Queue for T {}
+impl<T: Intake + Work + Records + Control + Ledger + Feed> Queue for T {}

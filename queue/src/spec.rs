@@ -114,6 +114,9 @@ pub struct Spec {
     /// Whom to tell when it has ended.
     #[serde(rename = "w", default, skip_serializing_if = "Option::is_none")]
     pub webhook: Option<String>,
+    /// Whether it tells what it does while it runs, to whoever follows it.
+    #[serde(rename = "s", default, skip_serializing_if = "is_default")]
+    pub stream: bool,
 }
 
 /// What may be spent on models, in millionths of a dollar; no bound where none.

@@ -17,6 +17,8 @@ mod control;
 mod dispatch;
 #[path = "conformance/fairness.rs"]
 mod fairness;
+#[path = "conformance/feed.rs"]
+mod feed;
 #[path = "conformance/finish.rs"]
 mod finish;
 #[path = "conformance/intake.rs"]
@@ -123,6 +125,8 @@ conform! {
         equal_calls_are_made_once, reply_taken_back_is_asked_for_anew,
         call_given_up_is_another_s, right_of_a_dead_holder_runs_out, spent_budget_stops_new_calls,
         oldest_shared_replies_are_forgotten;
+    feed: followers_hear_in_order_and_go_on_from_a_mark, follower_wakes_when_something_is_told,
+        new_attempt_voids_what_was_told, what_was_told_is_bounded_and_forgotten;
     control: pause_is_told_to_workers, programs_raise_the_epoch,
         manifests_raise_the_epoch_when_they_are_news, cleared_cache_raises_the_epoch,
         revoked_tokens_are_known_until_they_expire, ping_names_the_store;

@@ -171,6 +171,7 @@ mod tests {
             allowance: crate::Allowance::default(),
             trace: None,
             webhook: None,
+            stream: false,
         }
     }
 

@@ -1,4 +1,5 @@
-//! Waking those that wait for an execution to end: one subscription for all of a process.
+//! Waking those that wait for an execution to end, or to tell more: one subscription for all of a
+//! process.
 
 use std::{
     collections::HashMap,
@@ -10,7 +11,6 @@ use futures::StreamExt;
 use tokio::sync::Notify;
 
 use super::Store;
-use crate::ExecutionId;
 
 /// How long to wait before subscribing again after the connection failed.
 const AGAIN: Duration = Duration::from_millis(250);
@@ -23,33 +23,33 @@ pub(super) struct Events {
 
 #[derive(Default)]
 struct Waiting {
-    /// Waiters by execution; as many as there are waiting requests.
-    by_id: HashMap<String, Weak<Notify>>,
+    /// Waiters by what they wait for; as many as there are waiting requests.
+    by_name: HashMap<String, Weak<Notify>>,
     /// Whether the listener runs. It ends when nobody waits.
     listening: bool,
 }
 
-/// A place among the waiters of an execution.
+/// A place among those that wait for the same.
 pub(super) struct Place {
-    id: String,
-    /// Rung when the execution may have ended, or the subscription was renewed.
+    name: String,
+    /// Rung when it may have happened, or the subscription was renewed.
     pub(super) rung: Arc<Notify>,
     waiting: Arc<Mutex<Waiting>>,
 }
 
 impl Events {
-    /// Takes a place; look at the execution again after the first ring.
-    pub(super) fn wait_for(&self, id: ExecutionId, store: &Arc<Store>) -> Place {
-        let id = id.to_string();
+    /// Takes a place among those that wait for an execution's end (its id), or for what it tells
+    /// (`f:` before it); look again after each ring.
+    pub(super) fn wait_for(&self, name: String, store: &Arc<Store>) -> Place {
         let mut waiting = lock(&self.waiting);
-        let known = waiting.by_id.get(&id).and_then(Weak::upgrade);
+        let known = waiting.by_name.get(&name).and_then(Weak::upgrade);
         let rung = known.unwrap_or_default();
-        waiting.by_id.insert(id.clone(), Arc::downgrade(&rung));
+        waiting.by_name.insert(name.clone(), Arc::downgrade(&rung));
         if !waiting.listening {
             waiting.listening = true;
             tokio::spawn(listen(Arc::clone(store), Arc::clone(&self.waiting)));
         }
-        Place { id, rung, waiting: Arc::clone(&self.waiting) }
+        Place { name, rung, waiting: Arc::clone(&self.waiting) }
     }
 }
 
@@ -57,7 +57,7 @@ impl Drop for Place {
     fn drop(&mut self) {
         let mut waiting = lock(&self.waiting);
         if Arc::strong_count(&self.rung) == 1 {
-            waiting.by_id.remove(&self.id);
+            waiting.by_name.remove(&self.name);
         }
     }
 }
@@ -81,21 +81,21 @@ async fn listen(store: Arc<Store>, waiting: Arc<Mutex<Waiting>>) {
     lock(&waiting).listening = false;
 }
 
-fn ring(waiting: &Mutex<Waiting>, ids: &[u8]) {
-    let Ok(ids) = std::str::from_utf8(ids) else { return };
+fn ring(waiting: &Mutex<Waiting>, names: &[u8]) {
+    let Ok(names) = std::str::from_utf8(names) else { return };
     let waiting = lock(waiting);
-    if waiting.by_id.is_empty() {
+    if waiting.by_name.is_empty() {
         return;
     }
-    for id in ids.split(' ') {
-        if let Some(place) = waiting.by_id.get(id).and_then(Weak::upgrade) {
+    for name in names.split(' ') {
+        if let Some(place) = waiting.by_name.get(name).and_then(Weak::upgrade) {
             place.notify_waiters();
         }
     }
 }
 
 fn ring_all(waiting: &Mutex<Waiting>) {
-    for place in lock(waiting).by_id.values().filter_map(Weak::upgrade) {
+    for place in lock(waiting).by_name.values().filter_map(Weak::upgrade) {
         place.notify_waiters();
     }
 }

@@ -35,6 +35,8 @@
 //! - `P b:<batch>:o`, `:s`, `:lost`: hash, hash, set; items left by entry; entry by chunk or
 //!   item; lost entries
 //! - `P old`: sorted set; ended batches by the time (ms) to forget them
+//! - `P f:<id>`, `P ft:<id>`: stream, string; what a running execution tells, and who is heard;
+//!   have TTLs
 //! - `P rate:<rate>`: string; until when (ms) it is used up; has a TTL
 //! - `P j:<id>`: hash; replies that an execution has paid for, by place; has a TTL
 //! - `P lr:<clearing>:<request>`, `P lf:<request>`: string; the reply to equal calls, and who is

@@ -12,6 +12,7 @@ mod control;
 mod document;
 mod entry;
 mod events;
+mod feed;
 mod finish;
 mod gather;
 mod home;

@@ -29,7 +29,7 @@ impl Records for RedisQueue {
 
     async fn wait(&self, id: ExecutionId, wait: Duration) -> Result<Execution> {
         let end = Instant::now() + wait;
-        let place = self.events.wait_for(id, &self.store);
+        let place = self.events.wait_for(id.to_string(), &self.store);
         loop {
             let rung = place.rung.notified();
             tokio::pin!(rung);

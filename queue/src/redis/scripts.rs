@@ -25,6 +25,8 @@ pub(super) struct Scripts {
     pub(super) keep: Script,
     pub(super) give_up: Script,
     pub(super) retract: Script,
+    pub(super) begin: Script,
+    pub(super) tell: Script,
 }
 
 /// What may run when the server's memory is full: all that gives memory back.
@@ -80,6 +82,8 @@ impl Scripts {
             keep: ledger!("lua/keep.lua"),
             give_up: ledger!("lua/give_up.lua"),
             retract: ledger!("lua/retract.lua"),
+            begin: with_memory!("lua/begin.lua"),
+            tell: with_memory!("lua/tell.lua"),
         }
     }
 }

@@ -8,6 +8,7 @@ mod batch;
 mod cancel;
 mod claim;
 mod control;
+mod feed;
 mod file;
 mod finish;
 mod intake;
@@ -45,6 +46,7 @@ use std::{
 use rusqlite::Connection;
 
 use self::{
+    feed::Feeds,
     file::File,
     reader::Readers,
     signal::Signals,
@@ -68,6 +70,7 @@ struct Inner {
     signals: Arc<Signals>,
     dropped: Arc<Dropped>,
     heard: Heard,
+    feeds: Feeds,
 }
 
 impl SqliteQueue {
@@ -108,8 +111,8 @@ impl SqliteQueue {
         rules: Arc<Rules>,
         signals: Arc<Signals>,
     ) -> Self {
-        let (dropped, heard) = (Arc::default(), Heard::default());
-        Self { inner: Arc::new(Inner { writer, readers, rules, signals, dropped, heard }) }
+        let (dropped, heard, feeds) = (Arc::default(), Heard::default(), Feeds::default());
+        Self { inner: Arc::new(Inner { writer, readers, rules, signals, dropped, heard, feeds }) }
     }
 
     fn writer(&self) -> Result<&Writer> {

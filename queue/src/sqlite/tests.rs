@@ -46,6 +46,7 @@ fn new() -> NewExecution {
             allowance: Allowance::default(),
             trace: None,
             webhook: None,
+            stream: false,
         },
         inputs: Fields::new(),
         not_before: None,
