@@ -25,7 +25,8 @@ fn lines(name: &str) -> Vec<String> {
     text.lines().map(ToOwned::to_owned).collect()
 }
 
-fn rows(name: &str) -> Vec<Value> {
+/// The rows of a corpus.
+pub(crate) fn rows(name: &str) -> Vec<Value> {
     lines(name).iter().map(|it| serde_json::from_str(it).unwrap()).collect()
 }
 

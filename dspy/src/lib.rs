@@ -59,6 +59,7 @@ mod expression;
 mod field;
 mod json_repair;
 mod json_schema;
+mod listener;
 mod lm;
 mod mcp;
 mod module;
@@ -66,6 +67,7 @@ mod module;
 mod parity;
 mod pattern;
 mod prefix;
+mod progress;
 mod python;
 mod reasoning_model;
 mod run;
@@ -86,6 +88,7 @@ pub use embedder::{Embedder, NoEmbedder};
 pub use error::{AdapterError, Error, InputError, LmError, Mistyped, ParseError, Uncaught};
 pub use expression::{Expression, ExpressionError};
 pub use field::Field;
+pub use listener::{Asker, Growth, Listener};
 pub use lm::{Lm, LmReply, LmRequest, LmSettings, Message, Role, Usage};
 pub use mcp::mcp_result;
 pub use module::{
@@ -93,6 +96,7 @@ pub use module::{
     Prediction, Predictor, ReAct, Refine, Reward, Until,
 };
 pub use pattern::{Pattern, PatternError};
+pub use progress::{Progress, Told};
 pub use python::name::is_field_name;
 pub use run::Run;
 pub use scope::Scope;

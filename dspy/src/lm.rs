@@ -6,13 +6,23 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{Capabilities, LmError, ToolCall, python::repr, reasoning_model};
+use crate::{Capabilities, Listener, LmError, ToolCall, python::repr, reasoning_model};
 
 /// A language model. One call is one completion.
 #[async_trait]
 pub trait Lm: Send + Sync {
     /// The model's reply to one request.
     async fn complete(&self, request: &LmRequest) -> Result<LmReply, LmError>;
+
+    /// The same, telling the listener how the reply grows. Of a model that does not, the reply
+    /// comes whole.
+    async fn complete_aloud(
+        &self,
+        request: &LmRequest,
+        _listener: &Listener<'_>,
+    ) -> Result<LmReply, LmError> {
+        self.complete(request).await
+    }
 
     /// What the model can be asked for besides text; nothing, unless it is known.
     fn capabilities(&self, _model: &str) -> Capabilities {

@@ -14,6 +14,7 @@ mod python_form;
 mod python_own;
 mod render;
 mod response_format;
+pub(crate) mod splitter;
 mod two_step;
 pub(crate) mod value;
 mod xml;
@@ -212,6 +213,12 @@ impl Format {
             Self::Baml => "BAMLAdapter",
             Self::TwoStep => "TwoStepAdapter",
         }
+    }
+
+    /// The format of an adapter by the package's name of it.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        let all = [Self::Chat, Self::Json, Self::Xml, Self::Baml, Self::TwoStep];
+        all.into_iter().find(|it| it.name() == name)
     }
 
     pub(crate) fn render(

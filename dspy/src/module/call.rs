@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use super::{Notes, Predictor, warning};
 use crate::{
-    Capabilities, Error, Fields, Lm, LmError, LmReply, LmRequest, LmSettings, LmStep, ParseError,
-    Run, Signature, Step,
+    Asker, Capabilities, DspyType, Error, Field, Fields, Listener, Lm, LmError, LmReply, LmRequest,
+    LmSettings, LmStep, ParseError, Run, Signature, Step, Type,
     adapter::{
         Format,
         native::{self, Asking, Reading},
@@ -28,24 +28,29 @@ pub(super) struct Call<'a> {
 }
 
 /// The replies to one question.
-pub(super) struct Round {
+pub(super) struct Round<'a> {
     format: Format,
     /// What was asked for in the text.
     pub(super) signature: Signature,
-    pub(super) asked: Vec<Asked>,
+    pub(super) asked: Vec<Asked<'a>>,
     /// Whether one of the replies has more than text.
     is_mixed: bool,
     render_ms: f64,
 }
 
 /// A request and the reply to it.
-pub(super) struct Asked {
+pub(super) struct Asked<'a> {
     request: LmRequest,
     pub(super) reply: LmReply,
     lm_ms: f64,
+    /// Who listens, if anybody does.
+    listener: Option<Listener<'a>>,
 }
 
-impl Call<'_> {
+/// A request, the reply to it, how long it took, and who listened.
+type Sent<'a> = (LmRequest, Result<LmReply, LmError>, f64, Option<Listener<'a>>);
+
+impl<'a> Call<'a> {
     /// The outputs of every completion in the adapter's own format, else in the one it falls back
     /// to. Only a reply that could not be read is asked for again; other failures are final.
     pub(super) async fn ask_until_read(self, notes: &mut Notes) -> Result<Vec<Fields>, Error> {
@@ -69,7 +74,7 @@ impl Call<'_> {
     }
 
     /// Asks for every completion. The first call that fails ends the round.
-    pub(super) async fn send(&self, format: Format, notes: &mut Notes) -> Result<Round, Error> {
+    pub(super) async fn send(&self, format: Format, notes: &mut Notes) -> Result<Round<'a>, Error> {
         let started = Instant::now();
         let demos = self.run.scope.demos.unwrap_or(&self.predictor.demos);
         let calling = self.predictor.adapter.calling();
@@ -90,19 +95,21 @@ impl Call<'_> {
             response_format: response_format.clone(),
         });
         let lm = self.run.lm;
-        let sent = join_all(requests.map(|request| ask_one(lm, request))).await;
+        let listeners = || self.listener(format, &plan.signature);
+        let sent = join_all(requests.map(|request| ask_one(lm, request, listeners()))).await;
         let signature = plan.signature.into_owned();
         let (asked, is_mixed) = (Vec::new(), false);
         let mut round = Round { format, signature, asked, is_mixed, render_ms };
         let mut failed = None;
-        for (request, reply, lm_ms) in sent {
+        for (request, reply, lm_ms, listener) in sent {
             match reply {
                 Ok(reply) => {
                     note(&request, &reply, notes);
                     round.is_mixed |= native::has_parts(&reply);
-                    round.asked.push(Asked { request, reply, lm_ms });
+                    round.asked.push(Asked { request, reply, lm_ms, listener });
                 }
                 Err(error) => {
+                    listener.inspect(Listener::fail);
                     let step = || failure(format, self.run, request, &error, (render_ms, lm_ms));
                     self.run.trace.push(step);
                     failed = failed.or(Some(error));
@@ -110,9 +117,28 @@ impl Call<'_> {
             }
         }
         match failed {
-            Some(error) => Err(error.into()),
+            Some(error) => {
+                round.asked.iter().filter_map(|it| it.listener.as_ref()).for_each(Listener::fail);
+                Err(error.into())
+            }
             None => Ok(round),
         }
+    }
+
+    /// Who listens to a call, if anybody wants to know. Of two steps only the second has fields.
+    fn listener(&self, format: Format, signature: &Signature) -> Option<Listener<'a>> {
+        let progress = self.run.progress.filter(|_| format != Format::TwoStep)?;
+        let is_reasoning = |it: &&Field| it.ty == Type::Dspy(DspyType::Reasoning);
+        let is_apart = |it: &&Field| !signature.outputs.iter().any(|own| own.name == it.name);
+        let texts = signature.outputs.iter().filter(|it| it.ty == Type::Str);
+        let apart = self.signature.outputs.iter().filter(is_apart).find(is_reasoning);
+        let asker = Asker {
+            predictor: self.run.scope.to_string(),
+            adapter: format.name().to_owned(),
+            texts: texts.map(|it| it.name.clone()).collect(),
+            reasoning: apart.map(|it| it.name.clone()),
+        };
+        Some(Listener::new(progress, asker))
     }
 
     fn response_format(&self, format: Format) -> Option<Value> {
@@ -162,19 +188,24 @@ fn failure(
     }))
 }
 
-impl Round {
+impl Round<'_> {
     /// What was read of the reply to one request; the step goes into the trace.
     pub(super) fn read(
         &self,
-        asked: Asked,
+        asked: Asked<'_>,
         call: &Call<'_>,
         read: impl FnOnce(Reading<'_>, &LmReply) -> Result<Fields, ParseError>,
     ) -> Result<Fields, Error> {
         let started = Instant::now();
-        let Asked { request, reply, lm_ms } = asked;
+        let Asked { request, reply, lm_ms, listener } = asked;
         let Self { format, signature, is_mixed, .. } = self;
         let (format, original, is_mixed) = (*format, call.signature, *is_mixed);
         let outputs = read(Reading { format, asked: signature, original, is_mixed }, &reply);
+        match (&listener, &outputs) {
+            (Some(listener), Ok(outputs)) => listener.read(outputs),
+            (Some(listener), Err(_)) => listener.fail(),
+            (None, _) => {}
+        }
         let run = call.run;
         run.trace.push(|| {
             Step::Lm(Box::new(LmStep {
@@ -204,10 +235,13 @@ fn settings_of(settings: &LmSettings, completion: u32) -> LmSettings {
     settings
 }
 
-async fn ask_one(lm: &dyn Lm, request: LmRequest) -> (LmRequest, Result<LmReply, LmError>, f64) {
+async fn ask_one<'a>(lm: &dyn Lm, request: LmRequest, listener: Option<Listener<'a>>) -> Sent<'a> {
     let started = Instant::now();
-    let reply = lm.complete(&request).await;
-    (request, reply, ms_since(started))
+    let reply = match &listener {
+        Some(listener) => lm.complete_aloud(&request, listener).await,
+        None => lm.complete(&request).await,
+    };
+    (request, reply, ms_since(started), listener)
 }
 
 pub(super) fn ms_since(started: Instant) -> f64 {

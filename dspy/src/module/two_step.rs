@@ -47,7 +47,7 @@ fn text(reading: Reading<'_>, reply: &LmReply) -> Result<Fields, ParseError> {
 /// The fields that the second model takes out of a text.
 async fn extracted(
     call: &Call<'_>,
-    round: &Round,
+    round: &Round<'_>,
     extraction: &LmSettings,
     (inputs, reply): (&Fields, &LmReply),
     notes: &mut Notes,

@@ -57,7 +57,8 @@ pub(crate) fn has_odd_line_ends(text: &str) -> bool {
     text.contains(|c| c != '\n' && is_line_end(c))
 }
 
-fn is_line_end(c: char) -> bool {
+/// Whether `str.splitlines()` ends a line here.
+pub(crate) fn is_line_end(c: char) -> bool {
     matches!(
         c,
         '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{1c}'..='\u{1e}' | '\u{85}' | '\u{2028}' | '\u{2029}'
