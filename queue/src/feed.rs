@@ -96,7 +96,8 @@ mod tests {
     fn marks_are_read_as_they_are_written() {
         let mark = Mark { millis: 1_700_000_000_000, number: 7 };
         assert_eq!(mark.to_string().parse(), Ok(mark));
-        for text in ["", "1", "1-", "-1", "1-+2", "+1-2", "1-2-3", "1-99999999999999999999", "a-b"] {
+        for text in ["", "1", "1-", "-1", "1-+2", "+1-2", "1-2-3", "1-99999999999999999999", "a-b"]
+        {
             assert_eq!(text.parse::<Mark>(), Err(NoMark), "{text}");
         }
     }

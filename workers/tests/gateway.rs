@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail so")]
 
+#[path = "gateway/streams.rs"]
+mod streams;
+
 use std::{
     net::TcpListener,
     time::{Duration, Instant},

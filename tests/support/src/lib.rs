@@ -9,6 +9,7 @@ mod background;
 mod collector;
 mod http;
 mod lm_answer;
+mod lm_stream;
 mod mcp_server;
 mod process;
 mod proxy;
@@ -23,6 +24,7 @@ mod wait;
 
 pub use collector::{Collector, Span};
 pub use http::{Answer, Http};
+pub use lm_stream::Midway;
 pub use mcp_server::McpServer;
 pub use process::Process;
 pub use proxy::{Network, Proxy};

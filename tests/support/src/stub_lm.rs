@@ -14,7 +14,12 @@ use tokio::{
     sync::Notify,
 };
 
-use crate::{background::Background, lm_answer, request::Request};
+use crate::{
+    background::Background,
+    lm_answer,
+    lm_stream::{Halves, Midway},
+    request::Request,
+};
 
 /// The most calls whose bodies are kept; later ones are only counted.
 const CALLS_KEPT: usize = 20_000;
@@ -26,6 +31,8 @@ pub enum Reply {
     Text(String),
     /// Says what fits the prompt: every field that it asks for, with a value of its type.
     Fitting,
+    /// Says this, or what fits, in pieces to who asks for a stream; to others as it is.
+    Stream(Option<String>, Midway),
     /// Answers with a status, headers and a body.
     Status(u16, Vec<(String, String)>, String),
     /// Answers 200 with something that is not JSON.
@@ -218,6 +225,14 @@ async fn say(
     let text = match reply {
         Reply::Text(text) => response(200, &[], &completion(request, &text)),
         Reply::Fitting => response(200, &[], &completion(request, &lm_answer::answer(request))),
+        Reply::Stream(text, midway) => {
+            let text = text.unwrap_or_else(|| lm_answer::answer(request));
+            if request["stream"] == true {
+                return flow(stream, stage, Halves::of(&request["model"], &text, midway), midway)
+                    .await;
+            }
+            response(200, &[], &completion(request, &text))
+        }
         Reply::Status(status, headers, body) => response(status, &headers, &body),
         Reply::Garbage => response(200, &[], "<html>It works!</html>"),
         Reply::Empty => response(200, &[], ""),
@@ -242,6 +257,24 @@ async fn say(
         }
     };
     stream.get_mut().write_all(text.as_bytes()).await.ok()
+}
+
+/// Streams a text; none if the connection has no use after it.
+async fn flow(
+    stream: &mut BufReader<TcpStream>,
+    stage: &Stage,
+    halves: Halves,
+    midway: Midway,
+) -> Option<()> {
+    stream.get_mut().write_all(halves.first.as_bytes()).await.ok()?;
+    match midway {
+        Midway::Gate => stage.gate_opens().await,
+        // Until the client gives up: then the read ends.
+        Midway::Stall => drop(stream.read_u8().await),
+        Midway::GoesOn | Midway::Cut | Midway::Ends | Midway::Error | Midway::Garbage => {}
+    }
+    stream.get_mut().write_all(halves.second.as_bytes()).await.ok()?;
+    (midway != Midway::Cut).then_some(())
 }
 
 fn response(status: u16, headers: &[(String, String)], body: &str) -> String {

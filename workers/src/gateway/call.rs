@@ -1,7 +1,7 @@
 //! The calls of one execution: which model, which fallback, and what was used.
 
 use async_trait::async_trait;
-use dspy::{Capabilities, DummyLm, Lm, LmError, LmReply, LmRequest};
+use dspy::{Capabilities, DummyLm, Listener, Lm, LmError, LmReply, LmRequest};
 use programs::{LmConfig, Origin};
 use tokio::time::Instant;
 
@@ -102,14 +102,16 @@ impl<'a> Call<'a> {
     /// Asks one model, and has a span tell of it where there are spans.
     async fn ask(
         &self,
-        model: &str,
+        (model, own): (&str, bool),
         request: &LmRequest,
-        own: bool,
+        listener: Option<&Listener<'_>>,
     ) -> Result<(LmReply, Source), LmError> {
-        let Some(parent) = self.span else { return self.answer(model, request, own).await };
+        let Some(parent) = self.span else {
+            return self.answer((model, own), request, listener).await;
+        };
         let server = self.route(model, own).ok().and_then(|it| it.server());
         let span = ChatSpan::begin(parent, Asked { model, server, request });
-        let result = self.answer(model, request, own).await;
+        let result = self.answer((model, own), request, listener).await;
         match &result {
             Ok((reply, source)) => {
                 let paid = (*source == Source::Model).then(|| self.gateway.terms(model));
@@ -123,9 +125,9 @@ impl<'a> Call<'a> {
 
     async fn answer(
         &self,
-        model: &str,
+        (model, own): (&str, bool),
         request: &LmRequest,
-        own: bool,
+        listener: Option<&Listener<'_>>,
     ) -> Result<(LmReply, Source), LmError> {
         if let Some(name) = model.strip_prefix(provider::DUMMY)
             && name.starts_with('/')
@@ -133,7 +135,7 @@ impl<'a> Call<'a> {
             return Ok((DummyLm.complete(request).await?, Source::Model));
         }
         let route = self.route(model, own)?;
-        let sent = Sent::new(self.gateway, &route, model, request);
+        let sent = Sent::new(self.gateway, &route, model, request).aloud(listener);
         if let (Some(account), Some(ledger)) = (self.account, &self.gateway.ledger) {
             return paid::ask(self, account, ledger.as_ref(), &sent, request).await;
         }
@@ -151,27 +153,44 @@ impl<'a> Call<'a> {
         let endpoint = if own { of_program } else { Endpoint::of_provider(self.origin) };
         provider::route(model, endpoint, self.gateway.signpost())
     }
-}
 
-#[async_trait]
-impl Lm for Call<'_> {
-    async fn complete(&self, request: &LmRequest) -> Result<LmReply, LmError> {
+    /// Asks the model, then its fallbacks.
+    async fn ask_until_answered(
+        &self,
+        request: &LmRequest,
+        listener: Option<&Listener<'_>>,
+    ) -> Result<LmReply, LmError> {
         let model = self.model(request)?;
         let provider_of = |model: &str| model.split_once('/').map(|it| it.0.to_owned());
-        let mut result = self.ask(model, request, true).await;
+        let mut result = self.ask((model, true), request, listener).await;
         for other in &self.lm.fallbacks {
             match &result {
                 Err(error) if another_may_do(error) => {}
                 Ok(_) | Err(_) => break,
             }
             let own = provider_of(other) == provider_of(model);
-            result = self.ask(other, request, own).await;
+            result = self.ask((other, own), request, listener).await;
         }
         match &result {
             Ok((reply, source)) => self.count(reply, *source),
             Err(_) => self.gateway.metrics.lm_errors.add(1),
         }
         result.map(|(reply, _)| reply)
+    }
+}
+
+#[async_trait]
+impl Lm for Call<'_> {
+    async fn complete(&self, request: &LmRequest) -> Result<LmReply, LmError> {
+        self.ask_until_answered(request, None).await
+    }
+
+    async fn complete_aloud(
+        &self,
+        request: &LmRequest,
+        listener: &Listener<'_>,
+    ) -> Result<LmReply, LmError> {
+        self.ask_until_answered(request, Some(listener)).await
     }
 
     fn capabilities(&self, model: &str) -> Capabilities {

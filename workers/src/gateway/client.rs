@@ -3,7 +3,7 @@
 use std::{error::Error, time::Duration};
 
 use chrono::Utc;
-use dspy::{LmError, LmReply};
+use dspy::{Listener, LmError, LmReply};
 use reqwest::{
     Client, ClientBuilder, NoProxy, Proxy, Response,
     header::{CONTENT_TYPE, HeaderValue},
@@ -13,7 +13,7 @@ use reqwest::{
 use rustls::{ClientConfig, RootCertStore};
 use tracing::warn;
 
-use super::{GatewayConfig, SetupError, provider::Route, reply, supply::Told};
+use super::{GatewayConfig, SetupError, provider::Route, reply, stream, supply::Told};
 
 /// The longest error page read: enough to quote.
 const ERROR_BYTES_MAX: usize = 64 * 1024;
@@ -63,19 +63,32 @@ fn trusting_nobody() -> ClientConfig {
     ClientConfig::builder().with_root_certificates(roots).with_no_client_auth()
 }
 
+/// One request to an endpoint.
+pub(super) struct Sending<'a> {
+    pub(super) route: &'a Route<'a>,
+    pub(super) body: Vec<u8>,
+    /// The model as the program names it.
+    pub(super) name: &'a str,
+    pub(super) timeout: Duration,
+    /// The longest reply.
+    pub(super) bytes_max: usize,
+    /// Who wants to hear the reply as it comes, if anybody does.
+    pub(super) listener: Option<&'a Listener<'a>>,
+}
+
 /// Sends a request and reads the answer, and what the endpoint tells of its limits.
 pub(super) async fn send(
     client: &Client,
-    route: &Route<'_>,
-    body: Vec<u8>,
-    name: &str,
-    limits: (Duration, usize),
+    mut sending: Sending<'_>,
 ) -> (Told, Result<LmReply, Refusal>) {
-    let (timeout, bytes_max) = limits;
-    match request(client, route, body, timeout).await {
+    let mut body = std::mem::take(&mut sending.body);
+    if sending.listener.is_some() {
+        body = stream::asking(body);
+    }
+    match request(client, sending.route, body, sending.timeout).await {
         Ok(response) => {
             let told = Told::read(response.headers(), Utc::now());
-            (told, answer(response, route, name, bytes_max).await)
+            (told, answer(response, &sending).await)
         }
         Err(error) => (Told::default(), Err(error.into())),
     }
@@ -102,14 +115,13 @@ async fn request(
     request.send().await.map_err(|error| failed(&error))
 }
 
-async fn answer(
-    response: Response,
-    route: &Route<'_>,
-    name: &str,
-    bytes_max: usize,
-) -> Result<LmReply, Refusal> {
+async fn answer(response: Response, sending: &Sending<'_>) -> Result<LmReply, Refusal> {
+    let Sending { route, name, bytes_max, .. } = *sending;
     let (status, headers) = (response.status(), response.headers().clone());
     if status.is_success() {
+        if let Some(listener) = sending.listener.filter(|_| stream::is_stream(&response)) {
+            return Ok(stream::read(response, name, bytes_max, listener).await?);
+        }
         let body = read(response, bytes_max).await?;
         let too_long = || format!("the model's answer is longer than {bytes_max} bytes");
         let body = body.ok_or_else(|| LmError::InvalidResponse(too_long()))?;

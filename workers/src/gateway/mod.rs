@@ -17,6 +17,7 @@ mod provider;
 mod reply;
 mod request;
 mod send;
+mod stream;
 mod supply;
 mod tally;
 mod terms;

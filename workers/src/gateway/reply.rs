@@ -12,37 +12,38 @@ use serde_json::Value;
 const QUOTE_CHARS_MAX: usize = 500;
 
 #[derive(Deserialize)]
-struct Completion {
+pub(super) struct Completion {
     #[serde(default)]
-    choices: Vec<Choice>,
+    pub(super) choices: Vec<Choice>,
     #[serde(default)]
-    model: Option<String>,
+    pub(super) model: Option<String>,
     #[serde(default)]
-    usage: Option<Tokens>,
+    pub(super) usage: Option<Tokens>,
     #[serde(default)]
-    error: Option<Value>,
+    pub(super) error: Option<Value>,
 }
 
 #[derive(Deserialize)]
-struct Choice {
-    message: Option<Message>,
-    finish_reason: Option<String>,
+pub(super) struct Choice {
+    pub(super) message: Option<Message>,
+    pub(super) finish_reason: Option<String>,
 }
 
+/// What the model says: all of it, or a piece.
 #[derive(Deserialize)]
-struct Message {
-    content: Option<Value>,
-    reasoning_content: Option<String>,
-    reasoning: Option<String>,
+pub(super) struct Message {
+    pub(super) content: Option<Value>,
+    pub(super) reasoning_content: Option<String>,
+    pub(super) reasoning: Option<String>,
     #[serde(default)]
-    tool_calls: Option<Vec<Value>>,
+    pub(super) tool_calls: Option<Vec<Value>>,
     #[serde(default)]
-    provider_specific_fields: Option<Value>,
+    pub(super) provider_specific_fields: Option<Value>,
 }
 
 /// Some servers say null for what they did not count.
 #[derive(Deserialize, Default)]
-struct Tokens {
+pub(super) struct Tokens {
     #[serde(rename = "prompt_tokens")]
     prompt: Option<u64>,
     #[serde(rename = "completion_tokens")]
@@ -53,19 +54,30 @@ struct Tokens {
 
 /// Reads the body of a successful answer.
 pub(super) fn read(body: &[u8], model: &str) -> Result<LmReply, LmError> {
-    let completion: Completion = serde_json::from_slice(body).map_err(|error| {
-        let quote = quote(&String::from_utf8_lossy(body));
-        LmError::InvalidResponse(format!(
-            "the model's answer is not a completion ({error}): {quote}"
-        ))
-    })?;
+    let completion = serde_json::from_slice(body).map_err(|error| no_completion(&error, body))?;
+    of(completion, model)
+}
+
+/// What came is not what was asked for.
+pub(super) fn no_completion(error: &serde_json::Error, body: &[u8]) -> LmError {
+    let quote = quote(&String::from_utf8_lossy(body));
+    LmError::InvalidResponse(format!("the model's answer is not a completion ({error}): {quote}"))
+}
+
+/// More came than was asked for, or nothing.
+pub(super) fn not_one_choice() -> LmError {
+    let text = "the model's answer must have exactly one choice";
+    LmError::InvalidResponse(text.to_owned())
+}
+
+/// The reply that a completion holds.
+pub(super) fn of(completion: Completion, model: &str) -> Result<LmReply, LmError> {
     if let Some(error) = completion.error.filter(|it| !it.is_null()) {
         return Err(inner_error(&error));
     }
     let mut choices = completion.choices.into_iter();
     let (Some(choice), None) = (choices.next(), choices.next()) else {
-        let text = "the model's answer must have exactly one choice";
-        return Err(LmError::InvalidResponse(text.to_owned()));
+        return Err(not_one_choice());
     };
     let Some(message) = choice.message else {
         return Err(LmError::InvalidResponse("the model's answer has no message".to_owned()));
@@ -87,7 +99,7 @@ pub(super) fn read(body: &[u8], model: &str) -> Result<LmReply, LmError> {
 }
 
 /// The text of a message: a string, or parts of which some are text.
-fn text(content: Option<Value>) -> Result<Option<String>, LmError> {
+pub(super) fn text(content: Option<Value>) -> Result<Option<String>, LmError> {
     match content {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),
@@ -125,7 +137,7 @@ fn tool_calls(calls: Vec<Value>) -> Result<Vec<ToolCall>, LmError> {
 }
 
 /// What the model quotes: LiteLLM's place for it, citations or lists of them.
-fn citations(fields: Option<&Value>) -> Vec<Value> {
+pub(super) fn citations(fields: Option<&Value>) -> Vec<Value> {
     let Some(Value::Array(groups)) = fields.map(|it| it["citations"].clone()) else {
         return Vec::new();
     };
@@ -134,7 +146,7 @@ fn citations(fields: Option<&Value>) -> Vec<Value> {
 }
 
 /// An error inside an answer that claims success, as some gateways give.
-fn inner_error(error: &Value) -> LmError {
+pub(super) fn inner_error(error: &Value) -> LmError {
     let status = error["code"].as_u64().and_then(|it| u16::try_from(it).ok());
     let status = status.and_then(|it| StatusCode::from_u16(it).ok());
     let status = status.filter(|it| !it.is_success()).unwrap_or(StatusCode::BAD_GATEWAY);

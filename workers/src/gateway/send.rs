@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
-use dspy::{LmError, LmReply, LmRequest, Usage};
+use dspy::{Growth, Listener, LmError, LmReply, LmRequest, Usage};
 use queue::{Budget, Turn};
 use rand::Rng;
 use tokio::time::{self, Instant};
@@ -11,7 +11,7 @@ use tracing::warn;
 
 use super::{
     Call, Gateway,
-    client::{self, Refusal},
+    client::{self, Refusal, Sending},
     pace::{self, Share},
     provider::{Route, Signpost},
     request,
@@ -35,6 +35,8 @@ pub(super) struct Sent<'a> {
     /// The model as the program names it.
     model: &'a str,
     pub(super) terms: Terms,
+    /// Who wants to hear the reply as it comes, if anybody does.
+    listener: Option<&'a Listener<'a>>,
     /// About how many tokens it will use.
     estimate: u64,
 }
@@ -55,7 +57,13 @@ impl<'a> Sent<'a> {
         let body = request::body(route.model, route.provider.tokens, request);
         let reply = request.settings.max_tokens.unwrap_or(REPLY_TOKENS);
         let estimate = body.len() as u64 / TOKEN_BYTES + reply;
-        Self { route, body, model, terms: gateway.terms(model), estimate }
+        let terms = gateway.terms(model);
+        Self { route, body, model, terms, listener: None, estimate }
+    }
+
+    /// The same, heard as it comes.
+    pub(super) fn aloud(self, listener: Option<&'a Listener<'a>>) -> Self {
+        Self { listener, ..self }
     }
 }
 
@@ -74,16 +82,22 @@ impl Sent<'_> {
 }
 
 impl Call<'_> {
-    /// Sends a request until it is answered, or cannot be.
+    /// Sends a request until it is answered, or cannot be. An endpoint that refuses a request for
+    /// a stream is asked plainly: whether somebody listens must not decide what comes of it.
     pub(super) async fn send_until_answered(&self, sent: &Sent<'_>) -> Result<Answer, LmError> {
         let mut delays = self.gateway.delays();
+        let mut listener = sent.listener;
         loop {
             self.wait_for_endpoint(sent.route).await?;
             let share = self.take_turn(sent).await?;
-            let refusal = match self.send(sent, &share).await {
+            let refusal = match self.send(sent, listener, &share).await {
                 Ok(reply) => return Ok(Answer { reply, share }),
                 Err(refusal) => refusal,
             };
+            if let (LmError::BadRequest(_), Some(_)) = (&refusal.error, listener) {
+                listener = None;
+                continue;
+            }
             let Some(delay) = self.delay(sent.route, &share, &refusal, &mut delays).await else {
                 return Err(refusal.error);
             };
@@ -101,14 +115,28 @@ impl Call<'_> {
         Ok(())
     }
 
-    async fn send(&self, sent: &Sent<'_>, share: &Share) -> Result<LmReply, Refusal> {
+    async fn send(
+        &self,
+        sent: &Sent<'_>,
+        listener: Option<&Listener<'_>>,
+        share: &Share,
+    ) -> Result<LmReply, Refusal> {
         let config = &self.gateway.config;
         let timeout =
             self.left().map_or(config.request_timeout, |it| it.min(config.request_timeout));
-        let limits = (timeout, config.response_bytes_max);
         self.gateway.metrics.lm_requests.add(1);
-        let (client, body) = (&self.gateway.client, sent.body.clone());
-        let (told, answer) = client::send(client, sent.route, body, sent.model, limits).await;
+        if let Some(listener) = listener {
+            listener.hear(Growth::Begin);
+        }
+        let sending = Sending {
+            route: sent.route,
+            body: sent.body.clone(),
+            name: sent.model,
+            timeout,
+            bytes_max: config.response_bytes_max,
+            listener,
+        };
+        let (told, answer) = client::send(&self.gateway.client, sending).await;
         self.gateway.pace.learn(share, &told);
         if let Some(empty) = told.requests.and_then(|it| it.empty_for()) {
             self.hold_off(share, empty).await;
