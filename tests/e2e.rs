@@ -29,6 +29,8 @@ mod network;
 mod python;
 #[path = "e2e/site.rs"]
 mod site;
+#[path = "e2e/streaming.rs"]
+mod streaming;
 #[path = "e2e/tools.rs"]
 mod tools;
 #[path = "e2e/traces.rs"]
@@ -72,6 +74,12 @@ on_both_stores! {
         both_runtimes_leave_the_same_record, python_batch_is_done,
         python_inputs_are_checked_before_they_wait,
         python_execution_of_a_killed_runner_runs_again, python_that_came_over_http_is_not_run;
+    streaming: fields_grow_before_the_record_is_there, nothing_is_told_unless_it_is_asked_for,
+        fallback_to_json_voids_what_was_told, broken_stream_begins_anew,
+        broken_stream_is_sent_again_within_the_call,
+        endpoint_without_streams_tells_all_at_the_end,
+        equal_executions_share_a_reply_and_hear_the_same, followers_outlive_a_killed_runner,
+        closed_connection_calls_nothing_off;
     cli: commands_do_what_they_say, batch_of_a_file_is_followed;
     tools: agent_uses_the_tools_of_a_server, agent_goes_on_when_tools_do_not,
         agent_is_called_off_in_a_call, call_of_a_killed_runner_is_made_again,

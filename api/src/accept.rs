@@ -104,6 +104,7 @@ impl<'a> Plan<'a> {
             allowance,
             trace: None,
             webhook: options.webhook,
+            stream: options.stream,
         };
         Ok(Self { program, config, spec, ttl })
     }

@@ -1,13 +1,14 @@
-//! The changes of an execution, as they happen: server-sent events.
+//! An execution as it happens, as server-sent events: its record at every change, and what it tells
+//! while it runs, if it was asked to.
 
-use std::{convert::Infallible, time::Duration};
+use std::{collections::VecDeque, convert::Infallible, time::Duration};
 
 use axum::response::{
     IntoResponse, Response, Sse,
     sse::{Event, KeepAlive},
 };
-use futures::{Stream, StreamExt, stream};
-use queue::{Execution, State};
+use futures::{StreamExt, future::BoxFuture, stream};
+use queue::{Execution, Mark, News, State};
 
 use crate::{App, record::ExecutionRecord};
 
@@ -17,29 +18,41 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// How long a stream may be silent, for the sake of proxies.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-/// The record at every change of its state, of its attempts or of its being called off; the last
-/// event is that of its end, or of the server's.
-pub(crate) fn stream(app: App, execution: Execution) -> Response {
-    let look = Look { app, last: Mark::of(&execution), over: execution.state.is_terminal() };
-    let first = stream::once(std::future::ready(event(execution)));
-    let changes = stream::unfold(look, |mut look| async { Some((look.next().await?, look)) });
-    let all = first.chain(changes).map(Ok::<_, Infallible>);
-    sse(all)
+/// The record at every change of its state, of its attempts or of its being called off, and what
+/// is told after a mark; the last event is that of its end, or of the server's.
+pub(crate) fn stream(app: App, execution: Execution, after: Option<Mark>) -> Response {
+    let view = View {
+        sight: Sight::of(&execution),
+        is_over: execution.state.is_terminal(),
+        is_told: execution.spec.stream && !execution.state.is_terminal(),
+        after,
+        look: look(&app, execution.id),
+        ready: VecDeque::from([status(execution)]),
+        app,
+    };
+    let events = stream::unfold(view, |mut view| async { Some((view.next().await?, view)) });
+    let keep_alive = KeepAlive::new().interval(KEEP_ALIVE);
+    Sse::new(events.map(Ok::<_, Infallible>)).keep_alive(keep_alive).into_response()
 }
 
-fn sse(events: impl Stream<Item = Result<Event, Infallible>> + Send + 'static) -> Response {
-    Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response()
-}
-
-struct Look {
+/// One client's view of an execution.
+struct View {
     app: App,
-    last: Mark,
-    over: bool,
+    sight: Sight,
+    is_over: bool,
+    /// Whether it tells what it does.
+    is_told: bool,
+    /// What was told up to here is sent.
+    after: Option<Mark>,
+    /// A look at the record that is under way: it comes when there may be a change.
+    look: BoxFuture<'static, queue::Result<Execution>>,
+    /// Events to send next.
+    ready: VecDeque<Event>,
 }
 
 /// What makes one sight of an execution different from another.
 #[derive(PartialEq)]
-struct Mark {
+struct Sight {
     id: queue::ExecutionId,
     state: State,
     attempts: usize,
@@ -47,7 +60,7 @@ struct Mark {
     cancel_requested: bool,
 }
 
-impl Mark {
+impl Sight {
     fn of(execution: &Execution) -> Self {
         Self {
             id: execution.id,
@@ -59,33 +72,75 @@ impl Mark {
     }
 }
 
-impl Look {
+fn look(app: &App, id: queue::ExecutionId) -> BoxFuture<'static, queue::Result<Execution>> {
+    let app = app.clone();
+    Box::pin(async move { app.wait(id, LOOK_EVERY).await })
+}
+
+impl View {
     async fn next(&mut self) -> Option<Event> {
-        while !self.over && !self.app.stop.is_cancelled() {
-            let found = self.app.wait(self.last.id, LOOK_EVERY).await;
-            let execution = match found {
-                Ok(execution) => execution,
-                Err(error) => return Some(self.lost(&error)),
-            };
-            self.over = execution.state.is_terminal();
-            let mark = Mark::of(&execution);
-            if mark != self.last {
-                self.last = mark;
-                return Some(event(execution));
+        while self.ready.is_empty() {
+            if self.is_over || self.app.stop.is_cancelled() {
+                return None;
+            }
+            if let Err(error) = self.find_more().await {
+                self.lose(&error);
             }
         }
-        None
+        self.ready.pop_front()
+    }
+
+    /// Waits for a change, or for something to be told.
+    async fn find_more(&mut self) -> queue::Result<()> {
+        let id = self.sight.id;
+        let told = self.app.queue.follow(id, self.after, LOOK_EVERY);
+        let execution = tokio::select! {
+            biased;
+            told = told, if self.is_told => return told.map(|it| self.take(it)),
+            execution = &mut self.look => execution?,
+        };
+        self.is_over = execution.state.is_terminal();
+        if self.is_over && self.is_told {
+            self.take_rest().await?;
+        } else if !self.is_over {
+            self.look = look(&self.app, id);
+        }
+        let sight = Sight::of(&execution);
+        if sight != self.sight {
+            self.sight = sight;
+            self.ready.push_back(status(execution));
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, told: Vec<(Mark, News)>) {
+        for (mark, News { event, data }) in told {
+            self.after = Some(mark);
+            self.ready.push_back(Event::default().event(event).id(mark.to_string()).data(data));
+        }
+    }
+
+    /// All was told before the end; it is bounded.
+    async fn take_rest(&mut self) -> queue::Result<()> {
+        loop {
+            let told = self.app.queue.follow(self.sight.id, self.after, Duration::ZERO).await?;
+            if told.is_empty() {
+                return Ok(());
+            }
+            self.take(told);
+        }
     }
 
     /// The end of a stream whose store is gone: the client is to connect again.
-    fn lost(&mut self, error: &queue::Error) -> Event {
+    fn lose(&mut self, error: &queue::Error) {
         tracing::warn!(%error, "a stream of events lost its store");
-        self.over = true;
-        Event::default().comment("the store cannot be reached; connect again")
+        self.is_over = true;
+        let text = "the store cannot be reached; connect again";
+        self.ready.push_back(Event::default().comment(text));
     }
 }
 
-fn event(execution: Execution) -> Event {
+fn status(execution: Execution) -> Event {
     let record = serde_json::to_string(&ExecutionRecord::from(execution)).unwrap_or_default();
     Event::default().event("status").data(record)
 }

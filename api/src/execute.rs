@@ -22,7 +22,8 @@ use crate::{
     body::Json,
     caller::Caller,
     error::Result,
-    prefer::{Key, Wait},
+    events,
+    prefer::{Follow, Key, Wait},
     record::ExecutionRecord,
     request::{BatchRequest, ExecuteRequest},
     schema,
@@ -84,7 +85,8 @@ pub(crate) const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("prefe
 /// Enqueue one execution.
 ///
 /// The answer is `202` with its id, or `200` with the whole record if it has ended already: a dry
-/// run, a result from the cache, or one that came within `Prefer: wait=SECONDS`.
+/// run, a result from the cache, or one that came within `Prefer: wait=SECONDS`. With
+/// `Accept: text/event-stream` it is what happens until the end, as events.
 #[utoipa::path(
     post, path = "/execute", tag = "Submission", request_body = ExecuteRequest,
     params(
@@ -93,7 +95,9 @@ pub(crate) const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("prefe
             description = "Your name for the request: repeated within 24 h, it runs once"),
     ),
     responses(
-        (status = 200, description = "It has ended", body = ExecutionRecord),
+        (status = 200, description = "It has ended, or is followed", content(
+            (ExecutionRecord = "application/json"), (String = "text/event-stream"),
+        )),
         (status = 202, description = "It was accepted", body = Accepted,
             headers(("Location" = String), ("Retry-After" = u64))),
         Misread, NotThere,
@@ -102,17 +106,24 @@ pub(crate) const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("prefe
 pub(crate) async fn execute(
     State(app): State<App>,
     caller: Caller,
-    wait: Wait,
+    (wait, follow): (Wait, Follow),
     key: Key,
     cause: Cause,
-    Json { value, bytes }: Json<ExecuteRequest>,
+    Json { mut value, bytes }: Json<ExecuteRequest>,
 ) -> Result<Response> {
     let program = app.program(&value.program_id).await?;
     let key = key.of("/execute", &bytes);
+    value.stream |= follow.wanted;
     let mut new = accept::execution(value, &program, &caller.subject, key, &app.config)?;
     new.spec.trace = cause.0;
     let (mode, program_id) = (new.spec.mode, new.spec.program.clone());
     let submitted = app.queue.submit(new).await?;
+    if follow.wanted {
+        let execution = app.queue.execution(submitted.id).await?;
+        let location = location("execution", &submitted.id.to_string());
+        let response = (location, events::stream(app, execution, follow.after)).into_response();
+        return Ok(mark(response, submitted.replayed, None));
+    }
     let response = match ended(&app, submitted, wait.0, mode).await? {
         Some(execution) => record(execution),
         None => accepted(submitted, program_id, mode),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::{
     extract::State,
-    http::{HeaderMap, StatusCode, header::ACCEPT},
+    http::StatusCode,
     response::{IntoResponse, Response},
 };
 use chrono::{DateTime, Utc};
@@ -21,6 +21,7 @@ use crate::{
     events,
     execute::location,
     page::{cursor, limit},
+    prefer::Follow,
     record::ExecutionRecord,
     schema,
 };
@@ -38,9 +39,15 @@ pub(crate) struct ShowQuery {
 /// The whole record of an execution.
 ///
 /// With `wait` it comes when the execution has ended, or as it stands then. With
-/// `Accept: text/event-stream` it comes at every change, until the end.
+/// `Accept: text/event-stream` it comes at every change, until the end, and between them what the
+/// execution tells, if it was submitted with `stream`.
 #[utoipa::path(
-    get, path = "/execution/{id}", tag = "Executions", params(("id" = String, Path), ShowQuery),
+    get, path = "/execution/{id}", tag = "Executions",
+    params(
+        ("id" = String, Path), ShowQuery,
+        ("Last-Event-ID" = Option<String>, Header,
+            description = "The last event that you have seen: what was told after it comes"),
+    ),
     responses(
         (status = 200, description = "The record", content(
             (ExecutionRecord = "application/json"), (String = "text/event-stream"),
@@ -53,22 +60,17 @@ pub(crate) async fn show(
     caller: Caller,
     Id(id): Id<ExecutionId>,
     Query(query): Query<ShowQuery>,
-    headers: HeaderMap,
+    follow: Follow,
 ) -> Result<Response> {
     let mut execution = app.own(&caller, id).await?;
-    if wants_events(&headers) {
-        return Ok(events::stream(app, execution));
+    if follow.wanted {
+        return Ok(events::stream(app, execution, follow.after));
     }
     let wait = query.wait.map(seconds).transpose()?.filter(|_| !execution.state.is_terminal());
     if let Some(wait) = wait {
         execution = app.wait(id, wait).await?;
     }
     Ok(axum::Json(ExecutionRecord::from(execution)).into_response())
-}
-
-fn wants_events(headers: &HeaderMap) -> bool {
-    let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    accept.split(',').any(|it| it.trim().starts_with("text/event-stream"))
 }
 
 fn seconds(wait: f64) -> Result<Duration> {

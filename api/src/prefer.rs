@@ -1,19 +1,41 @@
-//! What a client asks for in headers: how long to wait, and under which name to be known.
+//! What a client asks for in headers: how long to wait, whether to follow, and under which name to
+//! be known.
 
 use std::{convert::Infallible, fmt::Write, time::Duration};
 
 use axum::{
     extract::FromRequestParts,
-    http::{HeaderName, request::Parts},
+    http::{HeaderName, header::ACCEPT, request::Parts},
 };
-use queue::Idempotency;
+use queue::{Idempotency, Mark};
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
 
 const PREFER: HeaderName = HeaderName::from_static("prefer");
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 const KEY_CHARS_MAX: usize = 255;
+
+/// Whether the client would follow what happens, as events: `Accept: text/event-stream`.
+pub(crate) struct Follow {
+    /// Whether it would.
+    pub(crate) wanted: bool,
+    /// The last event that it has seen, in an earlier connection.
+    pub(crate) after: Option<Mark>,
+}
+
+impl<S: Sync> FromRequestParts<S> for Follow {
+    type Rejection = Infallible;
+
+    /// An id that is none of ours names no event.
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let header = |name| parts.headers.get(name).and_then(|value| value.to_str().ok());
+        let mut kinds = header(ACCEPT).unwrap_or_default().split(',');
+        let wanted = kinds.any(|it| it.trim().starts_with("text/event-stream"));
+        Ok(Self { wanted, after: header(LAST_EVENT_ID).and_then(|it| it.trim().parse().ok()) })
+    }
+}
 
 /// How long the client would wait for the result: `Prefer: wait=SECONDS`.
 pub(crate) struct Wait(pub(crate) Option<Duration>);

@@ -61,6 +61,10 @@ pub(crate) struct ExecuteRequest {
     /// What you want to find again in the record's `metadata`.
     #[serde(default)]
     pub(crate) metadata: BTreeMap<String, String>,
+    /// Whether its fields can be followed while the model writes them; so also if the answer is
+    /// wanted as `text/event-stream`.
+    #[serde(default)]
+    pub(crate) stream: bool,
     /// A URL that is to be told when it has ended; not supported yet, and refused.
     pub(crate) webhook: Option<String>,
 }
@@ -125,6 +129,7 @@ pub(crate) struct Options {
     pub(crate) lm: Fields,
     pub(crate) deadline: Option<DateTime<Utc>>,
     pub(crate) metadata: BTreeMap<String, String>,
+    pub(crate) stream: bool,
     pub(crate) webhook: Option<String>,
 }
 
@@ -158,6 +163,7 @@ impl ExecuteRequest {
             lm: self.lm,
             deadline: self.deadline,
             metadata: self.metadata,
+            stream: self.stream,
             webhook: self.webhook,
         };
         (self.inputs, start, options)
@@ -177,6 +183,7 @@ impl BatchRequest {
             lm: self.lm,
             deadline: self.deadline,
             metadata: self.metadata,
+            stream: false,
             webhook: self.webhook,
         };
         (self.inputs_list, options)

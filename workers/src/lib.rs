@@ -21,6 +21,7 @@ mod roster;
 mod run;
 mod shift;
 mod telemetry;
+mod teller;
 mod tools;
 mod upkeep;
 mod waiting;

@@ -3,7 +3,7 @@
 use std::{any::Any, borrow::Cow, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use chrono::Utc;
-use dspy::{Lm, Run, Trace};
+use dspy::{Lm, Progress, Run, Trace};
 use futures::FutureExt;
 use programs::{Backoff, LmConfig, Program, Runtime};
 use queue::{End, Ending, Fields, Lease, Mode, Report, Spec, Task};
@@ -19,6 +19,7 @@ use crate::{
     roster::Stop,
     shift::Shift,
     telemetry::{AttemptSpan, Parent},
+    teller::Teller,
 };
 
 /// The longest that any attempt may take: a month.
@@ -30,13 +31,21 @@ pub(crate) async fn one(shift: Arc<Shift>, lease: Lease, incarnation: u64) {
     let (seat, stopped) = shift.roster.enter(lease.task.id);
     let account = account(&shift, &lease.task);
     let span = AttemptSpan::begin(shift.spans.as_ref(), &lease.task);
-    let end = tokio::select! {
-        biased;
-        why = stopped => match why {
-            Ok(Stop::Cancelled) => End::Cancelled,
-            Ok(Stop::Returned) | Err(_) => End::Returned,
-        },
-        end = attempt(&shift, &account, &lease.task, &span, began) => end,
+    let teller = Teller::of(&shift.queue, &lease.task);
+    let client = Client { account: &account, progress: teller.as_ref().map(Teller::progress) };
+    let attempt = async {
+        tokio::select! {
+            biased;
+            why = stopped => match why {
+                Ok(Stop::Cancelled) => End::Cancelled,
+                Ok(Stop::Returned) | Err(_) => End::Returned,
+            },
+            end = attempt(&shift, client, &lease.task, &span, began) => end,
+        }
+    };
+    let end = match &teller {
+        Some(teller) => teller.beside(attempt).await,
+        None => attempt.await,
     };
     drop(seat);
     span.end(&end);
@@ -56,6 +65,15 @@ fn account(shift: &Shift, task: &Task) -> Account {
     Account::of(task, shift.config.owner_budget_micros, shared)
 }
 
+/// For whom an attempt is made.
+#[derive(Clone, Copy)]
+struct Client<'a> {
+    /// Who pays.
+    account: &'a Account,
+    /// Where it tells what it does, if anybody wants to know.
+    progress: Option<&'a Progress>,
+}
+
 /// What an attempt leaves, however it ends.
 struct Evidence<'a> {
     span: Option<Parent<'a>>,
@@ -68,7 +86,7 @@ struct Evidence<'a> {
 /// Tries once, within its time, and decides what follows.
 async fn attempt(
     shift: &Arc<Shift>,
-    account: &Account,
+    client: Client<'_>,
     task: &Task,
     span: &AttemptSpan<'_>,
     began: Instant,
@@ -82,7 +100,7 @@ async fn attempt(
         extra: span.trace_id().map(|it| ("trace_id".to_owned(), it.into())).into_iter().collect(),
         backoff: Backoff::default(),
     };
-    let result = limit.hold(perform(shift, account, task, limit.at, &mut evidence)).await;
+    let result = limit.hold(perform(shift, client, task, limit.at, &mut evidence)).await;
     let backoff = evidence.backoff;
     match result {
         Ok(outputs) => End::Succeeded(evidence.report(Some(outputs))),
@@ -90,7 +108,7 @@ async fn attempt(
             if let Error::Panicked(_) = error {
                 shift.metrics.panics.add(1);
             }
-            retract(shift, account, &error).await;
+            retract(shift, client.account, &error).await;
             let age = (Utc::now() - task.created_at).to_std().unwrap_or_default();
             let it = Circumstances::of(task, backoff, shift.config.retry_base, age);
             outcome::of(&error, &it, evidence.report(None), &mut rand::rng())
@@ -112,7 +130,7 @@ async fn retract(shift: &Shift, account: &Account, error: &Error) {
 /// Finds the program, checks the inputs, and runs it.
 async fn perform(
     shift: &Arc<Shift>,
-    account: &Account,
+    Client { account, progress }: Client<'_>,
     task: &Task,
     until: Instant,
     evidence: &mut Evidence<'_>,
@@ -141,7 +159,7 @@ async fn perform(
             let embedder =
                 shift.gateway.embeddings(&program.embedders, program.origin, until, tally);
             let run = Run::new(&call, &overrides, trace);
-            let run = Run { tools: &tools, embedder: &embedder, ..run };
+            let run = Run { progress, tools: &tools, embedder: &embedder, ..run };
             let prediction = module.run(inputs, run).await?;
             evidence.keep("warnings", prediction.warnings);
             evidence.keep("completions", prediction.completions);

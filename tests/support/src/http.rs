@@ -2,6 +2,7 @@
 
 use std::{io, time::Duration};
 
+use crate::EventStream;
 use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -10,6 +11,8 @@ use tokio::{
 
 /// How long an answer may take, a long poll included.
 const ANSWER_MAX: Duration = Duration::from_secs(75);
+
+const ACCEPT_EVENTS: (&str, &str) = ("accept", "text/event-stream");
 
 /// A client of one server on loopback, with a token or without. A connection for each request.
 #[derive(Clone, Debug)]
@@ -84,12 +87,31 @@ impl Http {
         headers: &[(&str, &str)],
         body: &[u8],
     ) -> io::Result<Answer> {
+        let head = self.head(method, path, headers, body.len());
+        let exchange = exchange(self.port, head, body);
+        tokio::time::timeout(ANSWER_MAX, exchange).await.map_err(|_| io::ErrorKind::TimedOut)?
+    }
+
+    /// Posts JSON to a path, and follows the events that it answers.
+    pub async fn post_to_follow(&self, path: &str, body: &Value) -> io::Result<EventStream> {
+        let headers = [("content-type", "application/json"), ACCEPT_EVENTS];
+        let body = body.to_string();
+        let head = self.head("POST", path, &headers, body.len());
+        EventStream::open(self.port, head + &body).await
+    }
+
+    /// Follows the events of a path, after the one of an id.
+    pub async fn follow(&self, path: &str, after: Option<&str>) -> io::Result<EventStream> {
+        let after = after.map(|id| ("last-event-id", id));
+        let headers: Vec<_> = [ACCEPT_EVENTS].into_iter().chain(after).collect();
+        EventStream::open(self.port, self.head("GET", path, &headers, 0)).await
+    }
+
+    fn head(&self, method: &str, path: &str, headers: &[(&str, &str)], length: usize) -> String {
         let mut head = format!(
             "{method} {}{path} HTTP/1.1\r\nhost: 127.0.0.1:{}\r\nconnection: close\r\n\
              content-length: {}\r\n",
-            self.base,
-            self.port,
-            body.len()
+            self.base, self.port, length
         );
         if let Some(token) = &self.token {
             head.extend(["authorization: Bearer ", token, "\r\n"]);
@@ -97,9 +119,7 @@ impl Http {
         for (name, value) in headers {
             head.extend([name, ": ", value, "\r\n"]);
         }
-        head.push_str("\r\n");
-        let exchange = exchange(self.port, head, body);
-        tokio::time::timeout(ANSWER_MAX, exchange).await.map_err(|_| io::ErrorKind::TimedOut)?
+        head + "\r\n"
     }
 }
 

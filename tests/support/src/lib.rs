@@ -7,6 +7,7 @@
 
 mod background;
 mod collector;
+mod event_stream;
 mod http;
 mod lm_answer;
 mod lm_stream;
@@ -23,6 +24,7 @@ mod stub_lm;
 mod wait;
 
 pub use collector::{Collector, Span};
+pub use event_stream::{EventStream, ServerEvent};
 pub use http::{Answer, Http};
 pub use lm_stream::Midway;
 pub use mcp_server::McpServer;
