@@ -214,7 +214,7 @@ pub(crate) async fn equal_executions_share_a_reply_and_hear_the_same(store: Stor
 
 pub(crate) async fn followers_outlive_a_killed_runner(store: Store) {
     let site = store.site().await;
-    site.lm.then(streamed(Midway::Gate)).usually(streamed(Midway::GoesOn));
+    site.lm.usually(streamed(Midway::Gate));
     let mut up = site.up().await;
     let mut events = ask(&site, &question()).await;
     let mut seen = events.up_to("field").await;
@@ -228,6 +228,8 @@ pub(crate) async fn followers_outlive_a_killed_runner(store: Store) {
         seen.clear();
         events = site.http.follow(&path, Some(&last)).await.unwrap();
     }
+    seen.extend(events.up_to("field").await);
+    site.lm.open_gate();
     seen.extend(events.rest().await);
     assert_eq!(text(&seen, "answer"), ANSWER, "{seen:#?}");
     let record = succeeded(&seen);
