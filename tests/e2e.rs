@@ -79,7 +79,8 @@ on_both_stores! {
         broken_stream_is_sent_again_within_the_call,
         endpoint_without_streams_tells_all_at_the_end,
         equal_executions_share_a_reply_and_hear_the_same, followers_outlive_a_killed_runner,
-        closed_connection_calls_nothing_off;
+        closed_connection_calls_nothing_off, python_fields_grow_before_the_record_is_there,
+        python_fallback_voids_what_was_told, python_stream_that_breaks_begins_anew;
     cli: commands_do_what_they_say, batch_of_a_file_is_followed;
     tools: agent_uses_the_tools_of_a_server, agent_goes_on_when_tools_do_not,
         agent_is_called_off_in_a_call, call_of_a_killed_runner_is_made_again,

@@ -6,7 +6,7 @@ use testkit::Reply;
 use crate::site::{Site, Store};
 
 /// A module of a user's own, with two predictors and a little Python between them.
-const REVIEWER: &str = r#"
+pub(crate) const REVIEWER: &str = r#"
 import dspy
 
 
@@ -32,7 +32,7 @@ class Reviewer(dspy.Module):
         return dspy.Prediction(draft=draft.upper() if loud else draft, score=score)
 "#;
 
-const PROGRAM: &str = "
+pub(crate) const PROGRAM: &str = "
 name: reviewer
 version: 1.0.0
 lm: {model: openai/stub, temperature: 0.5}

@@ -252,3 +252,87 @@ pub(crate) async fn closed_connection_calls_nothing_off(store: Store) {
     assert_eq!(site.succeeded(&path).await["outputs"]["answer"], ANSWER);
     site.check(up).await;
 }
+
+/// A site with a Python program of two predictors beside the others.
+async fn python_site(store: Store) -> Site {
+    let site = store.site().await.with_python();
+    site.write("programs/reviewer.py", crate::python::REVIEWER);
+    site.write("programs/reviewer.yaml", crate::python::PROGRAM);
+    site
+}
+
+fn review() -> Value {
+    json!({ "program_id": "reviewer", "inputs": { "question": "Why?", "loud": true } })
+}
+
+fn draft(draft: &str) -> Option<String> {
+    Some(format!(
+        "[[ ## reasoning ## ]]\nIt is asked why.\n\n[[ ## draft ## ]]\n{draft}\n\n\
+         [[ ## completed ## ]]\n"
+    ))
+}
+
+pub(crate) async fn python_fields_grow_before_the_record_is_there(store: Store) {
+    let site = python_site(store).await;
+    site.lm.then(Reply::Stream(draft(ANSWER), Midway::Gate));
+    let up = site.up().await;
+
+    let mut events = ask(&site, &review()).await;
+    let mut seen = events.up_to("field").await;
+    assert_eq!(site.until(&path(&events), |_| true).await["status"], "running");
+    assert_eq!(seen.last().unwrap().data["predictor"], "write.predict");
+    site.lm.open_gate();
+    seen.extend(events.rest().await);
+
+    assert_eq!(text(&seen, "reasoning"), "It is asked why.");
+    assert_eq!(text(&seen, "draft"), ANSWER);
+    let told = [
+        json!({ "predictor": "write.predict", "call": 1,
+            "outputs": { "reasoning": "It is asked why.", "draft": ANSWER } }),
+        json!({ "predictor": "review", "call": 2, "outputs": { "score": 42 } }),
+    ];
+    assert_eq!(named(&seen, "outputs"), told.iter().collect::<Vec<_>>());
+    let outputs = json!({ "draft": ANSWER.to_uppercase(), "score": 42 });
+    assert_eq!(succeeded(&seen)["outputs"], outputs, "what the program made of it");
+    site.check(up).await;
+}
+
+pub(crate) async fn python_fallback_voids_what_was_told(store: Store) {
+    let site = python_site(store).await;
+    let up = site.up().await;
+    let half = "[[ ## reasoning ## ]]\nI forgot the draft.\n\n[[ ## completed ## ]]\n".to_owned();
+    let whole = r#"{"reasoning": "now", "draft": "Not \"this\" time."}"#.to_owned();
+    let in_two = || {
+        for text in [&half, &whole] {
+            site.lm.then(Reply::Stream(Some(text.clone()), Midway::GoesOn));
+        }
+    };
+
+    in_two();
+    let aloud = ask(&site, &review()).await.rest().await;
+    in_two();
+    let silent = site.succeeded(&site.submit(&review()).await).await;
+
+    let restart = json!({ "predictor": "write.predict", "call": 1 });
+    assert_eq!(named(&aloud, "restart"), [&restart]);
+    assert_eq!(text(&aloud, "draft"), "Not \"this\" time.");
+    assert_eq!(succeeded(&aloud)["outputs"], silent["outputs"]);
+    assert_eq!(succeeded(&aloud)["metadata"]["usage"], silent["metadata"]["usage"]);
+    assert_eq!(succeeded(&aloud)["metadata"].get("debug_trace"), None);
+    site.check(up).await;
+}
+
+pub(crate) async fn python_stream_that_breaks_begins_anew(store: Store) {
+    let site = python_site(store).await.with("LM_RETRIES", "1");
+    site.lm.then(Reply::Stream(draft(ANSWER), Midway::Cut));
+    site.lm.then(Reply::Stream(draft(ANSWER), Midway::GoesOn));
+    let up = site.up().await;
+
+    let events = ask(&site, &review()).await.rest().await;
+
+    let restart = json!({ "predictor": "write.predict", "call": 1 });
+    assert_eq!(named(&events, "restart"), [&restart]);
+    assert_eq!(text(&events, "draft"), ANSWER);
+    assert_eq!(succeeded(&events)["attempts"].as_array().unwrap().len(), 1);
+    site.check(up).await;
+}

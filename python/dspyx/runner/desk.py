@@ -80,12 +80,17 @@ class Desk:
         rollout = ROLLOUT.get()
         if rollout is not None:
             head["rollout_id"] = rollout
+        asked = scope.ASKED.get() if execution.is_streaming else None
+        if asked is not None:
+            head["asked"] = asked
         # The body is JSON already, in the bytes that would have been sent.
         text = json.dumps(head, ensure_ascii=False)[:-1].encode() + b',"body":' + body + b"}"
         data = wire.frame(text)
         self._pending[number] = pending
         execution.calls[number] = pending
-        scope.LAST_CALL.set(number)
+        calls = scope.CALLS.get()
+        if calls is not None:
+            calls.append(number)
         if execution.is_cancelled:
             self.close(execution, number)
             raise scope.Cancelled()

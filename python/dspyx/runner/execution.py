@@ -14,6 +14,7 @@ class Execution:
         self.inputs = message["inputs"]
         self.lm = message.get("lm") or {}
         self.is_debug = message.get("debug", False)
+        self.is_streaming = message.get("stream", False)
         self.calls = {}
         # The models that were not asked through the worker, which has to be told what they used.
         self.direct = set()

@@ -5,8 +5,10 @@ import contextvars
 import threading
 
 EXECUTION = contextvars.ContextVar("dspyx_execution", default=None)
-# The number of the model call that was made last here, by which a trace names it.
-LAST_CALL = contextvars.ContextVar("dspyx_last_call", default=None)
+# The numbers of the calls that the model here has made, by which a trace names them.
+CALLS = contextvars.ContextVar("dspyx_calls", default=None)
+# Who asks the model here, and for which texts; for the worker, which tells them as they grow.
+ASKED = contextvars.ContextVar("dspyx_asked", default=None)
 
 
 class Cancelled(BaseException):

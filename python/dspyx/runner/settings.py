@@ -17,7 +17,7 @@ class Settings:
 
         lm = _lm(self._init, self._execution.lm)
         changed = {"lm": lm, "track_usage": True, "disable_history": True, "trace": []}
-        if self._execution.is_debug:
+        if self._execution.is_debug or self._execution.is_streaming:
             from .trace import Tracer
 
             callbacks = list(dspy.settings.get("callbacks") or [])

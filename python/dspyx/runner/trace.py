@@ -17,6 +17,17 @@ def predictor_name():
     return ""
 
 
+def _signature(inputs):
+    """The signature that an adapter is called with; of a method wrapped twice, among its arguments."""
+    named = {**inputs.get("kwargs", {}), **inputs}
+    return named.get("signature") or next(iter(inputs.get("args", ())), None)
+
+
+def _texts(signature):
+    """The outputs that are texts."""
+    return [name for name, it in signature.output_fields.items() if it.annotation is str]
+
+
 def _shown(value):
     """A value as JSON; what JSON cannot hold, as Python shows it."""
     try:
@@ -35,6 +46,7 @@ class Tracer(BaseCallback):
     def __init__(self, execution):
         self._execution = execution
         self._steps = {}
+        self._asked = {}
         self._started = {}
 
     def _key(self):
@@ -51,19 +63,19 @@ class Tracer(BaseCallback):
         self._started[call_id] = (time.perf_counter(), self._key(), extra)
 
     def on_adapter_format_start(self, call_id, instance, inputs):
-        self._begin(call_id, type(instance).__name__)
+        self._begin(call_id, (type(instance).__name__, _signature(inputs)))
 
     def on_adapter_format_end(self, call_id, outputs, exception=None):
-        spent, key, adapter = self._spent(call_id)
-        self._steps[key] = {
-            "predictor": predictor_name(),
-            "adapter": adapter,
-            "render_ms": spent,
-            "calls": [],
-        }
+        spent, key, (adapter, signature) = self._spent(call_id)
+        asked = {"predictor": predictor_name(), "adapter": adapter}
+        self._steps[key] = {**asked, "render_ms": spent, "calls": []}
+        # Of two steps only the second asks for the fields.
+        if signature is not None and adapter != "TwoStepAdapter":
+            self._asked[key] = {**asked, "texts": _texts(signature)}
 
     def on_lm_start(self, call_id, instance, inputs):
-        scope.LAST_CALL.set(None)
+        scope.CALLS.set([])
+        scope.ASKED.set(self._asked.pop(self._key(), None))
         self._begin(call_id)
 
     def on_lm_end(self, call_id, outputs, exception=None):
@@ -71,7 +83,9 @@ class Tracer(BaseCallback):
         step = self._steps.setdefault(
             key, {"predictor": predictor_name(), "adapter": "", "render_ms": 0.0, "calls": []}
         )
-        step["calls"].append(scope.LAST_CALL.get())
+        step["calls"] += scope.CALLS.get() or []
+        scope.CALLS.set(None)
+        scope.ASKED.set(None)
         if exception is not None or not step["adapter"]:
             self._say(key, None, exception, 0.0)
 
@@ -102,15 +116,22 @@ class Tracer(BaseCallback):
 
     def _say(self, key, outputs, exception, parse_ms):
         step = self._steps.pop(key, None)
-        if step is None or not step["calls"] or step["calls"][-1] is None:
+        if step is None:
             return
-        self._execution.say(
-            "span",
-            predictor=step["predictor"],
-            adapter=step["adapter"],
-            call=step["calls"][-1],
-            outputs=None if outputs is None else _shown(dict(outputs)),
-            error=None if exception is None else str(exception),
-            render_ms=step["render_ms"],
-            parse_ms=parse_ms,
-        )
+        calls, later = step["calls"], []
+        if exception is None:
+            # One completion is read after the other; a failure is that of all that are left.
+            calls, later = calls[:1], calls[1:]
+        if later:
+            self._steps[key] = {**step, "calls": later}
+        for call in calls:
+            self._execution.say(
+                "span",
+                predictor=step["predictor"],
+                adapter=step["adapter"],
+                call=call,
+                outputs=None if outputs is None else _shown(dict(outputs)),
+                error=None if exception is None else str(exception),
+                render_ms=step["render_ms"],
+                parse_ms=parse_ms,
+            )

@@ -80,7 +80,7 @@ fn what_a_child_is_told_is_written_so() {
         retry_after_seconds: Some(2.5),
     };
     let said = [
-        ToChild::Execute { run: 7, inputs: &inputs, lm: &lm, debug: true },
+        ToChild::Execute { run: 7, inputs: &inputs, lm: &lm, debug: true, stream: true },
         ToChild::Cancel { run: 7 },
         ToChild::LmResponse { call: 3, reply: &reply },
         ToChild::LmError(failure),

@@ -115,7 +115,14 @@ pub(super) struct Reason {
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(super) enum ToChild<'a> {
     /// Run the program.
-    Execute { run: u64, inputs: &'a Fields, lm: &'a Map<String, Value>, debug: bool },
+    Execute {
+        run: u64,
+        inputs: &'a Fields,
+        lm: &'a Map<String, Value>,
+        debug: bool,
+        /// Whether it is to say for what it calls models, and what came of it.
+        stream: bool,
+    },
     /// End a run as soon as possible. Its calls of models end at once.
     Cancel { run: u64 },
     /// What a model answered.
@@ -155,7 +162,7 @@ pub(super) enum FromChild {
     Started { run: u64 },
     /// The program calls a model.
     LmRequest(Box<LmAsk>),
-    /// What became of a call, for the debug trace.
+    /// What became of a call, for the debug trace and for those who follow.
     Span(Box<Span>),
     /// What became of a call of a tool, for the debug trace.
     ToolSpan(Box<ToolSpan>),
@@ -191,8 +198,22 @@ pub(super) struct LmAsk {
     /// Tells apart equal requests that must not be answered alike.
     #[serde(default)]
     pub(super) rollout_id: Option<i64>,
+    /// Who asks, and for which texts; where a predictor asks, and somebody follows.
+    #[serde(default)]
+    pub(super) asked: Option<Asking>,
     /// The body.
     pub(super) body: Map<String, Value>,
+}
+
+/// A predictor that asks.
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+pub(super) struct Asking {
+    /// Its path in the program.
+    pub(super) predictor: String,
+    /// The adapter that rendered, and will parse.
+    pub(super) adapter: String,
+    /// The outputs that are texts.
+    pub(super) texts: Vec<String>,
 }
 
 /// A step of the debug trace, beside what the worker knows of the call.

@@ -7,8 +7,8 @@ use std::{
 };
 
 use dspy::{
-    Fields, InputError, Lm, LmError, LmReply, LmRequest, LmSettings, LmStep, Message, ParseError,
-    Step, ToolStep, Trace, Usage,
+    Asker, Fields, InputError, Listener, Lm, LmError, LmReply, LmRequest, LmSettings, LmStep,
+    Message, ParseError, Progress, Step, ToolStep, Trace, Usage,
 };
 use futures::{StreamExt, stream::FuturesUnordered};
 use queue::ExecutionId;
@@ -17,13 +17,17 @@ use tracing::info;
 
 use super::{
     fault::Fault,
-    protocol::{FromChild, LmAsk, LmFailure, Raised, RaisedKind, Span, ToChild, ToolSpan},
+    protocol::{Asking, FromChild, LmAsk, LmFailure, Raised, RaisedKind, Span, ToChild, ToolSpan},
     seat::Seat,
 };
 use crate::outcome::Error;
 
 /// The most lines of a run's own output that a debug trace keeps.
 const LINES_KEPT: usize = 200;
+
+/// The most calls whose replies are waited for to be read, to tell of them; of others only the
+/// texts are told.
+const LISTENERS_MAX: usize = 1000;
 
 /// What is to be run, and with what.
 pub(crate) struct Job<'a> {
@@ -37,6 +41,8 @@ pub(crate) struct Job<'a> {
     pub(crate) lms: &'a (dyn Lms + 'a),
     /// Where the steps are kept, if it is on.
     pub(crate) trace: &'a Trace,
+    /// Where it tells what it does, if anybody wants to know.
+    pub(crate) progress: Option<&'a Progress>,
 }
 
 /// Which model is asked.
@@ -69,17 +75,29 @@ struct Answered {
 /// Runs a job in a seat. Dropping it stops the run.
 pub(super) async fn run(mut seat: Seat, job: &Job<'_>) -> Result<Returned, Error> {
     let debug = job.trace.is_on();
-    let execute = ToChild::Execute { run: seat.run, inputs: job.inputs, lm: job.settings, debug };
+    let stream = job.progress.is_some();
+    let (run, lm) = (seat.run, job.settings);
+    let execute = ToChild::Execute { run, inputs: job.inputs, lm, debug, stream };
     seat.begin(&execute).await?;
     let link = Arc::clone(&seat.link);
     let mut calls = FuturesUnordered::new();
     let mut answered = HashMap::new();
+    let mut listeners = HashMap::new();
     let mut lines = Vec::new();
     loop {
         tokio::select! {
             message = seat.hear() => match message? {
-                FromChild::LmRequest(ask) => calls.push(answer(&link, *ask, job.lms)),
-                FromChild::Span(span) => trace(job.trace, *span, &mut answered),
+                FromChild::LmRequest(mut ask) => {
+                    let listener = listener(job.progress, ask.asked.take());
+                    if let Some(listener) = &listener && listeners.len() < LISTENERS_MAX {
+                        listeners.insert(ask.call, Arc::clone(listener));
+                    }
+                    calls.push(answer(&link, *ask, job.lms, listener));
+                }
+                FromChild::Span(span) => {
+                    tell(listeners.remove(&span.call), &span);
+                    trace(job.trace, *span, &mut answered);
+                }
                 FromChild::ToolSpan(span) => job.trace.push(|| tool_step(*span)),
                 FromChild::Log { stream, line, .. } => {
                     info!(target: "dspyx::program", id = %job.id, stream, "{line}");
@@ -111,14 +129,38 @@ pub(super) async fn run(mut seat: Seat, job: &Job<'_>) -> Result<Returned, Error
     }
 }
 
+/// Who listens to a call of a predictor's, if anybody wants to know.
+fn listener(progress: Option<&Progress>, asking: Option<Asking>) -> Option<Arc<Listener<'_>>> {
+    let (progress, Asking { predictor, adapter, texts }) = progress.zip(asking)?;
+    let asked = Asker { predictor, adapter, texts, reasoning: None };
+    Some(Arc::new(Listener::new(progress, asked)))
+}
+
+/// Tells what the predictor has made of the reply.
+fn tell(listener: Option<Arc<Listener<'_>>>, span: &Span) {
+    match (listener, &span.outputs) {
+        (Some(listener), Some(outputs)) => listener.read(outputs),
+        (Some(listener), None) => listener.fail(),
+        (None, _) => {}
+    }
+}
+
 /// Asks the model, and gives the answer to the child.
-async fn answer(link: &super::link::Link, ask: LmAsk, lms: &dyn Lms) -> Answered {
+async fn answer(
+    link: &super::link::Link,
+    ask: LmAsk,
+    lms: &dyn Lms,
+    listener: Option<Arc<Listener<'_>>>,
+) -> Answered {
     let (call, began) = (ask.call, Instant::now());
     let request = request(ask);
     let reply = match &request {
         Ok(request) => {
             let model = request.settings.model.as_deref().unwrap_or_default();
-            lms.of(model).complete(request).await
+            match listener {
+                Some(listener) => lms.of(model).complete_aloud(request, &listener).await,
+                None => lms.of(model).complete(request).await,
+            }
         }
         Err(error) => Err(LmError::BadRequest(error.clone())),
     };
