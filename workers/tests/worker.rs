@@ -14,6 +14,7 @@ mod worker {
     mod python_faults;
     mod python_modules;
     mod python_sources;
+    mod python_streams;
     pub(crate) mod site;
     mod stopping;
 }
