@@ -265,16 +265,18 @@ fn review() -> Value {
     json!({ "program_id": "reviewer", "inputs": { "question": "Why?", "loud": true } })
 }
 
-fn draft(draft: &str) -> Option<String> {
-    Some(format!(
-        "[[ ## reasoning ## ]]\nIt is asked why.\n\n[[ ## draft ## ]]\n{draft}\n\n\
+/// A reply to the first predictor, in pieces.
+fn drafted(midway: Midway) -> Reply {
+    let text = format!(
+        "[[ ## reasoning ## ]]\nIt is asked why.\n\n[[ ## draft ## ]]\n{ANSWER}\n\n\
          [[ ## completed ## ]]\n"
-    ))
+    );
+    Reply::Stream(Some(text), midway)
 }
 
 pub(crate) async fn python_fields_grow_before_the_record_is_there(store: Store) {
     let site = python_site(store).await;
-    site.lm.then(Reply::Stream(draft(ANSWER), Midway::Gate));
+    site.lm.then(drafted(Midway::Gate));
     let up = site.up().await;
 
     let mut events = ask(&site, &review()).await;
@@ -324,8 +326,8 @@ pub(crate) async fn python_fallback_voids_what_was_told(store: Store) {
 
 pub(crate) async fn python_stream_that_breaks_begins_anew(store: Store) {
     let site = python_site(store).await.with("LM_RETRIES", "1");
-    site.lm.then(Reply::Stream(draft(ANSWER), Midway::Cut));
-    site.lm.then(Reply::Stream(draft(ANSWER), Midway::GoesOn));
+    site.lm.then(drafted(Midway::Cut));
+    site.lm.then(drafted(Midway::GoesOn));
     let up = site.up().await;
 
     let events = ask(&site, &review()).await.rest().await;
