@@ -160,6 +160,7 @@ fn not_run(inputs: Fields, message: String) -> BatchItem {
 /// result has not.
 fn ttl(options: &Options, program: &Program, config: &Config) -> Option<Duration> {
     let wanted = options.cache.unwrap_or(true) && options.mode == Mode::Normal;
+    let wanted = wanted && program.is_settled();
     let kept = program.cache.ttl.unwrap_or(Duration::from_secs(config.cache_ttl_seconds));
     (wanted && config.cache_enabled && program.cache.enabled).then_some(kept)
 }

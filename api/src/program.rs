@@ -51,6 +51,13 @@ pub(crate) struct ProgramView {
     /// The saved states in it, with the versions of the packages that saved them.
     #[schema(value_type = Vec<Object>)]
     saved: Value,
+    /// Where its code is, if that is elsewhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "mlflow:models:/email-assistant@champion")]
+    source: Option<String>,
+    /// What exactly workers run of it: a version, a commit; absent until one has fetched it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    revision: Option<String>,
     /// Why workers cannot load it; absent if they can, or have not tried.
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<String>,
@@ -85,6 +92,8 @@ impl ProgramView {
             choices: it.choices,
             tools: it.tools,
             saved: serde_json::to_value(it.saved).unwrap_or_default(),
+            source: it.source,
+            revision: it.revision,
             problem: it.problem,
             workers,
         }

@@ -5,7 +5,7 @@ use std::{
     str::FromStr,
 };
 
-use crate::{Origin, PythonProgram, Source};
+use crate::{Origin, PythonProgram, Source, SourcePattern};
 
 /// Which Python programs may be run (`PYTHON_ALLOW`).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,17 +19,26 @@ pub struct PythonAllow {
     pub outside: bool,
     /// All that is allowed also for programs that were registered over HTTP.
     pub registered: bool,
+    /// Sources elsewhere, code and pickles alike: `mlflow:models:/qa`, `github:owner/*`.
+    pub sources: Vec<SourcePattern>,
     /// The folder of programs.
     pub(crate) root: Option<PathBuf>,
 }
 
 impl Default for PythonAllow {
     fn default() -> Self {
-        Self { local: true, saved: false, outside: false, registered: false, root: None }
+        Self {
+            local: true,
+            saved: false,
+            outside: false,
+            registered: false,
+            sources: Vec::new(),
+            root: None,
+        }
     }
 }
 
-/// `local,saved`, or `none`.
+/// `local,saved,github:owner/*`, or `none`.
 impl FromStr for PythonAllow {
     type Err = String;
 
@@ -42,12 +51,10 @@ impl FromStr for PythonAllow {
                 "outside" => allow.outside = true,
                 "registered" => allow.registered = true,
                 "none" if text.trim() == "none" => {}
-                other => {
-                    return Err(format!(
-                        "must be `none`, or some of local, saved, outside, registered with commas \
-                         between them, and not `{other}`"
-                    ));
-                }
+                other => match SourcePattern::of(other) {
+                    Some(pattern) => allow.sources.push(pattern),
+                    None => return Err(unknown(other)),
+                },
             }
         }
         Ok(allow)
@@ -65,11 +72,13 @@ impl PythonAllow {
             Source::Saved { .. } if !self.saved => {
                 return Some(needs("is a pickle, which can run any code", "saved"));
             }
-            Source::Local { .. }
-            | Source::Saved { .. }
-            | Source::MlFlow { .. }
-            | Source::HuggingFace { .. }
-            | Source::GitHub { .. } => {}
+            Source::Local { .. } | Source::Saved { .. } => {}
+            Source::MlFlow { .. } | Source::HuggingFace(_) | Source::GitHub(_) => {
+                let address = python.source.address().unwrap_or_default();
+                if !self.sources.iter().any(|it| it.covers(&address)) {
+                    return Some(needs(&format!("runs code of {address}"), &address));
+                }
+            }
         }
         let state = python.state.as_deref();
         let is_json = |it: &str| Path::new(it).extension().is_some_and(|it| it == "json");
@@ -88,6 +97,13 @@ impl PythonAllow {
         let path = normal(&folder.join(path));
         self.root.as_deref().is_some_and(|root| path.starts_with(normal(root)))
     }
+}
+
+fn unknown(word: &str) -> String {
+    format!(
+        "must be `none`, or some of local, saved, outside, registered, mlflow:…, huggingface:…, \
+         github:… with commas between them, and not `{word}`"
+    )
 }
 
 fn needs(what: &str, word: &str) -> String {
@@ -140,6 +156,10 @@ mod tests {
             ("{type: local, path: /programs2/p.py}", "local", Some("names /programs2/p.py")),
             ("{type: saved, path: model}", "local", Some("is a pickle")),
             ("{type: saved, path: model}", "saved", None),
+            ("mlflow:models:/qa/3", "local,saved", Some("runs code of mlflow:models:/qa/3")),
+            ("mlflow:models:/qa/3", "local,mlflow:models:/qa", None),
+            ("{type: github, repo: a/b}", "github:a/c", Some("runs code of github:a/b")),
+            ("{type: github, repo: a/b}", "github:a/*", None),
         ];
         for (source, allow, expected) in cases {
             let refusal = refusal(source, allow);

@@ -63,7 +63,8 @@ impl Code {
             }
             Source::Local { path: None, .. } => vec![Root::Modules(folder.to_owned())],
             Source::Saved { path } => vec![Root::Folder(folder.join(path))],
-            Source::MlFlow { .. } | Source::HuggingFace { .. } | Source::GitHub { .. } => vec![],
+            // What lies elsewhere is told apart by its revision.
+            Source::MlFlow { .. } | Source::HuggingFace(_) | Source::GitHub(_) => vec![],
         };
         roots.extend(python.state.iter().map(|it| Root::File(folder.join(it))));
         let files = files(&roots);
@@ -197,6 +198,7 @@ mod tests {
             concurrency: None,
             dependencies: Vec::new(),
             signatures: Vec::new(),
+            fetched: None,
             finding: None,
             allow: PythonAllow::default(),
             code: None,

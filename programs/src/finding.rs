@@ -11,6 +11,9 @@ use crate::ManifestSignature;
 pub struct Finding {
     /// The digest of the program that it loaded: of another, it says nothing.
     pub digest: String,
+    /// What exactly was fetched of a source that is elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<String>,
     /// What the program tells of itself; absent where it could not be loaded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub manifest: Option<PythonManifest>,

@@ -21,6 +21,12 @@ pub(crate) fn of_request(program: &Program, inputs: &Fields, lm_overrides: &Fiel
     of(&json!([GENERATION, program.digest, inputs, effective]))
 }
 
+/// The digest of a program whose source is elsewhere: of what its file says, and of what was
+/// fetched.
+pub(crate) fn of_fetched(digest: &str, revision: Option<&str>) -> String {
+    revision.map_or_else(|| digest.to_owned(), |it| of(&json!([digest, it])))
+}
+
 /// The hash of a value.
 pub(crate) fn of(value: &Value) -> String {
     let mut text = String::new();

@@ -4,7 +4,7 @@ use dspy::{Field, Module, Signature};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::{Finding, Program, PythonManifest, Runtime, Saved};
+use crate::{Finding, Program, PythonManifest, Runtime, Saved, Source};
 
 /// What can be said of a program without running it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -37,6 +37,12 @@ pub struct Manifest {
     /// The saved states that were laid over it, and what saved them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub saved: Vec<Saved>,
+    /// Where its code is, if that is elsewhere: `mlflow:models:/qa@champion`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// What exactly was fetched from there: a version, a commit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<String>,
     /// Why workers cannot load it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
@@ -93,6 +99,8 @@ impl Program {
             choices: self.choices.clone(),
             tools: self.tools.iter().map(|it| it.name.clone()).collect(),
             saved: self.saved.clone(),
+            source: self.elsewhere().and_then(Source::address),
+            revision: self.revision().map(str::to_owned),
             problem: self.finding().and_then(|it| it.problem.clone()),
         }
     }

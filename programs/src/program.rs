@@ -138,19 +138,30 @@ impl Program {
     /// Whether this version of the service can run it, and if not, why.
     pub fn runnable(&self) -> Result<(), Error> {
         let Runtime::Python(python) = &self.runtime else { return Ok(()) };
-        let (pinned, kind) = (self.pinned(), python.source.kind());
-        if let Some(refusal) = python.allow.refusal(python, self.origin) {
-            return Err(Error::NotRunnable(format!("{pinned} {refusal}")));
+        let refusal = python.allow.refusal(python, self.origin);
+        let refused = |it| Err(Error::NotRunnable(format!("{} {it}", self.pinned())));
+        refusal.map_or(Ok(()), refused)
+    }
+
+    /// Where its code is, if that is elsewhere.
+    pub fn elsewhere(&self) -> Option<&Source> {
+        match &self.runtime {
+            Runtime::Native(_) => None,
+            Runtime::Python(python) => python.source.address().map(|_| &python.source),
         }
-        match python.source {
-            Source::Local { .. } | Source::Saved { .. } => Ok(()),
-            Source::MlFlow { .. } | Source::HuggingFace { .. } | Source::GitHub { .. } => {
-                Err(Error::NotRunnable(format!(
-                    "{pinned} is a program of `{kind}`, which this version cannot fetch; fetch it \
-                     yourself, and name the folder in `source: {{type: saved, path: …}}`"
-                )))
-            }
-        }
+    }
+
+    /// What exactly was fetched of a source that is elsewhere, by this process or by a worker.
+    pub fn revision(&self) -> Option<&str> {
+        let Runtime::Python(python) = &self.runtime else { return None };
+        let fetched = python.fetched.as_ref().map(|it| it.revision.as_str());
+        fetched.or_else(|| python.finding.as_ref()?.revision.as_deref())
+    }
+
+    /// Whether it is known what exactly would run: an old result is one of the same program only
+    /// then.
+    pub fn is_settled(&self) -> bool {
+        self.elsewhere().is_none() || self.revision().is_some()
     }
 
     /// Whether the files of its code are as they were when it was loaded.

@@ -2,12 +2,12 @@
 //!
 //! Nothing here opens, imports or unpickles anything: only a runner process may.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{fs::File, path::PathBuf, sync::Arc};
 
 use dspy::Signature;
 use serde::{Deserialize, Serialize};
 
-use crate::{Finding, PythonAllow, code::Code};
+use crate::{Finding, MlflowUri, PythonAllow, code::Code};
 
 /// What a Python runner needs to know of a program.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -28,6 +28,10 @@ pub struct PythonProgram {
     pub dependencies: Vec<String>,
     /// The signatures that its file declares; the program itself may have others.
     pub signatures: Vec<Signature>,
+    /// Where a worker has put what its source names elsewhere; none if that is here anyway, or not
+    /// fetched yet.
+    #[serde(skip)]
+    pub fetched: Option<Fetched>,
     /// What a worker found out about it by loading it.
     #[serde(skip)]
     pub finding: Option<Arc<Finding>>,
@@ -39,8 +43,25 @@ pub struct PythonProgram {
     pub(crate) code: Option<Code>,
 }
 
+/// What was fetched of a source that is elsewhere.
+#[derive(Clone, Debug)]
+pub struct Fetched {
+    /// What exactly it is, for people and for the program's digest: a commit, `models:/qa/3 (m-…)`.
+    pub revision: String,
+    /// The folder that it is in.
+    pub folder: PathBuf,
+    /// While this is open, nobody clears the folder away.
+    pub hold: Arc<File>,
+}
+
+impl PartialEq for Fetched {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.revision, &self.folder) == (&other.revision, &other.folder)
+    }
+}
+
 /// Where the code of a Python program is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
 pub enum Source {
     /// A Python file, folder or module of this machine.
@@ -57,35 +78,34 @@ pub enum Source {
         /// The folder or file, relative to the program file.
         path: String,
     },
-    /// A model of an MLflow registry or run.
+    /// A model of an MLflow registry or run, as `mlflow.dspy.log_model` logs it.
     MlFlow {
-        /// `models:/name/3`, `models:/name@alias`, `runs:/…`.
-        uri: String,
+        /// Its address.
+        uri: MlflowUri,
     },
     /// A repository of the Hugging Face hub.
-    HuggingFace {
-        /// `owner/name`.
-        repo_id: String,
-        /// The file in it.
-        filename: Option<String>,
-        /// The branch, tag or commit.
-        revision: Option<String>,
-        /// The environment variable that holds the token.
-        token_env: Option<String>,
-    },
+    HuggingFace(Repository),
     /// A repository of GitHub.
-    GitHub {
-        /// `owner/name`.
-        repo: String,
-        /// The file or folder in it.
-        path: Option<String>,
-        /// The class or object in it.
-        class_name: Option<String>,
-        /// The branch, tag or commit.
-        revision: Option<String>,
-        /// The environment variable that holds the token.
-        token_env: Option<String>,
-    },
+    GitHub(Repository),
+}
+
+/// A repository, and where the program is in it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Repository {
+    /// `owner/name`.
+    pub name: String,
+    /// The file or folder in it; none for all of it.
+    pub path: Option<String>,
+    /// The module by its name, from the root of the repository.
+    pub module_path: Option<String>,
+    /// The class or object in it.
+    pub class_name: Option<String>,
+    /// A saved state of the repository that is laid over it.
+    pub state: Option<String>,
+    /// The branch, tag or commit.
+    pub revision: Option<String>,
+    /// The environment variable that holds the token.
+    pub token_env: Option<String>,
 }
 
 impl Source {
@@ -94,7 +114,7 @@ impl Source {
         match self {
             Self::Local { path, .. } => path.as_deref(),
             Self::Saved { path } => Some(path),
-            Self::MlFlow { .. } | Self::HuggingFace { .. } | Self::GitHub { .. } => None,
+            Self::MlFlow { .. } | Self::HuggingFace(_) | Self::GitHub(_) => None,
         }
     }
 
@@ -104,8 +124,21 @@ impl Source {
             Self::Local { .. } => "local",
             Self::Saved { .. } => "saved",
             Self::MlFlow { .. } => "mlflow",
-            Self::HuggingFace { .. } => "huggingface",
-            Self::GitHub { .. } => "github",
+            Self::HuggingFace(_) => "huggingface",
+            Self::GitHub(_) => "github",
         }
+    }
+
+    /// Where it is, if not on this machine: `mlflow:models:/qa/3`, `github:owner/name@main`.
+    pub fn address(&self) -> Option<String> {
+        let place = match self {
+            Self::Local { .. } | Self::Saved { .. } => return None,
+            Self::MlFlow { uri } => uri.to_string(),
+            Self::HuggingFace(it) | Self::GitHub(it) => match &it.revision {
+                Some(revision) => format!("{}@{revision}", it.name),
+                None => it.name.clone(),
+            },
+        };
+        Some(format!("{}:{place}", self.kind()))
     }
 }

@@ -1,14 +1,14 @@
 //! The programs that can be asked for, from a folder and from those registered over HTTP.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
     time::SystemTime,
 };
 
 use crate::{
-    Error, Finding, LoadError, Program, PythonAllow, Runtime,
+    Error, Fetched, Finding, LoadError, Program, PythonAllow, Runtime, Source,
     beside::{Beside, Seen},
     file, fingerprint,
     folder::{self, Stamp},
@@ -45,6 +45,8 @@ struct Inner {
     shelf: RwLock<Arc<Shelf>>,
     /// What workers found out, by name and version.
     findings: RwLock<BTreeMap<String, Arc<Finding>>>,
+    /// Where this process has put what sources name elsewhere.
+    fetched: RwLock<HashMap<Source, Fetched>>,
     /// What is known of each text; its lock lets one reload run at a time.
     texts: Mutex<Texts>,
 }
@@ -80,6 +82,7 @@ impl Registry {
             folder: folder.to_owned(),
             shelf: RwLock::default(),
             findings: RwLock::default(),
+            fetched: RwLock::default(),
             texts: Mutex::default(),
         };
         let root = std::path::absolute(folder).ok();
@@ -137,16 +140,37 @@ impl Registry {
         *self.inner.findings.write().unwrap_or_else(PoisonError::into_inner) = findings;
     }
 
-    /// A program with what the operator lets it do, and what was found out about it, if that is
-    /// about the same content.
+    /// Takes in where something was put that is elsewhere; nothing to forget it.
+    pub fn place(&self, source: &Source, fetched: Option<Fetched>) {
+        let mut all = self.inner.fetched.write().unwrap_or_else(PoisonError::into_inner);
+        match fetched {
+            Some(fetched) => all.insert(source.clone(), fetched),
+            None => all.remove(source),
+        };
+    }
+
+    /// A program with what the operator lets it do, what was fetched of it, and what was found out
+    /// about it, if that is about the same content.
     fn described(&self, program: &Arc<Program>) -> Arc<Program> {
         let Runtime::Python(_) = program.runtime else { return Arc::clone(program) };
-        let findings = self.inner.findings.read().unwrap_or_else(PoisonError::into_inner);
-        let of_same = findings.get(&program.pinned()).filter(|it| it.digest == program.digest);
         let mut described = program.as_ref().clone();
         if let Runtime::Python(python) = &mut described.runtime {
-            python.finding = of_same.cloned();
             python.allow = self.allow.clone();
+            let fetched = self.inner.fetched.read().unwrap_or_else(PoisonError::into_inner);
+            python.fetched = fetched.get(&python.source).cloned();
+            drop(fetched);
+            let findings = self.inner.findings.read().unwrap_or_else(PoisonError::into_inner);
+            let finding = findings.get(&program.pinned());
+            // What others have fetched counts where nothing is fetched, as in an API.
+            let revision = match &python.fetched {
+                Some(fetched) => Some(fetched.revision.as_str()),
+                None => finding.and_then(|it| it.revision.as_deref()),
+            };
+            let digest = fingerprint::of_fetched(&program.digest, revision);
+            python.finding = finding.filter(|it| it.digest == digest).cloned();
+            if python.fetched.is_some() || python.finding.is_some() {
+                described.digest = digest;
+            }
         }
         Arc::new(described)
     }

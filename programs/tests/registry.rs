@@ -9,7 +9,8 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use programs::{Error, Registry, Reload};
+use programs::{Error, Fetched, Registry, Reload};
+use serde_json::json;
 use tempfile::TempDir;
 
 /// A program file.
@@ -277,4 +278,49 @@ fn clones_are_one_registry() {
     registry.reload();
 
     assert_eq!(version_of(&other, "a"), "1.0.0");
+}
+
+const ELSEWHERE: &str = "name: qa\nsource: 'mlflow:models:/qa@champion'\n";
+
+#[test]
+fn what_was_fetched_is_part_of_what_a_program_is() {
+    let (folder, registry) = folder(&[("qa.yaml", ELSEWHERE)]);
+    let before = registry.get("qa").unwrap();
+    let fetched = |revision: &str| Fetched {
+        revision: revision.to_owned(),
+        folder: folder.path().to_owned(),
+        hold: Arc::new(File::open(folder.path()).unwrap()),
+    };
+
+    registry.place(before.elsewhere().unwrap(), Some(fetched("models:/qa/1")));
+    let first = registry.get("qa").unwrap();
+    registry.place(before.elsewhere().unwrap(), Some(fetched("models:/qa/2")));
+    let second = registry.get("qa").unwrap();
+
+    assert!(!before.is_settled() && first.is_settled());
+    assert_eq!(second.manifest().revision.as_deref(), Some("models:/qa/2"));
+    assert_eq!(second.manifest().source.as_deref(), Some("mlflow:models:/qa@champion"));
+    assert!(before.digest != first.digest && first.digest != second.digest);
+}
+
+#[test]
+fn what_a_worker_fetched_is_known_to_those_who_fetch_nothing() {
+    let (folder, worker) = folder(&[("qa.yaml", ELSEWHERE)]);
+    let api = Registry::load(folder.path());
+    let hold = Arc::new(File::open(folder.path()).unwrap());
+    let fetched = Fetched { revision: "1".to_owned(), folder: folder.path().to_owned(), hold };
+    worker.place(worker.get("qa").unwrap().elsewhere().unwrap(), Some(fetched));
+    let theirs = worker.get("qa").unwrap();
+    let finding = |digest: &str, revision: &str| {
+        let text = json!({ "digest": digest, "revision": revision }).to_string();
+        vec![(theirs.pinned(), text)]
+    };
+
+    api.describe(&finding(&theirs.digest, "1"));
+    let ours = api.get("qa").unwrap();
+    api.describe(&finding(&theirs.digest, "2"));
+    let of_another = api.get("qa").unwrap();
+
+    assert_eq!((ours.revision(), &ours.digest), (Some("1"), &theirs.digest));
+    assert_eq!((of_another.revision(), of_another.is_settled()), (None, false));
 }

@@ -20,6 +20,7 @@ mod nearest;
 mod node;
 mod python;
 mod python_name;
+mod repository;
 mod reward;
 mod sampling;
 mod scalar;

@@ -29,6 +29,7 @@ pub(super) fn read(
         concurrency: concurrency.and_then(|it| usize::try_from(it).ok()),
         dependencies: dependencies(file)?,
         signatures,
+        fetched: None,
         finding: None,
         allow: PythonAllow::default(),
         code: None,

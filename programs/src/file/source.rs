@@ -2,14 +2,19 @@
 
 use super::{
     nearest::nearest,
+    repository::{self, GITHUB, HUGGING_FACE},
     spot::{Spot, Table},
 };
-use crate::{LoadError, Source};
+use crate::{LoadError, MlflowUri, Source};
 
 const KINDS: [&str; 6] = ["native", "local", "saved", "mlflow", "huggingface", "github"];
 
 /// The formats of local code that a runner reads.
 const FORMATS: [&str; 1] = ["python"];
+
+/// What is said of any repository.
+const REPOSITORY_KEYS: [&str; 6] =
+    ["path", "module_path", "class_name", "state", "revision", "token_env"];
 
 /// The source of a Python program; nothing for a native one.
 pub(super) fn read(file: &Table<'_>) -> Result<Option<Source>, LoadError> {
@@ -20,9 +25,7 @@ pub(super) fn read(file: &Table<'_>) -> Result<Option<Source>, LoadError> {
     let text = spot.text()?;
     match text.split_once(':') {
         None if text == "native" => Ok(None),
-        Some(("mlflow", uri)) if !uri.is_empty() => {
-            Ok(Some(Source::MlFlow { uri: uri.to_owned() }))
-        }
+        Some(("mlflow", uri)) => Ok(Some(Source::MlFlow { uri: mlflow(&spot, uri)? })),
         _ => Err(spot.fail(
             format!("unknown source `{text}`"),
             "write `native`, `mlflow:models:/name/3`, or a mapping with `type`",
@@ -50,25 +53,18 @@ fn of_table(spot: &Spot<'_>) -> Result<Option<Source>, LoadError> {
             Source::Local { path, module_path, class_name: text(&table, "class_name")? }
         }
         "saved" => Source::Saved { path: need(&table(&["path"])?, "path")? },
-        "mlflow" => Source::MlFlow { uri: need(&table(&["uri"])?, "uri")? },
+        "mlflow" => {
+            let uri = table(&["uri"])?.need("uri", "say where the program is")?;
+            Source::MlFlow { uri: mlflow(&uri, uri.text()?)? }
+        }
         "huggingface" => {
-            let table = table(&["repo_id", "filename", "revision", "token_env"])?;
-            Source::HuggingFace {
-                repo_id: need(&table, "repo_id")?,
-                filename: text(&table, "filename")?,
-                revision: text(&table, "revision")?,
-                token_env: text(&table, "token_env")?,
-            }
+            let keys = ["repo_id", "filename"];
+            let table = table(&[&keys, &REPOSITORY_KEYS[..]].concat())?;
+            Source::HuggingFace(repository::read(&table, &HUGGING_FACE)?)
         }
         _ => {
-            let table = table(&["repo", "path", "class_name", "revision", "token_env"])?;
-            Source::GitHub {
-                repo: need(&table, "repo")?,
-                path: text(&table, "path")?,
-                class_name: text(&table, "class_name")?,
-                revision: text(&table, "revision")?,
-                token_env: text(&table, "token_env")?,
-            }
+            let table = table(&[&["repo"], &REPOSITORY_KEYS[..]].concat())?;
+            Source::GitHub(repository::read(&table, &GITHUB)?)
         }
     };
     Ok(Some(source))
@@ -94,6 +90,10 @@ fn format(spot: &Spot<'_>) -> Result<(), LoadError> {
     }
     let fix = "write `python`; a state saved by `module.save` has `type: saved`";
     Err(spot.fail(format!("unknown format `{word}`"), fix))
+}
+
+fn mlflow(spot: &Spot<'_>, text: &str) -> Result<MlflowUri, LoadError> {
+    text.parse().map_err(|fix| spot.fail(format!("`{text}` is no model of MLflow"), fix))
 }
 
 fn need(table: &Table<'_>, key: &str) -> Result<String, LoadError> {
