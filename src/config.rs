@@ -2,6 +2,7 @@
 //! environment, the environment over the file, the file over the defaults.
 
 mod python;
+mod sources;
 mod traces;
 
 use std::{
@@ -16,6 +17,7 @@ use clap::ArgMatches;
 
 pub(crate) use self::{
     python::{places, python, python_path},
+    sources::{keys, sources},
     traces::{Traces, traces},
 };
 
@@ -43,6 +45,9 @@ pub(crate) struct Config {
     pub(crate) python: workers::PythonConfig,
     /// The names of further variables that Python programs may see.
     pub(crate) python_env: Vec<String>,
+    pub(crate) sources: workers::SourcesConfig,
+    /// What hosts of sources are shown, by the names of the variables.
+    pub(crate) source_keys: Vec<(&'static str, Secret)>,
     pub(crate) lm_api_key: Option<Secret>,
     pub(crate) log: telemetry::Config,
     pub(crate) server: Server,
@@ -97,6 +102,8 @@ impl Default for Config {
             python_allow: programs::PythonAllow::default(),
             python: workers::PythonConfig::default(),
             python_env: Vec::new(),
+            sources: workers::SourcesConfig::default(),
+            source_keys: Vec::new(),
             lm_api_key: None,
             log: telemetry::Config::default(),
             server: Server::default(),
@@ -247,16 +254,6 @@ fn unknown(key: &str) -> Usage {
 #[expect(clippy::disallowed_methods, reason = "the one place")]
 fn variable(name: &str) -> Option<String> {
     env::var(name).ok().filter(|text| !text.is_empty())
-}
-
-/// The keys of model endpoints: LM_API_KEY for the one that is set here, else the variable that
-/// the endpoint's provider is known for, e.g. OPENAI_API_KEY.
-pub(crate) fn model_keys(config: &Config) -> workers::Keys {
-    let own = config.lm_api_key.clone();
-    workers::Keys::new(move |name| match &own {
-        Some(key) if name == "LM_API_KEY" => Some(key.reveal().to_owned()),
-        _ => variable(name),
-    })
 }
 
 /// The folder for small files that live as long as a process of this user: the runtime folder of

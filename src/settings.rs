@@ -6,6 +6,7 @@ mod api;
 mod people;
 mod python;
 mod run;
+mod sources;
 mod store;
 
 use anyhow::Result;
@@ -25,6 +26,8 @@ pub(crate) enum Group {
     Programs,
     /// How Python programs are run.
     Python,
+    /// Where programs are fetched from.
+    Sources,
     /// The language models.
     Lm,
     /// What is logged.
@@ -37,12 +40,13 @@ pub(crate) enum Group {
 
 impl Group {
     /// Every group, in the order of the documents.
-    pub(crate) const ALL: [Group; 9] = [
+    pub(crate) const ALL: [Group; 10] = [
         Group::Api,
         Group::Store,
         Group::Worker,
         Group::Programs,
         Group::Python,
+        Group::Sources,
         Group::Lm,
         Group::Log,
         Group::Client,
@@ -50,16 +54,24 @@ impl Group {
     ];
 
     /// What a worker is told.
-    pub(crate) const WORKER: [Group; 6] =
-        [Group::Store, Group::Worker, Group::Programs, Group::Python, Group::Lm, Group::Log];
+    pub(crate) const WORKER: [Group; 7] = [
+        Group::Store,
+        Group::Worker,
+        Group::Programs,
+        Group::Python,
+        Group::Sources,
+        Group::Lm,
+        Group::Log,
+    ];
 
     /// What a server is told that does all.
-    pub(crate) const SERVE: [Group; 7] = [
+    pub(crate) const SERVE: [Group; 8] = [
         Group::Api,
         Group::Store,
         Group::Worker,
         Group::Programs,
         Group::Python,
+        Group::Sources,
         Group::Lm,
         Group::Log,
     ];
@@ -72,6 +84,7 @@ impl Group {
             Group::Worker => "Worker settings",
             Group::Programs => "Program settings",
             Group::Python => "Python settings",
+            Group::Sources => "Source settings",
             Group::Lm => "Language model settings",
             Group::Log => "Log settings",
             Group::Client => "Server to talk to",
@@ -107,11 +120,11 @@ impl Setting {
 
     /// Whether its value must never be shown.
     pub(crate) fn is_secret(&self) -> bool {
-        ["KEY", "TOKEN", "REDIS_URL"].iter().any(|end| self.name.ends_with(end))
+        ["KEY", "TOKEN", "PASSWORD", "_URI", "REDIS_URL"].iter().any(|end| self.name.ends_with(end))
     }
 }
 
 /// Every setting.
 pub(crate) fn all() -> impl Iterator<Item = &'static Setting> {
-    [api::ALL, store::ALL, run::ALL, python::ALL, people::ALL].into_iter().flatten()
+    [api::ALL, store::ALL, run::ALL, python::ALL, sources::ALL, people::ALL].into_iter().flatten()
 }

@@ -57,11 +57,11 @@ pub(crate) fn registry(config: &Config) -> Registry {
 
 /// What runs executions.
 pub(crate) fn worker(config: &Config, queue: Arc<dyn Queue>, registry: Registry) -> Result<Worker> {
-    let keys = config::model_keys(config);
+    let keys = config::keys(config);
     let gateway = Gateway::new(GatewayConfig { keys, ..config.gateway.clone() })?;
     let gateway = gateway.accounting(Arc::clone(&queue) as Arc<dyn queue::Ledger>);
     let worker = Worker::new(queue, registry, Arc::new(gateway), config.worker.clone());
-    Ok(worker.with_python(config::python(config)))
+    Ok(worker.with_python(config::python(config)).with_sources(config::sources(config)))
 }
 
 /// What answers HTTP requests.

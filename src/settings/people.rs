@@ -46,16 +46,6 @@ pub(super) const ALL: &[Setting] = &[
         },
     },
     Setting {
-        name: "MLFLOW_TRACKING_URI",
-        group: Group::Mlflow,
-        default: "",
-        help: "Accepted, and not used yet",
-        set: |it, _| {
-            it.mlflow.push("MLFLOW_TRACKING_URI");
-            Ok(())
-        },
-    },
-    Setting {
         name: "MLFLOW_EXPERIMENT_NAME",
         group: Group::Mlflow,
         default: "",

@@ -9,8 +9,10 @@ pub(super) const ALL: &[Setting] = &[
         group: Group::Programs,
         default: "local",
         help: "Which Python programs may be run, with commas: local (Python files below \
-               PROGRAMS_DIR), saved (pickles there), outside (both anywhere), registered (also of \
-               programs registered over HTTP); or none",
+               PROGRAMS_DIR), saved (pickles there), outside (both anywhere), mlflow:…, \
+               huggingface:… and github:… (code and pickles from there, as mlflow:models:/qa or \
+               github:owner/*), registered (all that also of programs registered over HTTP); or \
+               none",
         set: |it, text| {
             it.python_allow = text.parse().map_err(anyhow::Error::msg)?;
             Ok(())

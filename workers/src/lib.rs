@@ -20,6 +20,7 @@ mod rehearsal;
 mod roster;
 mod run;
 mod shift;
+mod sources;
 mod telemetry;
 mod teller;
 mod tools;
@@ -35,5 +36,6 @@ pub use gateway::{
 pub use metrics::{Counter, Metrics};
 pub use python::{Interpreter, NoInterpreter, Places, PythonConfig};
 pub use rehearsal::{Rehearsal, rehearse};
+pub use sources::SourcesConfig;
 pub use telemetry::Spans;
 pub use worker::Worker;

@@ -6,6 +6,7 @@
 //! | the model fails, is cut off or too slow  | again after a delay, while attempts are left      |
 //! | the program's tools cannot be listed     | again after a delay, while attempts are left      |
 //! | no Python process can be started         | again after a delay, while attempts are left      |
+//! | a program cannot be fetched for now      | again after a delay, while attempts are left      |
 //! | a neighbour's Python process was killed  | given back; uses no attempt                       |
 //! | the attempt takes too long               | again after a delay, while attempts are left      |
 //! | the reply cannot be read                 | again at once with a fresh rollout, at most twice |
@@ -143,7 +144,7 @@ fn next(error: &Error, it: &Circumstances, random: &mut impl Rng) -> Next {
     let again = |delay| if attempts_left { Next::Again(delay) } else { Next::Fail };
     let error = match error {
         Error::Deadline => return Next::Expire,
-        Error::Timeout(_) | Error::Python(Fault::NotStarted(_)) => {
+        Error::Timeout(_) | Error::Python(Fault::NotStarted(_) | Fault::NotFetched(_)) => {
             return again(delay(it, random));
         }
         Error::Prediction(error) => error.cause(),

@@ -48,7 +48,7 @@ impl Shift {
                     shift.registry.keep(&kept)
                 });
                 let kept = keep.await.is_ok();
-                self.python.follow(&self.registry.list());
+                self.follow();
                 kept.then_some(epoch)
             }
             Ok(Err(error)) => {
@@ -69,7 +69,7 @@ impl Shift {
         if let Ok(reload) = reload.await
             && reload.is_change()
         {
-            self.python.follow(&self.registry.list());
+            self.follow();
             let (added, changed, removed) =
                 (reload.added.len(), reload.changed.len(), reload.removed.len());
             info!("programs: {added} added, {changed} changed, {removed} removed");
@@ -90,6 +90,7 @@ pub(crate) async fn follow(shift: Arc<Shift>, mut epochs: tokio::sync::watch::Re
         }
         tokio::select! {
             () = time::sleep(EVERY) => shift.reload().await,
+            () = shift.sources.until_changed() => shift.follow(),
             changed = epochs.changed() => {
                 if changed.is_err() {
                     return;

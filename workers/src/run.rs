@@ -18,6 +18,7 @@ use crate::{
     record,
     roster::Stop,
     shift::Shift,
+    sources::SourceError,
     telemetry::{AttemptSpan, Parent},
     teller::Teller,
 };
@@ -139,6 +140,7 @@ async fn perform(
     let program = find(shift, spec).await?;
     evidence.backoff = program.retries.backoff;
     program.runnable()?;
+    let program = here(shift, program).await?;
     let overrides = LmConfig::default().with_overrides(&spec.lm)?.settings;
     let lm = if spec.lm.is_empty() {
         Cow::Borrowed(&program.lm)
@@ -224,6 +226,16 @@ async fn find(shift: &Arc<Shift>, spec: &Spec) -> Result<Arc<Program>, programs:
     }
     shift.refresh(asked).await;
     shift.registry.get(&pinned).or_else(|_| shift.registry.get(&spec.program))
+}
+
+/// The program with what its source names elsewhere, once that is here.
+async fn here(shift: &Shift, program: Arc<Program>) -> Result<Arc<Program>, Error> {
+    let Some(source) = program.elsewhere() else { return Ok(program) };
+    shift.sources.until_here(source).await.map_err(|error| match error {
+        SourceError::Unavailable(why) => Fault::NotFetched(why),
+        SourceError::Refused(why) => Fault::NotLoaded(why),
+    })?;
+    Ok(shift.registry.get(&program.pinned())?)
 }
 
 impl Evidence<'_> {

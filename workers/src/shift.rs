@@ -18,6 +18,7 @@ use crate::{
     python::{Findings, Python},
     refresh::Refresh,
     roster::Roster,
+    sources::Sources,
     tools::Toolbox,
 };
 
@@ -39,6 +40,7 @@ pub(crate) struct Shift {
     pub(crate) gateway: Arc<Gateway>,
     pub(crate) toolbox: Toolbox,
     pub(crate) python: Python,
+    pub(crate) sources: Sources,
     pub(crate) config: Config,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) roster: Roster,
@@ -54,7 +56,8 @@ pub(crate) struct Shift {
 impl Shift {
     /// The beginning of one; nothing runs yet, and nothing may be claimed before the first beat.
     pub(crate) fn new(worker: Worker, findings: Findings) -> Self {
-        let Worker { queue, registry, gateway, config, python, spans } = worker;
+        let Worker { queue, registry, gateway, config, python, sources, spans } = worker;
+        let sources = Sources::new(sources, &gateway, registry.clone(), findings.clone());
         let python = Python::new(python, gateway.reach(), findings, gateway.metrics());
         let host = config.host.clone().unwrap_or_else(host);
         let worker = WorkerId::new(&host, std::process::id());
@@ -66,6 +69,7 @@ impl Shift {
             toolbox: Toolbox::new(Arc::clone(&gateway), config.allow_mcp_commands),
             gateway,
             python,
+            sources,
             config,
             roster: Roster::default(),
             standing: watch::Sender::new(standing),
@@ -93,6 +97,13 @@ impl Shift {
     /// Whether a lease taken as that incarnation may still be held.
     pub(crate) fn is_current(&self, incarnation: u64) -> bool {
         self.standing.borrow().incarnation == incarnation
+    }
+
+    /// Keeps processes of the programs that there are now, and fetches what lies elsewhere.
+    pub(crate) fn follow(&self) {
+        let programs = self.registry.list();
+        self.sources.follow(&programs);
+        self.python.follow(&programs);
     }
 
     /// What the worker tells of itself.

@@ -18,7 +18,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::{
-    Config, Gateway, Metrics, PythonConfig, Spans, heartbeat, publish, record, refresh,
+    Config, Gateway, Metrics, PythonConfig, SourcesConfig, Spans, heartbeat, publish, record,
+    refresh,
     roster::Stop,
     run,
     shift::{Shift, Standing},
@@ -48,6 +49,7 @@ pub struct Worker {
     pub(crate) config: Config,
     pub(crate) python: PythonConfig,
     pub(crate) spans: Option<Spans>,
+    pub(crate) sources: SourcesConfig,
 }
 
 impl Worker {
@@ -58,8 +60,8 @@ impl Worker {
         gateway: Arc<Gateway>,
         config: Config,
     ) -> Self {
-        let python = PythonConfig::default();
-        Self { queue, registry, gateway, config, python, spans: None }
+        let (python, sources) = (PythonConfig::default(), SourcesConfig::default());
+        Self { queue, registry, gateway, config, python, sources, spans: None }
     }
 
     /// The same, running Python programs as this says.
@@ -72,6 +74,12 @@ impl Worker {
     #[must_use]
     pub fn traced(self, spans: Spans) -> Self {
         Self { spans: Some(spans), ..self }
+    }
+
+    /// The same, fetching programs from elsewhere as this says.
+    #[must_use]
+    pub fn with_sources(self, sources: SourcesConfig) -> Self {
+        Self { sources, ..self }
     }
 
     /// What it did so far; goes on counting while it runs.
@@ -92,7 +100,7 @@ impl Worker {
         let shared = Arc::clone(&shift);
         aside.spawn(async move { shared.toolbox.tidy().await });
         aside.spawn(publish::publish(Arc::clone(&shift), found));
-        shift.python.follow(&shift.registry.list());
+        shift.follow();
         let mut floor = Floor::new(Arc::clone(&shift));
         tokio::select! {
             () = floor.work() => {}

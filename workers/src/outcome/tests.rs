@@ -57,6 +57,7 @@ fn each_class_of_error_has_its_consequence() {
         (Error::Panicked(said()), Next::Fail, Kind::ProgramError),
         (Fault::NotLoaded(said()).into(), Next::Fail, Kind::ProgramError),
         (Fault::NotStarted(said()).into(), second, Kind::ProgramError),
+        (Fault::NotFetched(said()).into(), second, Kind::ProgramError),
         (Fault::Crashed(said()).into(), Next::Fail, Kind::ProgramError),
         (Fault::Bystander(said()).into(), Next::Return, Kind::ProgramError),
         (Error::Program(missing), Next::Fail, Kind::ProgramNotFound),

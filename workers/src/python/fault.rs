@@ -14,6 +14,9 @@ pub(crate) enum Fault {
     /// The program could not be loaded, and could not be a second time.
     #[error("the program cannot be loaded: {0}")]
     NotLoaded(String),
+    /// What its source names could not be fetched, this time.
+    #[error("the program cannot be fetched: {0}")]
+    NotFetched(String),
     /// No process of it could be started, this time.
     #[error("no process of the program can be started: {0}")]
     NotStarted(String),

@@ -8,6 +8,7 @@
 //! messages of `protocol`; their side is `python/dspyx/runner`, which is sent to the interpreter.
 
 mod care;
+mod code;
 mod config;
 mod event;
 mod fault;

@@ -11,7 +11,7 @@ use std::{
     sync::Arc,
 };
 
-use programs::PythonManifest;
+use programs::{Fetched, PythonManifest};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use tokio::{
     io::{AsyncWriteExt, BufReader, Interest},
@@ -42,6 +42,8 @@ pub(super) struct Recipe {
     pub(super) interpreter: Interpreter,
     /// The folder that it runs in.
     pub(super) folder: PathBuf,
+    /// What was fetched of it: held, so that nobody clears it away.
+    pub(super) _fetched: Option<Fetched>,
     /// What it is to load.
     pub(super) init: Init,
     /// How processes are run.

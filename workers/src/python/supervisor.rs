@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use programs::{Finding, Program, PythonProgram, Source};
+use programs::{Finding, Program, PythonProgram};
 use serde_json::{Map, Value};
 use tokio::{
     sync::{mpsc, oneshot, watch},
@@ -16,11 +16,11 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Fault, Interpreter, Job, PythonConfig, Returned,
+    Fault, Interpreter, Job, PythonConfig, Returned, code,
     event::Ask,
     keeper::{ASKS, Keeper},
     parent::Recipe,
-    protocol::{Code, Init, Limits},
+    protocol::{Init, Limits},
     report::{Report, Reports},
     run,
     seat::Seat,
@@ -95,6 +95,7 @@ impl Python {
         for program in programs {
             if let programs::Runtime::Python(python) = &program.runtime
                 && program.runnable().is_ok()
+                && (program.elsewhere().is_none() || python.fetched.is_some())
             {
                 // Why it cannot be kept, its executions will say.
                 drop(self.desk(program, python));
@@ -140,8 +141,10 @@ impl Python {
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         while tasks.try_join_next().is_some() {}
         tasks.spawn(keeper.keep(self.stop.clone()));
-        let (name, digest) = (program.pinned(), program.digest.clone());
-        tasks.spawn(tell(reported, name, digest, self.findings.clone()));
+        let digest = program.digest.clone();
+        let revision = program.revision().map(str::to_owned);
+        let finding = Finding { digest, revision, manifest: None, problem: None };
+        tasks.spawn(tell(reported, program.pinned(), finding, self.findings.clone()));
         drop(tasks);
         keepers.insert(program.digest.clone(), asks.clone());
         Ok(asks)
@@ -151,10 +154,13 @@ impl Python {
         let folder = python.folder.as_deref();
         let found = Interpreter::find(python.interpreter.as_deref(), folder, &self.config.places);
         let interpreter = found.map_err(|error| Fault::NotLoaded(error.to_string()))?;
-        let folder = folder.map_or_else(|| PathBuf::from("/"), Path::to_owned);
+        let folder = match &python.fetched {
+            Some(fetched) => fetched.folder.clone(),
+            None => folder.map_or_else(|| PathBuf::from("/"), Path::to_owned),
+        };
         let lm = settings(&program.lm.settings);
         let init = Init {
-            program: code(python, &folder)?,
+            program: code::of(python)?,
             spawn: python.spawn,
             lm,
             default_model: self.config.default_model.clone(),
@@ -166,7 +172,8 @@ impl Python {
         };
         let (program, config) = (program.pinned(), Arc::clone(&self.config));
         let metrics = Arc::clone(&self.metrics);
-        Ok(Recipe { program, interpreter, folder, init, config, metrics })
+        let _fetched = python.fetched.clone();
+        Ok(Recipe { program, interpreter, folder, _fetched, init, config, metrics })
     }
 
     fn keepers(&self) -> MutexGuard<'_, HashMap<String, Desk>> {
@@ -187,11 +194,11 @@ fn keep_memory_private() {
 #[cfg(not(target_os = "linux"))]
 fn keep_memory_private() {}
 
-/// Passes on what a keeper reports, until it ends.
+/// Passes on what a keeper reports, until it ends: in a finding that says of what.
 async fn tell(
     mut reported: watch::Receiver<Report>,
     program: String,
-    digest: String,
+    finding: Finding,
     findings: Findings,
 ) {
     while reported.changed().await.is_ok() {
@@ -200,7 +207,7 @@ async fn tell(
             Report::Healthy(manifest) => (Some(*manifest), None),
             Report::Unhealthy(reason) => (None, Some(reason)),
         };
-        let finding = Finding { digest: digest.clone(), manifest, problem };
+        let finding = Finding { manifest, problem, ..finding.clone() };
         // Nobody wants it when the worker stops.
         let _gone = findings.send((program.clone(), finding));
     }
@@ -213,31 +220,4 @@ pub(crate) fn settings(settings: &dspy::LmSettings) -> Map<String, Value> {
         all.extend(extra);
     }
     all
-}
-
-/// What a runner is to load. Sources that are fetched first end here as a folder.
-fn code(python: &PythonProgram, folder: &Path) -> Result<Code, Fault> {
-    let absolute = |path: &str| folder.join(path).display().to_string();
-    let code = match &python.source {
-        Source::Local { path, module_path, class_name } => Code {
-            kind: "class",
-            path: match module_path {
-                Some(_) => Some(folder.display().to_string()),
-                None => path.as_deref().map(absolute),
-            },
-            module: module_path.clone(),
-            name: class_name.clone(),
-            ..Code::default()
-        },
-        Source::Saved { path } => {
-            Code { kind: "saved", path: Some(absolute(path)), ..Code::default() }
-        }
-        Source::MlFlow { .. } | Source::HuggingFace { .. } | Source::GitHub { .. } => {
-            let kind = python.source.kind();
-            let text = format!("programs of `{kind}` cannot be fetched by this version");
-            return Err(Fault::NotLoaded(text));
-        }
-    };
-    let state = python.state.as_deref().map(absolute);
-    Ok(Code { state, dependencies: python.dependencies.clone(), ..code })
 }
