@@ -17,6 +17,8 @@ mod crash;
 mod execute;
 #[path = "e2e/fleet.rs"]
 mod fleet;
+#[path = "e2e/mlflow.rs"]
+mod mlflow;
 #[path = "e2e/model_faults.rs"]
 mod model_faults;
 #[path = "e2e/modules.rs"]
@@ -29,6 +31,8 @@ mod network;
 mod python;
 #[path = "e2e/site.rs"]
 mod site;
+#[path = "e2e/sources.rs"]
+mod sources;
 #[path = "e2e/streaming.rs"]
 mod streaming;
 #[path = "e2e/tools.rs"]
@@ -81,6 +85,8 @@ on_both_stores! {
         equal_executions_share_a_reply_and_hear_the_same, followers_outlive_a_killed_runner,
         closed_connection_calls_nothing_off, python_fields_grow_before_the_record_is_there,
         python_fallback_voids_what_was_told, python_stream_that_breaks_begins_anew;
+    mlflow: mlflow_alias_is_followed_while_work_goes_on;
+    sources: hub_repository_is_run_and_followed, github_repository_is_run_at_a_commit;
     cli: commands_do_what_they_say, batch_of_a_file_is_followed;
     tools: agent_uses_the_tools_of_a_server, agent_goes_on_when_tools_do_not,
         agent_is_called_off_in_a_call, call_of_a_killed_runner_is_made_again,
@@ -95,4 +101,34 @@ on_both_stores! {
         what_a_killed_runner_paid_for_is_not_paid_for_again, batch_outlives_killed_runners,
         accepted_outlives_a_killed_api, stopped_runner_finishes_or_gives_back,
         stopped_twice_gives_back_at_once;
+}
+
+/// What is the same on every store.
+mod on_any_store {
+    use crate::{mlflow, site::Store, sources};
+
+    #[tokio::test]
+    async fn mlflow_model_is_run_by_version_alias_and_run() {
+        mlflow::mlflow_model_is_run_by_version_alias_and_run(Store::Sqlite).await;
+    }
+
+    #[tokio::test]
+    async fn mlflow_may_be_away_and_come_back() {
+        mlflow::mlflow_may_be_away_and_come_back(Store::Sqlite).await;
+    }
+
+    #[tokio::test]
+    async fn mlflow_says_what_it_has_not() {
+        mlflow::mlflow_says_what_it_has_not(Store::Sqlite).await;
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_fetched_is_said() {
+        sources::what_cannot_be_fetched_is_said(Store::Sqlite).await;
+    }
+
+    #[tokio::test]
+    async fn two_workers_share_what_is_fetched() {
+        sources::two_workers_share_what_is_fetched().await;
+    }
 }

@@ -23,7 +23,7 @@ const MAY_USE: [(&str, &[&str]); 6] = [
 ];
 
 /// Outside crates that only some places may name.
-const ONLY_IN: [(&str, &[&str]); 17] = [
+const ONLY_IN: [(&str, &[&str]); 19] = [
     ("opentelemetry::", &["api/src/telemetry.rs", "workers/src/telemetry/", "src/traces/"]),
     ("opentelemetry_sdk::", &["src/traces/"]),
     ("opentelemetry_otlp::", &["src/traces/"]),
@@ -34,7 +34,12 @@ const ONLY_IN: [(&str, &[&str]); 17] = [
     ("axum::", &["api/"]),
     ("hyper::", &["api/"]),
     ("process_wrap::", &["workers/src/"]),
-    ("reqwest::", &["workers/src/gateway/", "workers/src/tools/", "src/client.rs"]),
+    (
+        "reqwest::",
+        &["workers/src/gateway/", "workers/src/sources/", "workers/src/tools/", "src/client.rs"],
+    ),
+    ("flate2::", &["workers/src/sources/"]),
+    ("tar::", &["workers/src/sources/"]),
     ("rmcp::", &["workers/src/tools/"]),
     ("rustls::", &["workers/src/gateway/", "src/client.rs", "src/traces/"]),
     ("regex::", &["dspy/src/pattern.rs"]),

@@ -178,7 +178,8 @@ pub(super) const ALL: &[Setting] = &[
         name: "LM_PROXY",
         group: Group::Lm,
         default: "",
-        help: "The HTTP proxy on the way to models that are not on this machine",
+        help: "The HTTP proxy on the way to models, and to sources of programs, that are not on \
+               this machine",
         set: |it, text| {
             it.gateway.proxy = Some(values::url(text, &["http", "https"])?);
             Ok(())

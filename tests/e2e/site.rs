@@ -97,6 +97,7 @@ impl Site {
             ("DSPYX_URL", format!("http://127.0.0.1:{port}")),
             ("SECRET_KEY", KEY.to_owned()),
             ("PROGRAMS_DIR", programs.display().to_string()),
+            ("SOURCES_DIR", folder.path().join("sources").display().to_string()),
             ("MAX_WORKERS", "8".to_owned()),
             ("LM_API_BASE", lm.url()),
             ("LM_API_KEY", "of-the-stub".to_owned()),

@@ -37,8 +37,13 @@ impl Bench {
 
     /// Runs `dspyx` with the tests' Python.
     pub(crate) fn dspyx(&self, args: &[&str]) -> Said {
+        self.dspyx_with(args, &[])
+    }
+
+    /// The same with these variables.
+    pub(crate) fn dspyx_with(&self, args: &[&str], env: &[(&str, &str)]) -> Said {
         let mut command = Command::new(PROGRAM);
-        command.args(args).env("DSPYX_PYTHON", python());
+        command.args(args).env("DSPYX_PYTHON", python()).envs(env.iter().copied());
         self.run(command, "")
     }
 

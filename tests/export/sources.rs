@@ -1,6 +1,7 @@
 //! Where programs are exported from, and how their files look.
 
 use serde_json::json;
+use testkit::MlflowServer;
 
 use crate::bench::{Bench, ours};
 
@@ -119,4 +120,68 @@ fn agent_is_exported_when_it_is_said_where_its_servers_are() {
     let module = "    module:\n      type: react\n      tools: [\"library\"]\n      max_iters: 5\n";
     assert!(file.contains(module), "{file}");
     assert!(file.contains("tools:\n  library:\n    mcp:\n"), "{file}");
+}
+
+/// Logs a program that runs natively, and one that has a `forward` of its own.
+const LOGGED: &str = r#"
+import json, dspy, mlflow
+
+class Own(dspy.Module):
+    def __init__(self):
+        super().__init__()
+        self.ask = dspy.Predict("question -> answer")
+
+    def forward(self, question):
+        return self.ask(question=question)
+
+program = dspy.ChainOfThought(dspy.Signature("question, k: int -> answer", "Answer k times."))
+program.predict.demos = [dspy.Example(question="q", k=1, reasoning="r", answer="a")]
+dspy.configure(lm=dspy.LM("openai/gpt-4o-mini", api_key="sk-secret", temperature=0.5))
+with mlflow.start_run() as run:
+    for saved in [False, True]:
+        mlflow.dspy.log_model(
+            program, name=f"saved-{saved}", registered_model_name="my_qa",
+            pip_requirements=["dspy"], use_dspy_model_save=saved,
+        )
+    mlflow.dspy.log_model(
+        Own(), name="own", registered_model_name="own", pip_requirements=["dspy"]
+    )
+mlflow.MlflowClient().set_registered_model_alias("my_qa", "champion", 1)
+print(json.dumps(run.info.run_id))
+"#;
+
+#[tokio::test]
+async fn model_of_mlflow_is_exported_with_leave_and_without_its_key() {
+    let bench = Bench::new();
+    let mut mlflow = MlflowServer::started().await;
+    let run = mlflow.run(LOGGED);
+    let run = run.as_str().unwrap();
+    let export = |mlflow: &MlflowServer, target: &str, leave: &[&str]| {
+        let args = [&["export", target], leave].concat();
+        bench.dspyx_with(&args, &[("MLFLOW_TRACKING_URI", &mlflow.url())])
+    };
+    let leave: &[&str] = &["--allow-pickle"];
+
+    let without = export(&mlflow, "mlflow:models:/my_qa/2", &[]);
+    without.refused(2, &["is a pickle", "--allow-pickle"]);
+    for target in ["models:/my_qa/1", "models:/my_qa/2", "models:/my_qa@champion"] {
+        let said = export(&mlflow, &format!("mlflow:{target}"), leave);
+        assert!(said.err.contains("holds an API key in clear"), "{target}: {}", said.err);
+        assert!(!(said.out.clone() + &said.err).contains("sk-secret"));
+        let file = said.worked();
+        assert!(file.contains("name: my-qa\n"), "{target}: {file}");
+        for part in ["k: int", "Answer k times.", "model: openai/gpt-4o-mini", "temperature: 0.5"] {
+            assert!(file.contains(part), "{target}: {file}");
+        }
+    }
+    let of_run = export(&mlflow, &format!("mlflow:runs:/{run}/saved-False"), leave).worked();
+    assert!(of_run.contains("name: saved-false\n"), "{of_run}");
+
+    let own = export(&mlflow, "mlflow:models:/own/1", leave);
+    own.refused(1, &["cannot run natively", "{type: mlflow, uri: 'models:/own/1'}"]);
+    let missing = export(&mlflow, "mlflow:models:/my_qa/9", leave);
+    missing.refused(2, &["models:/my_qa/9 cannot be had from http://127.0.0.1", "not found"]);
+    mlflow.stop();
+    let away = export(&mlflow, "mlflow:models:/my_qa/1", leave);
+    away.refused(2, &["cannot be had from http://127.0.0.1", "MLFLOW_TRACKING_URI"]);
 }

@@ -38,13 +38,13 @@ def _answer(options: argparse.Namespace) -> tuple[int, str]:
         _say(f"error: {sys.executable} has no `{error.name}`: pip install dspy=={_DSPY}, or name "
              "another interpreter with --python")
         return 2, ""
+    from . import refusal as refusals
     from .refusal import Mistake, Refusal
 
     try:
         return 0, _export(options, dspy.__version__)
     except Refusal as refusal:
-        where = _where(options.target)
-        said = str(refusal).replace("path: …, class_name: …", where)
+        said = str(refusal).replace(refusals.SOURCE, _source(options.target))
         _say(f"error: {options.target} cannot run natively\n  {said}")
         return 1, ""
     except Mistake as mistake:
@@ -125,17 +125,24 @@ def _tools(path: Path | None) -> dict[str, Any]:
     return tools
 
 
-def _where(target: str) -> str:
-    """The target as the `source` of a program file names it."""
+def _source(target: str) -> str:
+    """The target as the `source` of a program file."""
     path, colon, name = target.rpartition(":")
-    return f"path: {path}, class_name: {name}" if colon and path.endswith(".py") else "path: …"
+    if target.startswith("mlflow:"):
+        return f"{{type: mlflow, uri: '{target.removeprefix('mlflow:')}'}}"
+    if colon and path.endswith(".py"):
+        return f"{{type: local, path: {path}, class_name: {name}}}"
+    return "{type: local, path: …}"
 
 
 def _name(module: Any, target: str) -> str:
     """An id: the name in the target, or the class's."""
     word = target.rpartition(":")[2] if ":" in target else Path(target).name
     if target.startswith("mlflow:"):
-        word = target.rstrip("/").split("/")[-2]
+        # models:/NAME/3, models:/NAME@alias, runs:/ID/NAME; of models:/m-ID, the class's.
+        kind, *parts = target.removeprefix("mlflow:").split("@")[0].rstrip("/").split("/")
+        word = parts[-1] if kind == "runs:" else parts[0]
+        word = "" if word.startswith("m-") and len(parts) == 1 else word
     kebab = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", word.rpartition(".")[2]).lower()
     kebab = re.sub(r"[^a-z0-9-]+", "-", kebab).strip("-")
     return kebab or type(module).__name__.lower()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ _FORMS = "write module:Class, module:object, path/file.py:Class, a folder, or ml
 
 def find(target: str, *, allow_pickle: bool) -> Any:
     """The live program. Loading it runs its code."""
-    if target.startswith("mlflow:"):
+    if is_mlflow(target):
         _need_pickle(target, allow_pickle)
         return _of_mlflow(target.removeprefix("mlflow:"))
     if (Path(target) / "program.pkl").is_file():
@@ -29,9 +30,14 @@ def find(target: str, *, allow_pickle: bool) -> Any:
     return _made(_attribute(_module(where), name, where), target)
 
 
+def is_mlflow(target: str) -> bool:
+    """Whether the target is a model of MLflow: at a server, or a folder of one."""
+    return target.startswith("mlflow:") or (Path(target) / "MLmodel").is_file()
+
+
 def is_pickle(target: str) -> bool:
     """Whether the target is kept as a pickle."""
-    return target.startswith("mlflow:") or (Path(target) / "program.pkl").is_file()
+    return is_mlflow(target) or (Path(target) / "program.pkl").is_file()
 
 
 def _need_pickle(target: str, allowed: bool) -> None:
@@ -43,13 +49,31 @@ def _need_pickle(target: str, allowed: bool) -> None:
 
 
 def _of_mlflow(uri: str) -> Any:
+    # --allow-pickle was said; and a server that is away is told of in seconds, not in minutes.
+    os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "true"
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     try:
         import mlflow.dspy
-    except ModuleNotFoundError:
+        from mlflow.exceptions import MlflowException
+    except ModuleNotFoundError as error:
+        if error.name != "mlflow":
+            raise
         raise Mistake(
             f"{uri} needs the package mlflow in {sys.executable}: pip install mlflow"
         ) from None
-    return mlflow.dspy.load_model(uri)
+    try:
+        return mlflow.dspy.load_model(uri)
+    except MlflowException as error:
+        raise Mistake(
+            f"{uri} cannot be had from {mlflow.get_tracking_uri()} (MLFLOW_TRACKING_URI): "
+            f"{error.message}"
+        ) from None
+    except ModuleNotFoundError as error:
+        raise Mistake(
+            f"{uri} needs the module `{error.name}`, which {sys.executable} has not: install what "
+            "the model's requirements.txt names"
+        ) from None
 
 
 def _module(where: str) -> Any:

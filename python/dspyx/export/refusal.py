@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+# Stands for where the program is, which who says it knows.
+SOURCE = "{type: local, path: …, class_name: …}"
+
 RUN_PYTHON = (
-    "or leave it in Python: `source: {type: local, path: …, class_name: …}` in a program file runs "
-    "it in the python runtime"
+    f"or leave it in Python: `source: {SOURCE}` in a program file runs it in the python runtime"
 )
 
 

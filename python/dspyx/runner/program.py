@@ -10,6 +10,8 @@ import re
 import sys
 import typing
 
+from . import logged
+
 FOLDER_FILES = ("program.py", "main.py", "app.py", "__init__.py")
 
 
@@ -47,9 +49,25 @@ def _check_packages(wanted):
 
 
 def _load_saved(dspy, path):
+    if logged.is_logged(path):
+        try:
+            return logged.load(dspy, path)
+        except ModuleNotFoundError as error:
+            raise LoadError(logged.missing(path, error)) from error
     if os.path.isdir(path):
         return dspy.load(path, allow_pickle=True)
-    raise LoadError(f"{path} is no folder of `module.save(folder, save_program=True)`")
+    if path.endswith((".pkl", ".pickle")) and os.path.isfile(path):
+        import cloudpickle
+
+        with open(path, "rb") as opened:
+            found = cloudpickle.load(opened)
+        if isinstance(found, dspy.Module):
+            return found
+        raise LoadError(f"{path} is a {type(found).__name__}, and no dspy.Module")
+    raise LoadError(
+        f"{path} is no folder of `module.save(folder, save_program=True)` or of MLflow, and no "
+        "pickle of a program"
+    )
 
 
 def _module(spec):

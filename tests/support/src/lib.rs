@@ -1,6 +1,6 @@
-//! What tests need from the outside world: Redis in all its forms, a language model, a network
-//! that fails, a collector of traces, an HTTP client, a Python with the real DSPy, and the program
-//! itself as a process.
+//! What tests need from the outside world: Redis in all its forms, a language model, an MLflow, a
+//! web server, a network that fails, a collector of traces, an HTTP client, a Python with the real
+//! DSPy, and the program itself as a process.
 //!
 //! It knows none of our crates, so every one of them can use it. All that it starts is gone when
 //! the value is dropped, and when the test dies without dropping anything.
@@ -12,6 +12,7 @@ mod http;
 mod lm_answer;
 mod lm_stream;
 mod mcp_server;
+mod mlflow_server;
 mod process;
 mod proxy;
 mod python;
@@ -21,6 +22,7 @@ mod redis_server;
 mod request;
 mod server_child;
 mod stub_lm;
+mod stub_web;
 mod wait;
 
 pub use collector::{Collector, Span};
@@ -28,6 +30,7 @@ pub use event_stream::{EventStream, ServerEvent};
 pub use http::{Answer, Http};
 pub use lm_stream::Midway;
 pub use mcp_server::McpServer;
+pub use mlflow_server::MlflowServer;
 pub use process::Process;
 pub use proxy::{Network, Proxy};
 pub use python::python;
@@ -35,4 +38,5 @@ pub use redis_cluster::RedisCluster;
 pub use redis_sentinel::RedisSentinel;
 pub use redis_server::RedisServer;
 pub use stub_lm::{Call, Reply, StubLm};
+pub use stub_web::{Page, StubWeb, Visit};
 pub use wait::{free_port, until, until_true};

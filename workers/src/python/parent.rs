@@ -43,7 +43,8 @@ pub(super) struct Recipe {
     /// The folder that it runs in.
     pub(super) folder: PathBuf,
     /// What was fetched of it: held, so that nobody clears it away.
-    pub(super) _fetched: Option<Fetched>,
+    #[expect(dead_code, reason = "held, not read")]
+    pub(super) fetched: Option<Fetched>,
     /// What it is to load.
     pub(super) init: Init,
     /// How processes are run.

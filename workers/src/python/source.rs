@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 /// What an interpreter is started with: reads the files from its socket.
 pub(super) const BOOT: &str = include_str!("../../../python/dspyx/runner/boot.py");
 
-const FILES: [(&str, &str); 14] = [
+const FILES: [(&str, &str); 15] = [
     ("__init__", include_str!("../../../python/dspyx/runner/__init__.py")),
     ("bridge", include_str!("../../../python/dspyx/runner/bridge.py")),
     ("child", include_str!("../../../python/dspyx/runner/child.py")),
     ("clients", include_str!("../../../python/dspyx/runner/clients.py")),
     ("desk", include_str!("../../../python/dspyx/runner/desk.py")),
     ("execution", include_str!("../../../python/dspyx/runner/execution.py")),
+    ("logged", include_str!("../../../python/dspyx/runner/logged.py")),
     ("outcome", include_str!("../../../python/dspyx/runner/outcome.py")),
     ("output", include_str!("../../../python/dspyx/runner/output.py")),
     ("parent", include_str!("../../../python/dspyx/runner/parent.py")),

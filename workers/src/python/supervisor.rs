@@ -172,8 +172,8 @@ impl Python {
         };
         let (program, config) = (program.pinned(), Arc::clone(&self.config));
         let metrics = Arc::clone(&self.metrics);
-        let _fetched = python.fetched.clone();
-        Ok(Recipe { program, interpreter, folder, _fetched, init, config, metrics })
+        let fetched = python.fetched.clone();
+        Ok(Recipe { program, interpreter, folder, fetched, init, config, metrics })
     }
 
     fn keepers(&self) -> MutexGuard<'_, HashMap<String, Desk>> {

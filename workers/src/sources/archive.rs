@@ -86,12 +86,10 @@ fn inside(path: &Path) -> Result<Option<PathBuf>, SourceError> {
 }
 
 fn broken(error: &io::Error) -> SourceError {
-    match error.kind() {
-        ErrorKind::UnexpectedEof => {
-            SourceError::Unavailable("its archive was cut off on the way".to_owned())
-        }
-        _ => SourceError::Refused(format!("its archive cannot be read: {error}")),
+    if error.kind() == ErrorKind::UnexpectedEof {
+        return SourceError::Unavailable("its archive was cut off on the way".to_owned());
     }
+    SourceError::Refused(format!("its archive cannot be read: {error}"))
 }
 
 fn unwritable(path: &Path, error: &io::Error) -> SourceError {

@@ -40,18 +40,20 @@ impl Hub<'_> {
         budget: &mut Budget,
     ) -> Result<(), SourceError> {
         let found = self.info(it, &resolved.revision, true).await?;
-        let files = found.get("siblings").and_then(Value::as_array);
-        let files = files.into_iter().flatten();
-        let mut is_there = it.path.is_none();
-        let folder = folder(it);
-        for file in files {
-            let name = file.get("rfilename").and_then(Value::as_str).unwrap_or_default();
-            let is_below = |path: &str| name == path || name.starts_with(&format!("{path}/"));
-            is_there |= it.path.as_deref().is_some_and(is_below);
-            let is_state = it.state.as_deref() == Some(name);
-            if !folder.is_empty() && !is_below(folder) && !is_state {
-                continue;
-            }
+        let listed = found.get("siblings").and_then(Value::as_array);
+        let name = |it: &Value| it.get("rfilename").and_then(Value::as_str).map(str::to_owned);
+        let size = |it: &Value| it.get("size").and_then(Value::as_u64);
+        let files = listed.into_iter().flatten();
+        let files: Vec<_> = files.filter_map(|it| Some((name(it)?, size(it)))).collect();
+        if let Some(path) = &it.path
+            && !files.iter().any(|(name, _)| is_below(name, path))
+        {
+            let text = format!("{} has no `{path}` at {}", it.name, resolved.revision);
+            return Err(SourceError::Refused(text));
+        }
+        let is_wanted =
+            |name: &str| is_below(name, folder(it)) || it.state.as_deref() == Some(name);
+        for (name, size) in files.iter().filter(|(name, _)| is_wanted(name)) {
             let is_inside = |it: Component<'_>| matches!(it, Component::Normal(_));
             if name.is_empty() || !Path::new(name).components().all(is_inside) {
                 let text = format!("it has a file `{name}`, which leads out of it");
@@ -60,15 +62,10 @@ impl Hub<'_> {
             budget.file()?;
             let parts = it.name.split('/').chain(["resolve", &resolved.revision]);
             let url = self.host.at(parts.chain(name.split('/')));
-            let size = file.get("size").and_then(Value::as_u64);
-            let saved = self.web.save(&self.host, url, &into.join(name), size, budget).await;
+            let saved = self.web.save(&self.host, url, &into.join(name), *size, budget).await;
             saved.map_err(|it| it.or(|said| format!("the hub has lost {name}: {said}")))?;
         }
-        if is_there {
-            return Ok(());
-        }
-        let (path, name) = (it.path.as_deref().unwrap_or_default(), &it.name);
-        Err(SourceError::Refused(format!("{name} has no `{path}` at {}", resolved.revision)))
+        Ok(())
     }
 
     async fn info(
@@ -86,6 +83,12 @@ impl Hub<'_> {
             |said: &str| format!("the hub has no {} with a revision `{revision}`: {said}", it.name);
         self.web.json(&self.host, url).await.map_err(|it| it.or(missing))
     }
+}
+
+/// Whether a file is that path, or lies below it.
+fn is_below(name: &str, path: &str) -> bool {
+    let rest = name.strip_prefix(path);
+    path.is_empty() || rest.is_some_and(|it| it.is_empty() || it.starts_with('/'))
 }
 
 /// The folder of the program's path: a file may need those beside it.

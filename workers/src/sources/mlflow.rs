@@ -160,7 +160,7 @@ impl Mlflow<'_> {
         budget: &mut Budget,
     ) -> Result<(), SourceError> {
         budget.file()?;
-        let parts = self.artifact_parts(place);
+        let parts = artifact_parts(place);
         let url = self.tracking.at(parts.chain([file.name.as_str()]));
         let path = folder.join(&file.name);
         let saved = self.web.save(&self.tracking, url, &path, file.bytes, budget).await;
@@ -169,7 +169,7 @@ impl Mlflow<'_> {
 
     /// What lies in a folder of artifacts.
     async fn list(&self, place: &str) -> Result<Vec<Listed>, SourceError> {
-        let mut url = self.tracking.at(self.artifact_parts(""));
+        let mut url = self.tracking.at(artifact_parts(""));
         url.query_pairs_mut().append_pair("path", place);
         let found = self.web.json(&self.tracking, url).await.map_err(|it| {
             it.or(|said| {
@@ -181,11 +181,6 @@ impl Mlflow<'_> {
         })?;
         let files = found.get("files").and_then(Value::as_array);
         files.into_iter().flatten().map(Listed::of).collect()
-    }
-
-    fn artifact_parts<'a>(&self, place: &'a str) -> impl Iterator<Item = &'a str> + use<'a> {
-        let parts = place.split('/').filter(|it| !it.is_empty());
-        ["api", "2.0", "mlflow-artifacts", "artifacts"].into_iter().chain(parts)
     }
 
     async fn logged(&self, id: &str) -> Result<Value, Failure> {
@@ -228,6 +223,12 @@ impl Listed {
         let bytes = size.and_then(|it| it.as_u64().or_else(|| it.as_str()?.parse().ok()));
         Ok(Self { name: name.to_owned(), is_folder, bytes })
     }
+}
+
+/// The path by which the server hands an artifact out.
+fn artifact_parts(place: &str) -> impl Iterator<Item = &str> {
+    let parts = place.split('/').filter(|it| !it.is_empty());
+    ["api", "2.0", "mlflow-artifacts", "artifacts"].into_iter().chain(parts)
 }
 
 /// The place of artifacts behind the server, of their address.
