@@ -1,16 +1,20 @@
 //! One real server of MLflow on loopback, with SQLite behind it, and models that are logged there.
 
-use std::{path::Path, process::Command, time::Duration};
+use std::{
+    fs::File,
+    os::unix::process::CommandExt,
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
 
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::{Http, free_port, python, server_child::ServerChild, wait::until_blocking};
+use crate::{Http, free_port, python};
 
 /// How long it may take to start: it makes its database first.
 const START_MAX: Duration = Duration::from_secs(120);
-/// How long it may take to end.
-const END_MAX: Duration = Duration::from_secs(20);
 
 /// What the server and those who log to it are told by their environment.
 const QUIET: [(&str, &str); 4] = [
@@ -23,7 +27,7 @@ const QUIET: [(&str, &str); 4] = [
 /// A real server of MLflow with a folder of its own, gone when dropped.
 #[derive(Debug)]
 pub struct MlflowServer {
-    child: Option<ServerChild>,
+    child: Option<Child>,
     port: u16,
     folder: TempDir,
 }
@@ -44,29 +48,28 @@ impl MlflowServer {
     /// Starts it, and waits until it answers.
     pub async fn start(&mut self) {
         let folder = self.folder.path();
-        let args = [
-            "-m",
-            "mlflow",
-            "server",
-            "--host",
-            "127.0.0.1",
-            "--port",
-            &self.port.to_string(),
-            "--workers",
-            "1",
-            "--backend-store-uri",
-            &format!("sqlite:///{}", folder.join("mlflow.db").display()),
-            "--serve-artifacts",
-            "--artifacts-destination",
-            &folder.join("artifacts").display().to_string(),
-        ];
-        let args = args.map(str::to_owned);
-        let program = python().display().to_string();
-        let child = ServerChild::start_politely(folder, "mlflow.log", &program, &args, &QUIET);
-        self.child = Some(child);
+        let log = File::create(folder.join("mlflow.log")).expect("a log file");
+        // It ends its own processes when it is asked to, so it is asked if this one dies.
+        let child = Command::new("setpriv")
+            .args(["--pdeathsig", "TERM"])
+            .arg(python())
+            .args(["-m", "mlflow", "server", "--host", "127.0.0.1", "--workers", "1"])
+            .args(["--port", &self.port.to_string(), "--serve-artifacts"])
+            .args(["--backend-store-uri", "sqlite:///mlflow.db"])
+            .arg("--artifacts-destination")
+            .arg(folder.join("artifacts"))
+            .envs(QUIET)
+            .current_dir(folder)
+            .process_group(0)
+            .stdin(Stdio::null())
+            .stderr(log.try_clone().expect("a second handle"))
+            .stdout(log)
+            .spawn();
+        self.child = Some(child.expect("setpriv is installed"));
         let http = Http::new(self.port, "");
         let alive = crate::until("MLflow answers", START_MAX, async || {
-            if !self.child.as_mut().is_some_and(ServerChild::is_alive) {
+            let ended = self.child.as_mut().map(|it| it.try_wait().expect("a child"));
+            if ended != Some(None) {
                 return Some(false);
             }
             http.get("/health").await.is_ok_and(|it| it.status == 200).then_some(true)
@@ -74,14 +77,12 @@ impl MlflowServer {
         assert!(alive.await, "MLflow does not start:\n{}", self.log());
     }
 
-    /// Ends it.
+    /// Kills it and the processes that it has started, as a power cut would.
     pub fn stop(&mut self) {
         let Some(mut child) = self.child.take() else { return };
-        // Asked, it ends the processes that it has started.
-        if child.is_alive() {
-            child.signal("TERM");
-            until_blocking("MLflow ends", END_MAX, || !child.is_alive());
-        }
+        // One that has ended already cannot be killed, which is as good.
+        drop(Command::new("kill").args(["-KILL", "--", &format!("-{}", child.id())]).status());
+        drop(child.wait());
     }
 
     /// Where it listens.

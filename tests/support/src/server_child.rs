@@ -13,34 +13,10 @@ impl ServerChild {
     /// Starts a program in a folder, its output in a file there. The child dies with the thread
     /// that starts it.
     pub(crate) fn start(folder: &Path, log: &str, program: &str, args: &[String]) -> Self {
-        Self::spawn("KILL", folder, log, program, args, &[])
-    }
-
-    /// The same with these variables, for one that has processes of its own: it is asked to end
-    /// where another is killed.
-    pub(crate) fn start_politely(
-        folder: &Path,
-        log: &str,
-        program: &str,
-        args: &[String],
-        env: &[(&str, &str)],
-    ) -> Self {
-        Self::spawn("TERM", folder, log, program, args, env)
-    }
-
-    fn spawn(
-        at_the_end: &str,
-        folder: &Path,
-        log: &str,
-        program: &str,
-        args: &[String],
-        env: &[(&str, &str)],
-    ) -> Self {
         let log = std::fs::File::create(folder.join(log)).expect("a log file");
         let child = Command::new("setpriv")
-            .args(["--pdeathsig", at_the_end, program])
+            .args(["--pdeathsig", "KILL", program])
             .args(args)
-            .envs(env.iter().copied())
             .current_dir(folder)
             .stdin(Stdio::null())
             .stderr(log.try_clone().expect("a second handle"))

@@ -2,7 +2,6 @@
 
 use programs::{Fetched, MlflowUri, Repository, Source};
 use tokio::time::{self, Duration};
-use tracing::warn;
 
 use super::{
     Resolved, SourceError, SourcesConfig,
@@ -57,30 +56,32 @@ impl Fetcher {
         if is_here { self.config.refresh } else { delay }
     }
 
-    /// What a source means now, on this machine. If nobody can be asked, what it meant last.
+    /// What a source meant last, if that is still on this machine.
+    pub(super) async fn last(&self, source: &Source) -> Option<Fetched> {
+        let store = self.store().await.ok()?;
+        store.last(source, &self.place(source).ok()?.host().address())
+    }
+
+    /// What a source means now, on this machine.
     pub(super) async fn fetch(&self, source: &Source) -> Result<Fetched, SourceError> {
-        let Some(folder) = &self.config.folder else {
+        if is_fixed(source)
+            && let Some(last) = self.last(source).await
+        {
+            return Ok(last);
+        }
+        let (store, place) = (self.store().await?, self.place(source)?);
+        let fetched = time::timeout(FETCH_MAX, self.fetch_now(source, &place, &store)).await;
+        let too_slow = || format!("it took longer than {} s to fetch", FETCH_MAX.as_secs());
+        fetched.map_err(|_| SourceError::Unavailable(too_slow())).flatten()
+    }
+
+    async fn store(&self) -> Result<Store, SourceError> {
+        let Some(folder) = self.config.folder.clone() else {
             let text = "there is no folder for what is fetched; set SOURCES_DIR";
             return Err(SourceError::Refused(text.to_owned()));
         };
-        let (folder, bytes_max) = (folder.clone(), self.config.kept_bytes_max);
-        let store = blocking(move || Store::open(&folder, bytes_max)).await?;
-        let place = self.place(source)?;
-        let last = store.last(source, &place.host().address());
-        if let Some(last) = last.clone().filter(|_| is_fixed(source)) {
-            return Ok(last);
-        }
-        let fetched = time::timeout(FETCH_MAX, self.fetch_now(source, &place, &store)).await;
-        let too_slow = || format!("it took longer than {} s to fetch", FETCH_MAX.as_secs());
-        let fetched = fetched.map_err(|_| SourceError::Unavailable(too_slow())).flatten();
-        match (fetched, last) {
-            (Err(SourceError::Unavailable(why)), Some(last)) => {
-                let address = source.address().unwrap_or_default();
-                warn!(source = address, revision = last.revision, "what was fetched last: {why}");
-                Ok(last)
-            }
-            (fetched, _) => fetched,
-        }
+        let bytes_max = self.config.kept_bytes_max;
+        blocking(move || Store::open(&folder, bytes_max)).await
     }
 
     async fn fetch_now(

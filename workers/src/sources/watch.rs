@@ -84,7 +84,14 @@ impl Watch {
         let mut failures = 0;
         for count in 1.. {
             let began = Instant::now();
-            let result = self.fetcher.fetch(&self.source).await;
+            let mut result = self.fetcher.fetch(&self.source).await;
+            if let (Err(SourceError::Unavailable(why)), None) = (&result, &here)
+                && let Some(last) = self.fetcher.last(&self.source).await
+            {
+                let (source, revision) = (self.source.address(), &last.revision);
+                warn!(source, revision, "runs what was fetched last: {why}");
+                result = Ok(last);
+            }
             let pause = self.fetcher.pause(&self.source, failures, result.is_ok());
             failures = if result.is_ok() { 0 } else { failures + 1 };
             let result = self.take(result, &mut here, failures);
