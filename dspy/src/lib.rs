@@ -6,6 +6,20 @@
 //! the package's to the byte, and the replies that it accepts and refuses are the ones the package
 //! accepts and refuses.
 //!
+//! # Limits
+//!
+//! What differs from the package, and is meant to:
+//!
+//! - Text is Unicode: the half of a surrogate pair that a reply escapes becomes U+FFFD.
+//! - Integers have 64 bits in JSON; longer ones come out as floats.
+//! - Values nest 100 levels deep and XML 300; Python stops near 1000.
+//! - Values are JSON. Where Python tells a set, a tuple or an object of a class from its data, the
+//!   type of the field decides; a list for `str | set[str]` is a list.
+//! - A text that is broken on purpose may take the square of its length, as in the package, but
+//!   never longer than there: `[` and then `":` or `{"a":"b" ` without end are the ones known, a
+//!   second for some hundred kilobytes. All other texts tried, of backslashes, quotes, brackets,
+//!   backticks, headers and tags, take time in proportion to their length.
+//!
 //! This crate knows no queue, no HTTP server, no files and no HTTP client: the [`Lm`] is given.
 //!
 //! A predictor, a chain that repeats it, and an agent, with the offline model that is built in:

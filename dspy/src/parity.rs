@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::{
+    Definitions, Signature, Type,
     adapter::value,
     corpus::{neutral, plain::plain},
     json_repair,
@@ -15,7 +16,7 @@ mod oracle;
 use oracle::Oracle;
 
 const CASES: u64 = 3000;
-const SHOWN: usize = 12;
+const SHOWN: usize = 20;
 
 #[test]
 fn single_functions_do_what_pythons_do() {
@@ -55,6 +56,7 @@ fn difference(answer: &Value) -> Option<String> {
     let text = answer["text"].as_str().unwrap();
     let got: Value = match answer["ask"].as_str().unwrap() {
         "parse_value" => return parsed(answer, text),
+        "signature" => return declared(answer, text),
         "json_repair" => return read(answer, json_repair::loads(text).ok()),
         "literal_eval" => return read(answer, literal::eval(text)),
         "cleandoc" => text::clean_doc(text).into(),
@@ -66,6 +68,26 @@ fn difference(answer: &Value) -> Option<String> {
     };
     let want: &Value = &answer["ok"];
     (got != *want).then(|| format!(" got {got}\nwant {want}"))
+}
+
+/// A signature by its fields; where the package refuses a text, so must the engine.
+fn declared(answer: &Value, text: &str) -> Option<String> {
+    let got = Signature::parse("StringSignature", text, &Definitions::default());
+    let want = answer.get("signature").map(neutral::signature);
+    let fields = |it: &Signature| -> Vec<(String, Type, bool)> {
+        let fields = it.inputs.iter().chain(&it.outputs);
+        fields.map(|it| (it.name.clone(), it.ty.clone(), it.untyped)).collect()
+    };
+    let is_equal = match (&got, &want) {
+        (Ok(got), Some(Ok(want))) => {
+            fields(got) == fields(want) && got.inputs.len() == want.inputs.len()
+        }
+        // What is out of scope by the neutral form need not be read.
+        (Err(_), None | Some(Err(_))) => true,
+        (Ok(_), None | Some(Err(_))) | (Err(_), Some(Ok(_))) => false,
+    };
+    let want = want.map_or_else(|| answer["message"].to_string(), |it| format!("{it:?}"));
+    (!is_equal).then(|| format!(" got {got:?}\nwant {want}"))
 }
 
 /// A value of Python's by its `repr`, where types that JSON does not have are told apart.

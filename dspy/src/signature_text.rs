@@ -3,7 +3,10 @@
 //! DSPy reads both sides as a Python parameter list. It also imports what a type's name begins
 //! with; here, names are known or refused.
 
-use crate::{Definitions, Field, Signature, Type, TypeError, python::name::KEYWORDS};
+use crate::{
+    Definitions, Field, Signature, Type, TypeError,
+    python::{literal, name::KEYWORDS},
+};
 
 /// A text that is no signature.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -64,13 +67,19 @@ impl Signature {
 /// The fields of one side. A name that comes twice keeps its place and takes the later type.
 fn fields(side: &str, definitions: &Definitions) -> Parsed<Vec<Field>> {
     let mut fields: Vec<Field> = Vec::new();
+    let mut has_default = false;
     let mut parameters = split(side, ',')?;
     if parameters.last().is_some_and(|it| it.trim().is_empty()) {
         // A comma may end the list, and the list may be empty.
         parameters.pop();
     }
     for parameter in parameters {
-        let field = field(parameter.trim(), definitions)?;
+        let (field, default) = field(parameter.trim(), definitions)?;
+        if has_default && default.is_none() {
+            let what = format!("`{}` follows fields with defaults and has none", field.name);
+            return Err(SignatureError::Syntax(what));
+        }
+        has_default = default.is_some();
         match fields.iter_mut().find(|it| it.name == field.name) {
             Some(earlier) => *earlier = field,
             None => fields.push(field),
@@ -79,13 +88,23 @@ fn fields(side: &str, definitions: &Definitions) -> Parsed<Vec<Field>> {
     Ok(fields)
 }
 
-fn field(parameter: &str, definitions: &Definitions) -> Parsed<Field> {
-    // A default is read and means nothing.
-    let declared = split(parameter, '=')?.first().map_or("", |it| it.trim());
+/// The field that a parameter is, and its default, which is read and means nothing.
+fn field<'a>(parameter: &'a str, definitions: &Definitions) -> Parsed<(Field, Option<&'a str>)> {
+    let parts = split(parameter, '=')?;
+    let declared = parts.first().map_or("", |it| it.trim());
+    let default = match parts.as_slice() {
+        [_] | [] => None,
+        [_, default] if is_value(default.trim()) => Some(default.trim()),
+        _ => return Err(SignatureError::Syntax(format!("`{parameter}` has no default"))),
+    };
     let (name, annotation) = match declared.split_once(':') {
         Some((name, annotation)) => (name.trim(), Some(annotation.trim())),
         None => (declared, None),
     };
+    if name.starts_with('_') {
+        let what = format!("the name of a field must not begin with an underscore: `{name}`");
+        return Err(SignatureError::Syntax(what));
+    }
     if !is_name(name) {
         return Err(SignatureError::Syntax(format!("`{parameter}` is no field")));
     }
@@ -98,7 +117,13 @@ fn field(parameter: &str, definitions: &Definitions) -> Parsed<Field> {
         Some(annotation) => Type::parse_with(annotation, definitions)
             .map_err(|error| SignatureError::Type { name: name.to_owned(), error })?,
     };
-    Ok(Field { untyped: annotation.is_none(), ..Field::new(name, ty) })
+    let field = Field { untyped: annotation.is_none(), ..Field::new(name, ty) };
+    Ok((field, default))
+}
+
+/// Whether a text is a name or a value written out.
+fn is_value(text: &str) -> bool {
+    is_name(text) || literal::eval(text).is_some()
 }
 
 /// Whether Python takes it for a name.

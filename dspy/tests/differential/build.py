@@ -124,7 +124,7 @@ def neutral_type(it, definitions):
     inner = lambda other: neutral_type(other, definitions)
     origin, args = get_origin(it), get_args(it)
     named = {python: name for name, python in PLAIN.items()}
-    if it in (list, dict, set, tuple):
+    if it in (list, dict, set, frozenset, tuple):
         return {"kind": it.__name__}
     if origin is None and isinstance(it, type) or it is Any:
         if it in named:

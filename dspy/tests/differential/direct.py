@@ -3,12 +3,14 @@ import ast
 import inspect
 import textwrap
 
+import dspy
 import json_repair
 from dspy.adapters.utils import parse_value
 
 import build
 import generate
 import mutate
+import texts
 
 FUNCTIONS = {
     "json_repair": json_repair.loads,
@@ -41,6 +43,13 @@ def answer(question):
         made = outcome(lambda: parse_value(text, annotation))
         made["signature"] = build.neutral_signature(world.signature(
             {"name": "S", "fields": [{"name": "x", "role": "output", "type": question["type"]}]}))
+    elif ask == "signature":
+        try:
+            signature = dspy.Signature(text)
+        except Exception as error:
+            made = {"error": type(error).__name__, "message": str(error)}
+        else:
+            made = {"signature": build.neutral_signature(signature)}
     elif ask == "float":
         made = outcome(lambda: repr(float(text)))
     else:
@@ -52,10 +61,12 @@ def make(question):
     """A random question."""
     maker = generate.Maker(question["seed"], question["index"], [])
     r = maker.r
-    ask = r.choice(["parse_value"] * 6 + ["json_repair"] * 6 + ["literal_eval"] * 4 + [*FUNCTIONS, "float"])
+    ask = r.choice(["parse_value"] * 6 + ["json_repair"] * 6 + ["literal_eval"] * 4 + ["signature"] * 4 + [*FUNCTIONS, "float"])
     made = {"ask": ask, "types": maker.types}
     if ask == "float":
         return made | {"text": repr(r.choice([r.random(), 1]) * 10.0 ** r.randrange(-320, 308))}
+    if ask == "signature":
+        return made | {"text": texts.signature(maker)}
     ty = maker.type()
     value = maker.value(ty) if maker.maybe(0.7) else maker.json()
     text = mutate.written(maker, mutate.unnamed(maker, ty, value))
