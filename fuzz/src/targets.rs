@@ -30,7 +30,7 @@ const TYPES: [&str; 16] = [
 type Target = fn(&[u8]);
 
 /// Every fuzz target by its name, which is also its folder in the corpus.
-pub(crate) const TARGETS: [(&str, Target); 8] = [
+pub(crate) const TARGETS: [(&str, Target); 9] = [
     ("annotation", annotation),
     ("expression", expression),
     ("json_repair", json_repair),
@@ -38,6 +38,7 @@ pub(crate) const TARGETS: [(&str, Target); 8] = [
     ("program", program),
     ("reply_chat", reply_chat),
     ("reply_json", reply_json),
+    ("reply_xml", reply_xml),
     ("signature", signature),
 ];
 
@@ -68,6 +69,11 @@ pub(crate) fn reply_chat(data: &[u8]) {
 /// A reply that is to be a JSON object.
 pub(crate) fn reply_json(data: &[u8]) {
     reply(data, &Adapter::json());
+}
+
+/// A reply in tags.
+pub(crate) fn reply_xml(data: &[u8]) {
+    reply(data, &Adapter::xml(false));
 }
 
 /// A text as a value of any type: `json_repair`, and Python's literals where that finds nothing.
