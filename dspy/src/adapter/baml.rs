@@ -7,7 +7,7 @@ use super::{chat::INTRODUCTION, python_form, render::section, value};
 use crate::{
     AdapterError, Definitions, Field, Model, ModelField, Signature, Type,
     python::{json, repr},
-    types::class_of,
+    types::{class_of, taken_for},
 };
 
 const RECURSIVE: &str =
@@ -66,6 +66,10 @@ fn dumped_value(ty: &Type, value: Value, definitions: &Definitions) -> Value {
             let entries = map.into_iter();
             entries.map(|(key, it)| (key, dumped_value(item, it, definitions))).collect()
         }
+        (Type::Union(args), value) => match taken_for(args, &value, definitions) {
+            Some(member) => dumped_value(member, value, definitions),
+            None => value,
+        },
         (ty, Value::Object(map)) => match python_form::model(ty, definitions) {
             Some((_, model)) => dumped(model, &map, definitions),
             None => Value::Object(map),

@@ -11,6 +11,13 @@ pub(super) fn is_compatible(field: &Field, value: &Value, definitions: &Definiti
         || is_instance(&field.ty, value, definitions)
 }
 
+/// Whether a name may be a key of the type. JSON has texts alone for keys: of a type that has others
+/// they may mean one of those.
+fn may_be_key(ty: &Type, name: &str) -> bool {
+    let Type::Literal(values) = ty else { return true };
+    !values.iter().all(Value::is_string) || values.iter().any(|it| it == name)
+}
+
 /// Python's `isinstance`, given that JSON has no tuples, no sets, no members and no models.
 fn is_instance(ty: &Type, value: &Value, definitions: &Definitions) -> bool {
     let all = |ty: &Type, items: &[Value]| items.iter().all(|it| is_instance(ty, it, definitions));
@@ -33,8 +40,8 @@ fn is_instance(ty: &Type, value: &Value, definitions: &Definitions) -> bool {
             let mut pairs = types.iter().zip(items);
             types.len() == items.len() && pairs.all(|(ty, it)| is_instance(ty, it, definitions))
         }
-        (Type::Dict(_, item), Value::Object(map)) => {
-            map.values().all(|it| is_instance(item, it, definitions))
+        (Type::Dict(key, item), Value::Object(map)) => {
+            map.iter().all(|(name, it)| may_be_key(key, name) && is_instance(item, it, definitions))
         }
         (Type::Literal(values), value) => {
             values.iter().any(|it| Object::from(it).equals(&value.into()))

@@ -9,6 +9,8 @@
 
 use std::{borrow::Cow, collections::HashSet};
 
+use serde_json::Value;
+
 use super::{
     Definition, Definitions, Extra, Model, ModelField, Type, ValidationError, choice, dspy_value,
     fit::Fit,
@@ -42,6 +44,16 @@ pub(crate) fn validate_by_name(
     definitions: &Definitions,
 ) -> Result<Object, ValidationError> {
     whole(ty, value, &Coercer { definitions, by_name: true })
+}
+
+/// The member of a union that a value which came as JSON is taken for, with fields of models by
+/// their names or aliases; none if it is of none of them.
+pub(crate) fn taken_for<'t>(
+    members: &'t [Type],
+    value: &Value,
+    definitions: &Definitions,
+) -> Option<&'t Type> {
+    union::chosen(&Coercer { definitions, by_name: true }, &value.into(), members)
 }
 
 fn whole(ty: &Type, value: Object, coercer: &Coercer<'_>) -> Result<Object, ValidationError> {

@@ -52,7 +52,7 @@ pub(super) fn uuid(value: &Object) -> Coerced {
         Ok(uuid) => Ok((Object::Str(uuid.to_string()), Fit::LAX)),
         Err(error) => {
             let why = match value {
-                Object::Str(text) if !text.is_ascii() => why_no_uuid(text),
+                Object::Str(text) => why_no_uuid(text),
                 _ => error.to_string(),
             };
             refuse("uuid_parsing", &format!("Input should be a valid UUID, {why}"), value)
@@ -60,8 +60,11 @@ pub(super) fn uuid(value: &Object) -> Coerced {
     }
 }
 
-/// Why a text with other characters than ASCII's is none, in pydantic's words: it looks at the
-/// lowest byte of a character, and takes `İ` for a digit and `ĭ` for a hyphen.
+/// What is said where the last part of a UUID is too long or too short, up to its length.
+const LAST_GROUP: &str = "invalid group length in group 4: expected 12, found";
+
+/// Why a text is none, in pydantic's words: it looks at the lowest byte of a character, and takes
+/// `İ` for a digit and `ĭ` for a hyphen; braces and `urn:uuid:` count for the last group's length.
 fn why_no_uuid(text: &str) -> String {
     let mut seen = String::with_capacity(text.len());
     for c in text.chars() {
@@ -73,10 +76,12 @@ fn why_no_uuid(text: &str) -> String {
             seen.extend(std::iter::repeat_n('0', c.len_utf8() - 1));
         }
     }
-    match Uuid::parse_str(&seen) {
-        Err(error) => error.to_string(),
+    let last = || format!("{LAST_GROUP} {}", seen.len() - "00000000-0000-0000-0000-".len());
+    match Uuid::parse_str(&seen).map_err(|it| it.to_string()) {
+        Err(why) if why.starts_with(LAST_GROUP) => last(),
+        Err(why) => why,
         Ok(_) if !seen.contains('-') => format!("invalid length: found {}", seen.len()),
-        Ok(_) => "invalid group length in group 4: expected 12, found 12".to_owned(),
+        Ok(_) => last(),
     }
 }
 
@@ -102,6 +107,10 @@ mod tests {
             ("İé", "invalid character: found `é` at 2"),
             ("-İ", "invalid group count: expected 5, found 2"),
             (&format!("{zeros}İ"), "invalid length: found 32"),
+            (
+                "{12345678-1234-5678-1234-56781235678}",
+                "invalid group length in group 4: expected 12, found 13",
+            ),
             (
                 "12345678ĭ123-1234-1234-123456789012",
                 "invalid group length in group 4: expected 12, found 12",

@@ -24,7 +24,7 @@ mod union;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub(crate) use coerce::{validate, validate_by_name};
+pub(crate) use coerce::{taken_for, validate, validate_by_name};
 pub use definition::{Definition, Definitions, EnumMember, Extra, Model, ModelField};
 pub(crate) use dspy_class::{class_of, schema_class_of};
 pub use dspy_type::DspyType;

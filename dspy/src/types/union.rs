@@ -4,6 +4,7 @@ use super::{
     Type,
     coerce::{Coerced, Coercer},
     fit::Fit,
+    issue::Issue,
 };
 use crate::python::object::Object;
 
@@ -16,13 +17,32 @@ pub(super) fn coerce(coercer: &Coercer<'_>, value: Object, args: &[Type]) -> Coe
     if let [only] = others.as_slice() {
         return coercer.coerce(only, value);
     }
-    let mut best: Option<(Object, Fit)> = None;
+    best(coercer, &value, &others).map(|(_, value, fit)| (value, fit))
+}
+
+/// The member that a value is taken for; none if it is of none of them.
+pub(super) fn chosen<'t>(
+    coercer: &Coercer<'_>,
+    value: &Object,
+    args: &'t [Type],
+) -> Option<&'t Type> {
+    let members: Vec<&Type> = args.iter().collect();
+    best(coercer, value, &members).ok().map(|(ty, ..)| ty)
+}
+
+/// The member that fits best, and the value as one of it.
+fn best<'t>(
+    coercer: &Coercer<'_>,
+    value: &Object,
+    members: &[&'t Type],
+) -> Result<(&'t Type, Object, Fit), Vec<Issue>> {
+    let mut best: Option<(&Type, Object, Fit)> = None;
     let mut issues = Vec::new();
-    for ty in others {
+    for ty in members.iter().copied() {
         match coercer.coerce(ty, value.clone()) {
-            Ok((value, Fit::EXACT)) => return Ok((value, Fit::EXACT)),
-            Ok((value, fit)) if best.as_ref().is_none_or(|(_, its)| fit.is_better_than(*its)) => {
-                best = Some((value, fit));
+            Ok((value, Fit::EXACT)) => return Ok((ty, value, Fit::EXACT)),
+            Ok((value, fit)) if best.as_ref().is_none_or(|(.., its)| fit.is_better_than(*its)) => {
+                best = Some((ty, value, fit));
             }
             Ok(_) => {}
             Err(more) => {
