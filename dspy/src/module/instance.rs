@@ -11,8 +11,8 @@ pub(super) fn is_compatible(field: &Field, value: &Value, definitions: &Definiti
         || is_instance(&field.ty, value, definitions)
 }
 
-/// Whether a name may be a key of the type. JSON has texts alone for keys: of a type that has others
-/// they may mean one of those.
+/// Whether a name may be a key of the type. JSON has texts alone for keys: of a type that has
+/// others they may mean one of those.
 fn may_be_key(ty: &Type, name: &str) -> bool {
     let Type::Literal(values) = ty else { return true };
     !values.iter().all(Value::is_string) || values.iter().any(|it| it == name)
