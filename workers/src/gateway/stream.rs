@@ -210,7 +210,9 @@ impl Partial {
             self.text.get_or_insert_default().push_str(&text);
         }
         for call in delta.tool_calls.into_iter().flatten() {
-            self.lengthen(call["function"]["arguments"].as_str().map_or(0, str::len))?;
+            for name in ["name", "arguments"] {
+                self.lengthen(call["function"][name].as_str().map_or(0, str::len))?;
+            }
             self.grow_call(&call)?;
         }
         self.citations.extend(reply::citations(delta.provider_specific_fields.as_ref()));
@@ -238,9 +240,11 @@ impl Partial {
         }
         let function = call.entry("function").or_insert_with(|| json!({}));
         for name in ["name", "arguments"] {
-            if let Some(more) = piece["function"][name].as_str() {
-                let before = function[name].as_str().unwrap_or_default();
-                function[name] = format!("{before}{more}").into();
+            match (piece["function"][name].as_str(), &mut function[name]) {
+                // In its place: a long text comes in many pieces.
+                (Some(more), Value::String(text)) => text.push_str(more),
+                (Some(more), empty) => *empty = more.into(),
+                (None, _) => {}
             }
         }
         Ok(())
