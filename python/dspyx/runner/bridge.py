@@ -9,7 +9,7 @@ import json
 import warnings
 
 from . import scope
-from .desk import ROLLOUT
+from .desk import as_rollout
 
 ADDRESS = "http://gateway.invalid/v1"
 KEY = "the gateway has it"
@@ -98,11 +98,8 @@ class Native:
         return replace(request, model=self._model)
 
     def complete(self, request):
-        token = ROLLOUT.set(next(self._rollouts))
-        try:
+        with as_rollout(next(self._rollouts)):
             return self._provider.complete(self._routed(request))
-        finally:
-            ROLLOUT.reset(token)
 
     def stream(self, request):
         """The reply as a stream of one piece: the gateway gives it whole."""
@@ -113,11 +110,8 @@ class Native:
 
 class AsyncNative(Native):
     async def complete(self, request):
-        token = ROLLOUT.set(next(self._rollouts))
-        try:
+        with as_rollout(next(self._rollouts)):
             return await self._provider.complete(self._routed(request))
-        finally:
-            ROLLOUT.reset(token)
 
     async def stream(self, request):
         from dspy.lm15 import response_to_events
@@ -163,11 +157,8 @@ class Plain:
     def complete_legacy(self, lm, request, **_):
         replies = []
         for body, rollout in self._bodies(lm, request):
-            token = ROLLOUT.set(rollout)
-            try:
+            with as_rollout(rollout):
                 replies.append(self._desk.ask(lm.model, body))
-            finally:
-                ROLLOUT.reset(token)
         return self._result(lm, request, replies)
 
 
@@ -175,11 +166,8 @@ class AsyncPlain(Plain):
     async def complete_legacy(self, lm, request, **_):
         replies = []
         for body, rollout in self._bodies(lm, request):
-            token = ROLLOUT.set(rollout)
-            try:
+            with as_rollout(rollout):
                 replies.append(await self._desk.ask_async(lm.model, body))
-            finally:
-                ROLLOUT.reset(token)
         return self._result(lm, request, replies)
 
 

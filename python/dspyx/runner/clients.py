@@ -8,18 +8,19 @@ believes other things of a model that is elsewhere.
 
 import importlib.abc
 import importlib.util
+import itertools
 import json
 import os
 import sys
 
-from .bridge import KEY
+from .bridge import COMPLETIONS_MAX, KEY, rollouts
+from .desk import as_rollout
 
 PATH = "/chat/completions"
 # Where providers want their keys.
 HEADERS = ("authorization", "api-key", "x-api-key", "x-goog-api-key")
 # The second is the name under which OpenAI's package has it.
 PACKAGES = ("httpx", "httpx2")
-COMPLETIONS_MAX = 128
 # By the codes of `dspy::LmError`; OpenAI's package makes its exceptions of these.
 STATUS = {
     "rate_limit": 429,
@@ -105,14 +106,21 @@ class _Door:
     def _answer(self, httpx, request):
         try:
             asked, desk = self._read(request), self._desk()
-            return asked.answer(httpx, [desk.ask(asked.model, asked.body) for _ in asked.wanted])
+            replies = []
+            for rollout in asked.rollouts:
+                with as_rollout(rollout):
+                    replies.append(desk.ask(asked.model, asked.body))
+            return asked.answer(httpx, replies)
         except Exception as error:
             return _failed(httpx, request, error)
 
     async def _answer_async(self, httpx, request):
         try:
             asked, desk = self._read(request), self._desk()
-            replies = [await desk.ask_async(asked.model, asked.body) for _ in asked.wanted]
+            replies = []
+            for rollout in asked.rollouts:
+                with as_rollout(rollout):
+                    replies.append(await desk.ask_async(asked.model, asked.body))
             return asked.answer(httpx, replies)
         except Exception as error:
             return _failed(httpx, request, error)
@@ -146,7 +154,7 @@ class _Asked:
         try:
             body = json.loads(request.content)
             model, wanted = body.pop("model"), body.pop("n", None) or 1
-            self.wanted = range(min(int(wanted), COMPLETIONS_MAX))
+            self.rollouts = itertools.islice(rollouts(None), min(int(wanted), COMPLETIONS_MAX))
         except (ValueError, TypeError, KeyError, AttributeError):
             raise Refused(400, "the body is no request of the OpenAI protocol") from None
         self._request = request

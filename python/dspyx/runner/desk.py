@@ -1,6 +1,7 @@
 """Where calls of language models are handed to the worker, and answers are handed back."""
 
 import asyncio
+import contextlib
 import contextvars
 import itertools
 import json
@@ -10,6 +11,16 @@ from . import scope, wire
 
 # Which of several equal calls the next one is.
 ROLLOUT = contextvars.ContextVar("dspyx_rollout", default=None)
+
+
+@contextlib.contextmanager
+def as_rollout(number):
+    """Calls made within are this one of several equal ones."""
+    token = ROLLOUT.set(number)
+    try:
+        yield
+    finally:
+        ROLLOUT.reset(token)
 
 
 class Pending:

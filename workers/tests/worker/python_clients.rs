@@ -1,6 +1,8 @@
 //! Programs that ask models by other clients than DSPy's: their calls go through the gateway too.
 
-use queue::State;
+use std::time::Duration;
+
+use queue::{CacheKey, State};
 use serde_json::json;
 use testkit::Reply;
 use workers::Keys;
@@ -73,6 +75,25 @@ class P(dspy.Module):
             return dspy.Prediction(error=type(error).__name__, said=str(error))
         return dspy.Prediction(text=said.choices[0].message.content)
 ";
+
+#[tokio::test]
+async fn a_cache_does_not_answer_all_completions_of_a_call_alike() {
+    let site = site(BY_OPENAI);
+    site.lm.then(Reply::Text("one".to_owned())).then(Reply::Text("two".to_owned()));
+    let worker = site.start();
+    let key = CacheKey { fingerprint: "f".to_owned(), ttl: Duration::from_secs(60) };
+
+    let id = site
+        .submit(|it| {
+            it.spec.program = "p".to_owned();
+            it.cache = Some(key);
+        })
+        .await;
+
+    let outputs = site.until(id, State::Succeeded).await.report.unwrap().outputs.unwrap();
+    assert_eq!(outputs["texts"], json!(["one", "two"]));
+    worker.end().await;
+}
 
 #[tokio::test]
 async fn calls_at_the_same_time_are_each_of_their_execution() {
