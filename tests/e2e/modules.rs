@@ -8,7 +8,7 @@ use testkit::Reply;
 
 use crate::site::{Site, Store};
 
-/// A site with an example that asks the stub.
+/// A site with an example that asks the stub, and as it is under the name `offline`.
 async fn site_with(store: Store, example: &str) -> Site {
     let site = store.site().await.with("OPENAI_API_KEY", "of-the-stub");
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/programs");
@@ -16,17 +16,14 @@ async fn site_with(store: Store, example: &str) -> Site {
     let model = format!("dummy/{example}");
     assert!(text.contains(&model), "{text}");
     site.write_program(example, &text.replace(&model, "openai/stub"));
+    let name = format!("name: {example}\n");
+    site.write_program("offline", &text.replace(&name, "name: offline\n"));
     site
 }
 
 /// What the model says next: these fields, as it was told to write them.
 fn says(site: &Site, fields: &Value) {
-    let section = |(name, value): (&String, &Value)| {
-        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        format!("[[ ## {name} ## ]]\n{value}\n\n")
-    };
-    let text: String = fields.as_object().unwrap().iter().map(section).collect();
-    site.lm.then(Reply::Text(text + "[[ ## completed ## ]]"));
+    site.lm.then(Reply::fields(fields));
 }
 
 /// Runs it, and gives its outputs.
@@ -64,6 +61,16 @@ pub(crate) async fn map_runs_on_each_and_keeps_their_order(store: Store) {
     let documents: Vec<String> = (0..20).map(|it| format!("document {it}")).collect();
 
     let made = outputs(&site, "digest", &json!({"documents": documents})).await;
+    // The offline model says another thing of each document, and the same of it each time.
+    let summaries_of = async |documents: &[String]| {
+        let made = outputs(&site, "offline", &json!({"documents": documents})).await;
+        made["summaries"].as_array().unwrap().clone()
+    };
+    let all = summaries_of(&documents).await;
+    for (document, summary) in documents.iter().zip(&all) {
+        assert_eq!(&summaries_of(std::slice::from_ref(document)).await[0], summary, "{document}");
+    }
+    assert!(all.windows(2).any(|it| it[0] != it[1]), "{all:?}");
 
     assert_eq!(made["summaries"].as_array().unwrap().len(), 20, "{made}");
     assert_eq!(site.lm.calls(), 21);

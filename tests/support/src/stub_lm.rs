@@ -52,6 +52,21 @@ pub enum Reply {
 }
 
 impl Reply {
+    /// Says these fields, each below its header, as DSPy's ChatAdapter asks for.
+    ///
+    /// # Panics
+    ///
+    /// If they are no object.
+    pub fn fields(fields: &Value) -> Self {
+        let section = |(name, value): (&String, &Value)| {
+            let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            format!("[[ ## {name} ## ]]\n{value}\n\n")
+        };
+        let sections: String =
+            fields.as_object().expect("fields by name").iter().map(section).collect();
+        Self::Text(sections + "[[ ## completed ## ]]")
+    }
+
     /// Answers 429, and tells when to come back.
     pub fn too_many(retry_after_seconds: u32) -> Self {
         let headers = vec![("retry-after".to_owned(), retry_after_seconds.to_string())];

@@ -15,12 +15,7 @@ fn site(name: &str, replies: &[Value]) -> Site {
     let source = format!("{{type: local, path: modules.py, class_name: {name}}}");
     site.write_file("p.yaml", &format!("name: p\ncache: false\nsource: {source}\n"));
     for reply in replies {
-        let section = |(name, value): (&String, &Value)| {
-            let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            format!("[[ ## {name} ## ]]\n{value}\n\n")
-        };
-        let text: String = reply.as_object().unwrap().iter().map(section).collect();
-        site.lm.then(Reply::Text(text + "[[ ## completed ## ]]"));
+        site.lm.then(Reply::fields(reply));
     }
     site
 }
