@@ -137,7 +137,8 @@ impl Entry<'_> {
     }
 
     async fn keep(&self, answer: &Answer, sent: &Sent<'_>) {
-        let usage = answer.reply.usage;
+        // A stream may say nothing of it, and a budget and a pace still hold.
+        let usage = sent.used(&answer.reply);
         let micros = sent.terms.micros(usage).unwrap_or_default();
         let paid = Paid {
             place: self.place.clone(),

@@ -68,6 +68,18 @@ impl<'a> Sent<'a> {
 }
 
 impl Sent<'_> {
+    /// What a call used: as the endpoint says, else by the lengths of what was sent and said.
+    pub(super) fn used(&self, reply: &LmReply) -> Usage {
+        if reply.usage != Usage::default() {
+            return reply.usage;
+        }
+        let said = reply.text.as_ref().map_or(0, String::len) as u64;
+        let (prompt_tokens, completion_tokens) =
+            ((self.body.len() as u64).div_ceil(TOKEN_BYTES), said.div_ceil(TOKEN_BYTES));
+        let total_tokens = prompt_tokens + completion_tokens;
+        Usage { prompt_tokens, completion_tokens, total_tokens }
+    }
+
     /// What is bounded by a budget has a price.
     pub(super) fn check_price(&self, budgets: &[Budget]) -> Result<(), LmError> {
         if budgets.is_empty() || self.terms.micros(Usage::default()).is_some() {

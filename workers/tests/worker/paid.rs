@@ -122,6 +122,30 @@ async fn an_owner_whose_budget_is_spent_gets_no_more_calls() {
 }
 
 #[tokio::test]
+async fn a_budget_holds_where_the_endpoint_counts_no_tokens() {
+    let text = "[[ ## answer ## ]]\nyes";
+    let body = serde_json::json!({"choices": [{"message": {"content": text}}]});
+    let mut site = Site::new(StubLm::new(Reply::Status(200, Vec::new(), body.to_string())));
+    let dollar_a_token = Some(1e6);
+    site.gateway.models = terms(Terms {
+        input_price: dollar_a_token,
+        output_price: dollar_a_token,
+        ..Terms::default()
+    });
+    site.config.owner_budget_micros = Some(1_000_000);
+    let worker = site.start();
+    let first = site.submit(|_| {}).await;
+    site.until(first, State::Succeeded).await;
+
+    let second = site.submit(|it| it.inputs = inputs("how?")).await;
+
+    let failure = site.until(second, State::Failed).await.report.unwrap().failure.unwrap();
+    assert_eq!(failure.kind, FailureKind::BudgetExceeded);
+    assert_eq!(site.lm.calls(), 1);
+    worker.end().await;
+}
+
+#[tokio::test]
 async fn two_workers_keep_the_pace_of_one_endpoint() {
     let mut site = Site::new(StubLm::new(Reply::Fitting));
     site.config.slots = 50;
