@@ -1,7 +1,5 @@
 //! Single executions: reading them, calling them off, running them again.
 
-use std::time::Duration;
-
 use axum::{
     extract::State,
     http::StatusCode,
@@ -17,13 +15,13 @@ use crate::{
     answer::{BadQuery, Ended, NotThere},
     body::{Id, Query},
     caller::Caller,
-    error::{Error, Result},
+    error::Result,
     events,
     execute::location,
     page::{cursor, limit},
     prefer::Follow,
     record::ExecutionRecord,
-    schema,
+    schema, time,
 };
 
 /// How to read an execution.
@@ -66,16 +64,11 @@ pub(crate) async fn show(
     if follow.wanted {
         return Ok(events::stream(app, execution, follow.after));
     }
-    let wait = query.wait.map(seconds).transpose()?.filter(|_| !execution.state.is_terminal());
+    let wait = query.wait.map(time::wait).transpose()?.filter(|_| !execution.state.is_terminal());
     if let Some(wait) = wait {
         execution = app.wait(id, wait).await?;
     }
     Ok(axum::Json(ExecutionRecord::from(execution)).into_response())
-}
-
-fn seconds(wait: f64) -> Result<Duration> {
-    let bad = |_| Error::Malformed("`wait` is a number of seconds, 0 or more".to_owned());
-    Duration::try_from_secs_f64(wait.min(1e6)).map_err(bad)
 }
 
 /// Call an execution off.

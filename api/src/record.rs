@@ -13,19 +13,19 @@ use crate::{schema, time::Time};
 pub(crate) struct ExecutionRecord {
     /// A UUIDv7; of an item of a batch `{batch_id}-{index}`.
     #[schema(example = "0195d3c8-7a3e-7c60-9d6e-0f6f4e0f9b3a")]
-    execution_id: String,
+    pub(crate) execution_id: String,
     #[schema(schema_with = schema::state)]
-    status: &'static str,
+    pub(crate) status: &'static str,
     /// Whether it gave outputs; null until it has ended.
-    success: Option<bool>,
+    pub(crate) success: Option<bool>,
     /// What the program gave; null without success.
     #[schema(schema_with = schema::fields_or_null)]
-    outputs: Option<Fields>,
+    pub(crate) outputs: Option<Fields>,
     /// Why there are no outputs.
-    error: Option<String>,
+    pub(crate) error: Option<String>,
     /// The same, for programs.
     #[schema(schema_with = schema::error_kind_or_null)]
-    error_kind: Option<FailureKind>,
+    pub(crate) error_kind: Option<FailureKind>,
     /// How many seconds the last attempt ran.
     #[schema(example = 1.042)]
     execution_time: Option<f64>,
@@ -61,9 +61,9 @@ pub(crate) struct ExecutionRecord {
     /// The batch that it is an item of.
     batch_id: Option<String>,
     /// Its place in the batch, from 0.
-    batch_index: Option<u32>,
+    pub(crate) batch_index: Option<u32>,
     /// The client's name for the item.
-    custom_id: Option<String>,
+    pub(crate) custom_id: Option<String>,
     /// What the request gave as `metadata`, and beside it: `mode`, `cache_hit`, `usage` (tokens
     /// and cost by model), `mlflow_run_id`, `trace_id` (of the OpenTelemetry trace, if there is
     /// one), `worker`; of a dry run `validation_passed`; of a debug run `debug_trace`.
@@ -140,6 +140,13 @@ impl From<Execution> for ExecutionRecord {
             custom_id: execution.custom_id,
             metadata,
         }
+    }
+}
+
+impl ExecutionRecord {
+    /// Takes out the tokens and cost by model.
+    pub(crate) fn take_usage(&mut self) -> Value {
+        self.metadata.get_mut("usage").map(Value::take).unwrap_or_default()
     }
 }
 

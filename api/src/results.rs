@@ -1,13 +1,18 @@
 //! A batch's results as lines of JSON, read from the store page by page as the client takes them.
 
+use std::{io, time::Duration};
+
 use axum::{
     body::Body,
     extract::State,
-    http::header::CONTENT_TYPE,
+    http::{
+        HeaderName, HeaderValue,
+        header::{CONTENT_ENCODING, CONTENT_TYPE, VARY},
+    },
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
-use futures::stream;
+use futures::{Stream, StreamExt, TryStreamExt, stream};
 use queue::{BatchId, Execution, State as Stand};
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -17,10 +22,12 @@ use crate::{
     answer::{BadQuery, NotThere},
     body::{Id, Query},
     caller::Caller,
+    encoding::{Encoder, Encoding},
     error::{Error, Result},
+    line::{Format, OpenAiLine, Outcome},
     page::bad_cursor,
     record::ExecutionRecord,
-    schema,
+    time::wait,
 };
 
 /// How many items are in memory at once.
@@ -31,27 +38,40 @@ const PAGE: usize = 128;
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct ResultsQuery {
-    /// Only items that ended so.
-    #[param(schema_with = schema::state)]
-    status: Option<Stand>,
+    /// Only items that ended so; several with commas.
+    #[param(value_type = Option<String>, example = "failed,expired")]
+    status: Option<String>,
     /// The `batch_index` to begin at. To go on after a line, send its `batch_index` and 1.
     #[param(value_type = Option<u32>)]
     cursor: Option<String>,
     /// How many lines at most; all if absent.
     #[param(minimum = 1)]
     limit: Option<u64>,
+    /// Leave none out: wait so many seconds, at most 60, for each item that has not ended, and stop
+    /// before it if that does not suffice.
+    #[param(minimum = 0, maximum = 60)]
+    wait: Option<f64>,
+    /// What a line tells: the whole `record` (if absent), its `outcome`, or what OpenAI's batches
+    /// tell (`openai`).
+    #[serde(default)]
+    #[param(inline)]
+    format: Format,
 }
 
 /// The records of a batch's items that have ended, in the order of the items.
 ///
-/// Readable while the batch runs: items that have not ended are left out. A connection that ends
-/// early ends without the last chunk of HTTP: the client notices, and goes on with `cursor`.
+/// Readable while the batch runs: items that have not ended are left out, or waited for with
+/// `wait`. A connection that ends early ends without the last chunk of HTTP: the client notices,
+/// and goes on with `cursor`. Compressed as `Accept-Encoding` asks: `zstd` or `gzip`.
 #[utoipa::path(
     get, path = "/batch/{id}/results", tag = "Batches",
     params(("id" = String, Path), ResultsQuery),
     responses(
-        (status = 200, description = "One execution record a line",
-            body = ExecutionRecord, content_type = "application/x-ndjson"),
+        (status = 200, description = "A line for each item", content(
+            (ExecutionRecord = "application/x-ndjson"),
+            (Outcome = "application/x-ndjson; format=outcome"),
+            (OpenAiLine = "application/x-ndjson; format=openai"),
+        )),
         BadQuery, NotThere,
     )
 )]
@@ -60,16 +80,55 @@ pub(crate) async fn results(
     caller: Caller,
     Id(id): Id<BatchId>,
     Query(query): Query<ResultsQuery>,
+    encoding: Encoding,
 ) -> Result<Response> {
-    let from = query.cursor.map(|it| it.parse().map_err(|_| bad_cursor())).transpose()?;
-    if query.status.is_some_and(|state| !state.is_terminal()) {
-        return Err(Error::Malformed("`status` is one that ends: `succeeded` and so on".into()));
-    }
+    let from = query.cursor.as_deref().map(|it| it.parse().map_err(|_| bad_cursor()));
+    let states = query.status.as_deref().map(states).transpose()?.unwrap_or_default();
+    let wait = query.wait.map(wait).transpose()?;
+    let from = Some(from.transpose()?.unwrap_or(0));
     app.own_batch(&caller, id).await?;
     let left = query.limit.unwrap_or(u64::MAX);
-    let rest = Rest { app, id, from: Some(from.unwrap_or(0)), state: query.status, left };
-    let body = Body::from_stream(stream::unfold(rest, Rest::page));
-    Ok(([(CONTENT_TYPE, "application/x-ndjson")], body).into_response())
+    let rest = Rest { app, id, from, states, left, wait, format: query.format };
+    let body = Body::from_stream(encoded(rest, encoding));
+    let kind = [
+        (CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson")),
+        (VARY, HeaderValue::from_static("accept-encoding")),
+    ];
+    let coded = encoding.name().map(|name| [(CONTENT_ENCODING, HeaderValue::from_static(name))]);
+    let coded: Option<[(HeaderName, HeaderValue); 1]> = coded;
+    Ok((kind, coded.map(axum::response::AppendHeaders), body).into_response())
+}
+
+/// The ends that a query names.
+fn states(text: &str) -> Result<Vec<Stand>> {
+    let state = |word: &str| {
+        let named = Stand::ALL.into_iter().find(|it| it.as_str() == word.trim());
+        named.filter(|it| it.is_terminal()).ok_or_else(|| {
+            let ends = Stand::ALL.into_iter().filter(|it| it.is_terminal()).map(Stand::as_str);
+            let ends: Vec<&str> = ends.collect();
+            Error::Malformed(format!("`status` is of {}, with commas", ends.join(", ")))
+        })
+    };
+    text.split(',').map(state).collect()
+}
+
+/// The pages, encoded. What is empty is no piece of a body.
+fn encoded(rest: Rest, encoding: Encoding) -> impl Stream<Item = io::Result<Bytes>> {
+    let begun = async move { Encoder::new(encoding).map(|encoder| pieces(rest, encoder)) };
+    let pieces = stream::once(begun).try_flatten();
+    let told = pieces.inspect_err(|error| tracing::warn!(%error, "a stream of results was cut"));
+    told.filter(|piece| std::future::ready(!piece.as_ref().is_ok_and(Bytes::is_empty)))
+}
+
+/// The pages, and what their encoding has to say at the end.
+fn pieces(rest: Rest, encoder: Encoder) -> impl Stream<Item = io::Result<Bytes>> {
+    stream::try_unfold(Some((rest, encoder)), |left| async {
+        let Some((rest, mut encoder)) = left else { return Ok(None) };
+        Ok(Some(match rest.page().await? {
+            Some((lines, rest)) => (encoder.piece(lines)?, Some((rest, encoder))),
+            None => (encoder.finish()?, None),
+        }))
+    })
 }
 
 /// What is still to be sent.
@@ -78,38 +137,66 @@ struct Rest {
     id: BatchId,
     /// The index to go on from; none at the end.
     from: Option<u32>,
-    state: Option<Stand>,
+    /// The ends to tell of; all if none.
+    states: Vec<Stand>,
     left: u64,
+    /// How long to wait for an item that has not ended; none to leave it out.
+    wait: Option<Duration>,
+    format: Format,
 }
 
 impl Rest {
     /// The next lines. An error ends the body before its time, so that it is not taken for whole.
-    async fn page(mut self) -> Option<(queue::Result<Bytes>, Self)> {
-        let from = self.from.filter(|_| self.left > 0)?;
+    async fn page(mut self) -> io::Result<Option<(Vec<u8>, Self)>> {
+        let Some(from) = self.from.filter(|_| self.left > 0) else { return Ok(None) };
         let max = usize::try_from(self.left).map_or(PAGE, |left| left.min(PAGE));
-        match self.app.queue.batch_results(self.id, from, max, self.state).await {
-            Ok(page) => {
-                let next = page.next.as_deref().and_then(|next| next.parse().ok());
-                // Going on from the same place would never end.
-                self.from = next.filter(|next| *next > from);
-                self.left -= page.items.len() as u64;
-                Some((Ok(lines(page.items)), self))
-            }
-            Err(error) => {
-                tracing::warn!(%error, "a stream of results lost its store");
-                self.from = None;
-                Some((Err(error), self))
-            }
+        let (items, next) = match self.wait {
+            Some(wait) => self.in_turn(from, max, wait).await,
+            None => self.there(from, max).await,
         }
+        .map_err(io::Error::other)?;
+        // Going on from the same place would never end.
+        self.from = next.filter(|next| *next > from);
+        let wanted = |it: &Execution| self.states.is_empty() || self.states.contains(&it.state);
+        let items: Vec<Execution> = items.into_iter().filter(wanted).collect();
+        self.left -= items.len() as u64;
+        let mut lines = Vec::new();
+        for execution in items {
+            self.format.write(execution, &mut lines)?;
+        }
+        Ok(Some((lines, self)))
     }
-}
 
-fn lines(items: Vec<Execution>) -> Bytes {
-    let mut lines = Vec::new();
-    for execution in items {
-        // A record is plain data: writing it into memory cannot fail.
-        let _ = serde_json::to_writer(&mut lines, &ExecutionRecord::from(execution));
-        lines.push(b'\n');
+    /// What has ended from a place on, whatever lies between.
+    async fn there(&self, from: u32, max: usize) -> queue::Result<(Vec<Execution>, Option<u32>)> {
+        // The store looks for one state; for several, the rest are left out here.
+        let only = self.states.first().copied().filter(|_| self.states.len() == 1);
+        let page = self.app.queue.batch_results(self.id, from, max, only).await?;
+        Ok((page.items, page.next.and_then(|next| next.parse().ok())))
     }
-    lines.into()
+
+    /// What has ended from a place on without a gap, waiting for the first of it.
+    async fn in_turn(
+        &self,
+        from: u32,
+        max: usize,
+        wait: Duration,
+    ) -> queue::Result<(Vec<Execution>, Option<u32>)> {
+        let mut items = self.app.queue.batch_results(self.id, from, max, None).await?.items;
+        if items.first().is_none_or(|it| it.id != self.id.item(from)) {
+            let total = self.app.queue.batch(self.id).await?.total;
+            if u64::from(from) >= total {
+                return Ok((Vec::new(), None));
+            }
+            let first = self.app.wait(self.id.item(from), wait).await?;
+            if !first.state.is_terminal() {
+                return Ok((Vec::new(), None));
+            }
+            items = self.app.queue.batch_results(self.id, from, max, None).await?.items;
+        }
+        let in_turn = (from..).zip(&items).take_while(|(at, it)| it.id == self.id.item(*at));
+        let count = in_turn.count();
+        items.truncate(count);
+        Ok((items, u32::try_from(count).ok().and_then(|count| from.checked_add(count))))
+    }
 }

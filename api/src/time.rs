@@ -9,6 +9,8 @@ use utoipa::{
     openapi::{KnownFormat, ObjectBuilder, RefOr, Schema, SchemaFormat, schema::Type},
 };
 
+use crate::error::{Error, Result};
+
 /// A time in an answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Time(pub(crate) DateTime<Utc>);
@@ -36,6 +38,12 @@ impl PartialSchema for Time {
 }
 
 impl ToSchema for Time {}
+
+/// How long a client would wait.
+pub(crate) fn wait(seconds: f64) -> Result<Duration> {
+    let bad = |_| Error::Malformed("`wait` is a number of seconds, 0 or more".to_owned());
+    Duration::try_from_secs_f64(seconds.min(1e6)).map_err(bad)
+}
 
 /// The longest text that can name a duration.
 const DURATION_CHARS_MAX: usize = 12;

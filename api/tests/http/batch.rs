@@ -1,5 +1,7 @@
 //! Many executions of one program.
 
+use std::io::Read;
+
 use api::{Config, PREFIX};
 use http_body_util::BodyExt;
 use queue::Limits;
@@ -99,6 +101,79 @@ async fn results_come_page_by_page() {
     assert!(frames >= 3, "{frames}");
 }
 
+#[tokio::test]
+async fn results_are_compressed_as_the_client_would_have_it() {
+    let site = Site::new().await;
+    let id = submit(&site, batch(300)).await;
+    run(&site, 300).await;
+    let path = format!("/batch/{id}/results");
+    let plain = site.get(&path).await;
+
+    let gzip = site.call("GET", &path).header("accept-encoding", "gzip, deflate").send().await;
+    let zstd = site.call("GET", &path).header("accept-encoding", "gzip, zstd").send().await;
+
+    assert_eq!((gzip.header("content-encoding"), gzip.header("vary")), ("gzip", "accept-encoding"));
+    assert_eq!(zstd.header("content-encoding"), "zstd");
+    let mut text = String::new();
+    flate2::read::GzDecoder::new(&gzip.body[..]).read_to_string(&mut text).unwrap();
+    assert_eq!(text, plain.text());
+    assert_eq!(zstd::decode_all(&zstd.body[..]).unwrap(), plain.body);
+    assert!(zstd.body.len() * 5 < plain.body.len(), "{}", zstd.body.len());
+}
+
+#[tokio::test]
+async fn results_in_turn_are_waited_for() {
+    let site = Site::new().await;
+    let id = submit(&site, batch(3)).await;
+    let path = format!("/batch/{id}/results?wait=0&format=outcome");
+    let mut leases = site.claim(3).await;
+    let last = leases.pop().unwrap();
+    let second = leases.pop().unwrap();
+    site.finish(leases.pop().unwrap(), succeeded()).await;
+    site.finish(last, succeeded()).await;
+
+    let before = site.get(&path).await;
+    let waiting = format!("/batch/{id}/results?wait=10&format=outcome&cursor=1");
+    let (after, ()) = tokio::join!(site.get(&waiting), site.finish(second, succeeded()));
+
+    assert_eq!(before.text().lines().count(), 1, "the second has not ended");
+    let whole = site.get(&path).await;
+    assert_eq!(before.text().to_owned() + after.text(), whole.text());
+    let indexes = after.text().lines().map(|it| serde_json::from_str::<Value>(it).unwrap());
+    assert_eq!(indexes.map(|it| it["index"].as_u64().unwrap()).collect::<Vec<_>>(), [1, 2]);
+}
+
+#[tokio::test]
+async fn lines_tell_the_outcome_or_what_openai_tells() {
+    let site = Site::new().await;
+    let id = submit(&site, batch(2)).await;
+    let mut leases = site.claim(2).await;
+    site.finish(leases.remove(0), succeeded()).await;
+    site.finish(leases.remove(0), failed()).await;
+
+    let outcomes = lines(&site, &format!("/batch/{id}/results?format=outcome")).await;
+    let output = format!("/batch/{id}/results?format=openai&status=succeeded");
+    let output = lines(&site, &output).await;
+    let errors = format!("/batch/{id}/results?format=openai&status=failed,cancelled,expired");
+    let errors = lines(&site, &errors).await;
+
+    let keys: Vec<&String> = outcomes[0].as_object().unwrap().keys().collect();
+    let told = ["index", "custom_id", "execution_id", "status", "outputs", "error", "error_kind"];
+    assert_eq!(keys[..7], told);
+    assert_eq!((&outcomes[1]["status"], &outcomes[1]["outputs"]), (&json!("failed"), &json!(null)));
+    assert_eq!((output.len(), &output[0]["custom_id"]), (1, &json!("0")));
+    assert_eq!(output[0]["response"]["status_code"], 200);
+    assert_eq!(output[0]["response"]["body"]["outputs"], outcomes[0]["outputs"]);
+    assert_eq!((errors.len(), &errors[0]["response"]), (1, &json!(null)));
+    assert_eq!(errors[0]["error"]["code"], outcomes[1]["error_kind"]);
+}
+
+async fn lines(site: &Site, path: &str) -> Vec<Value> {
+    let reply = site.get(path).await;
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    reply.text().lines().map(|it| serde_json::from_str(it).unwrap()).collect()
+}
+
 fn indexes(lines: &str) -> Vec<u64> {
     let records = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     records.map(|it| it["batch_index"].as_u64().unwrap()).collect()
@@ -108,7 +183,8 @@ fn indexes(lines: &str) -> Vec<u64> {
 async fn results_are_asked_for_in_words_that_make_sense() {
     let site = Site::new().await;
     let id = submit(&site, batch(1)).await;
-    for query in ["cursor=x", "cursor=-1", "status=queued", "status=done", "limit=x"] {
+    let wrong = ["cursor=x", "cursor=-1", "status=queued", "status=failed,done", "limit=x"];
+    for query in wrong.into_iter().chain(["wait=-1", "wait=soon", "format=csv"]) {
         let reply = site.get(&format!("/batch/{id}/results?{query}")).await;
         reply.problem(400, "malformed");
     }
