@@ -38,7 +38,7 @@ const ONLY_IN: [(&str, &[&str]); 19] = [
         "reqwest::",
         &["workers/src/gateway/", "workers/src/sources/", "workers/src/tools/", "src/client.rs"],
     ),
-    ("flate2::", &["workers/src/sources/"]),
+    ("flate2::", &["workers/src/sources/", "api/src/"]),
     ("tar::", &["workers/src/sources/"]),
     ("rmcp::", &["workers/src/tools/"]),
     ("rustls::", &["workers/src/gateway/", "src/client.rs", "src/traces/"]),
