@@ -104,6 +104,7 @@ impl<'a> Plan<'a> {
             allowance,
             trace: None,
             webhook: options.webhook,
+            tracked: config.mlflow_tracking && options.mode != Mode::DryRun,
             stream: options.stream,
         };
         Ok(Self { program, config, spec, ttl })

@@ -31,6 +31,7 @@ mod intake;
 mod lease;
 mod ledger;
 mod limits;
+mod outbox;
 mod pack;
 mod record;
 mod records;
@@ -56,6 +57,7 @@ pub use intake::Intake;
 pub use lease::{ATTEMPTS_KEPT, Ending, Lease, Task, Verdict, Want};
 pub use ledger::{Budget, Ledger, Paid, Place, Rate, Recalled, Turn, Wanted};
 pub use limits::Limits;
+pub use outbox::{Channel, ChannelStats, Delivery, Notice, Outbox, Subject};
 pub use record::{Execution, Filter, Page, Why};
 pub use records::{PAGE_MAX, Records};
 pub use spec::{
@@ -70,6 +72,6 @@ pub use work::Work;
 pub use worker::{Orders, Tick, WorkerInfo};
 
 /// All sides of a queue: what a store is.
-pub trait Queue: Intake + Work + Records + Control + Ledger + Feed {}
+pub trait Queue: Intake + Work + Records + Control + Ledger + Feed + Outbox {}
 
-impl<T: Intake + Work + Records + Control + Ledger + Feed> Queue for T {}
+impl<T: Intake + Work + Records + Control + Ledger + Feed + Outbox> Queue for T {}

@@ -19,6 +19,8 @@ pub struct Limits {
     pub dead_max: u64,
     /// How many replies to paid calls are kept for equal calls.
     pub shared_replies_max: u64,
+    /// How many notices of a channel wait to be delivered; beyond it the oldest are dropped.
+    pub outbox_max: u64,
     /// How often a suspect may take its worker with it before it is failed as `worker_lost`.
     pub crashes_max: u32,
     /// Whether a result counts whose worker lost its lease, while there is no other.
@@ -35,6 +37,7 @@ impl Default for Limits {
             waiting_per_owner_max: 200_000,
             dead_max: 10_000,
             shared_replies_max: 100_000,
+            outbox_max: 100_000,
             crashes_max: 3,
             late_results: true,
         }

@@ -114,6 +114,9 @@ pub struct Spec {
     /// Whom to tell when it has ended.
     #[serde(rename = "w", default, skip_serializing_if = "Option::is_none")]
     pub webhook: Option<String>,
+    /// Whether a record of it is kept elsewhere.
+    #[serde(rename = "k", default, skip_serializing_if = "is_default")]
+    pub tracked: bool,
     /// Whether it tells what it does while it runs, to whoever follows it.
     #[serde(rename = "s", default, skip_serializing_if = "is_default")]
     pub stream: bool,

@@ -31,6 +31,8 @@ mod ledger;
 mod limits;
 #[path = "model/mod.rs"]
 mod model;
+#[path = "conformance/outbox.rs"]
+mod outbox;
 #[path = "conformance/records.rs"]
 mod records;
 #[path = "conformance/redis_only.rs"]
@@ -127,6 +129,12 @@ conform! {
         oldest_shared_replies_are_forgotten;
     feed: followers_hear_in_order_and_go_on_from_a_mark, follower_wakes_when_something_is_told,
         new_attempt_voids_what_was_told, what_was_told_is_bounded_and_forgotten;
+    outbox: end_that_nobody_asked_for_gives_no_notice, every_way_to_end_gives_notice,
+        notice_is_with_one_at_a_time, notice_of_a_lost_worker_comes_again,
+        what_became_of_a_notice_is_counted, notice_comes_again_when_it_is_due,
+        execution_that_ends_again_gives_notice_again, batch_gives_notice_when_its_last_item_ends,
+        tracked_batch_gives_notice_when_it_begins, oldest_notices_are_dropped_beyond_the_limit,
+        words_are_kept_with_a_subject;
     control: pause_is_told_to_workers, programs_raise_the_epoch,
         manifests_raise_the_epoch_when_they_are_news, cleared_cache_raises_the_epoch,
         revoked_tokens_are_known_until_they_expire, ping_names_the_store;

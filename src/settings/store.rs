@@ -97,4 +97,15 @@ pub(super) const ALL: &[Setting] = &[
             Ok(())
         },
     },
+    Setting {
+        name: "OUTBOX_MAX",
+        group: Group::Store,
+        default: "100000",
+        help: "How many notices of ended executions and batches may wait, of webhooks and of \
+               MLflow each; beyond it the oldest are dropped and counted",
+        set: |it, text| {
+            it.limits.outbox_max = values::whole(text, 1..=10_000_000)?;
+            Ok(())
+        },
+    },
 ];

@@ -152,6 +152,7 @@ fn echo(n: usize) -> NewExecution {
             allowance: Allowance::default(),
             trace: None,
             webhook: None,
+            tracked: false,
             stream: false,
         },
         inputs: queue::Fields::from_iter([("text".to_owned(), n.to_string().into())]),

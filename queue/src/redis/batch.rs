@@ -43,7 +43,7 @@ impl RedisQueue {
         call.arg(&shared.spec.program).arg(spec.as_slice()).arg(&age);
         call.arg(new.items.len()).arg(&key).arg(&digest);
         let deadline = shared.spec.deadline.map(|at| at.timestamp_millis().to_string());
-        call.arg(deadline.unwrap_or_default()).arg(invalid.len());
+        call.arg(deadline.unwrap_or_default()).arg(shared.spec.tells()).arg(invalid.len());
         for (index, tail) in &invalid {
             call.arg(index).arg(tail.as_slice());
         }

@@ -1,7 +1,8 @@
 //! How executions are written in Redis.
 //!
 //! An *envelope* is what was asked for: the program's id, a line feed, and JSON, which is a zstd
-//! frame when it is long. A *tail* is what came of it, written likewise. A *document* is both
+//! frame when it is long; between them, if its end is to be told, a line of `!` and the letters of
+//! the channels. A *tail* is what came of it, written likewise. A *document* is both
 //! behind a head line `state|generation|finished ms|flags|bytes of the envelope`. Scripts read
 //! heads and program ids, and take the rest as it is.
 
@@ -14,6 +15,9 @@ use crate::{
     Attempt, CacheKey, Error, Fields, Report, Result, Spec, State,
     pack::{pack, unpack},
 };
+
+/// What a line begins with that names channels: neither JSON nor zstd does.
+const TELLS: u8 = b'!';
 
 /// What was asked for.
 #[derive(Debug)]
@@ -88,12 +92,21 @@ impl Envelope {
         let mut bytes = Vec::with_capacity(256);
         bytes.extend_from_slice(spec.program.as_bytes());
         bytes.push(b'\n');
+        let tells = spec.tells();
+        if !tells.is_empty() {
+            bytes.push(TELLS);
+            bytes.extend_from_slice(tells.as_bytes());
+            bytes.push(b'\n');
+        }
         bytes.append(&mut pack(&json)?);
         Ok(bytes)
     }
 
     pub(super) fn read(bytes: &[u8]) -> Result<Self> {
-        let (_, json) = split_line(bytes)?;
+        let (_, mut json) = split_line(bytes)?;
+        if json.first() == Some(&TELLS) {
+            (_, json) = split_line(json)?;
+        }
         let it: EnvelopeOwned = unpack(json)?;
         Ok(Self { spec: Arc::new(it.s), inputs: it.i, cache: it.k, created_at: time(it.t) })
     }
@@ -171,6 +184,7 @@ mod tests {
             allowance: crate::Allowance::default(),
             trace: None,
             webhook: None,
+            tracked: false,
             stream: false,
         }
     }
@@ -186,6 +200,14 @@ mod tests {
             assert_eq!((envelope.inputs, &*envelope.spec), (inputs, &spec()));
             assert_eq!(envelope.created_at.timestamp_millis(), 1_700_000_000_123);
         }
+    }
+
+    #[test]
+    fn envelopes_name_the_channels_that_are_told() {
+        let asked = Spec { webhook: Some("https://x".to_owned()), tracked: true, ..spec() };
+        let bytes = Envelope::write(&asked, &Fields::new(), None, time(0)).unwrap();
+        assert!(bytes.starts_with(b"qa\n!wt\n"));
+        assert_eq!(*Envelope::read(&bytes).unwrap().spec, asked);
     }
 
     #[test]

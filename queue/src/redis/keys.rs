@@ -43,6 +43,10 @@
 //!   asking for one; have TTLs
 //! - `P lrx`: sorted set; the former by the time (ms) they end
 //! - `P sp:<scope>`: string; what was spent, in millionths; has a TTL
+//! - `P ob:<channel>`, `P obn:<channel>`: sorted set, hash; notices by when (ms) they are due, or
+//!   due again if nobody says what became of them; how often each was taken
+//! - `P obc`: hash; `<channel>|sent` and `<channel>|dropped` to count
+//! - `P on:<subject>`: string; words that are kept with an execution or a batch; has a TTL
 //! - `P programs`, `P revoked`: hash, sorted set; kept program files; revoked tokens by expiry
 //! - `P manifests`: hash; what workers found out about programs
 //!   (s)

@@ -20,6 +20,7 @@ mod intake;
 mod keys;
 mod ledger;
 mod list;
+mod outbox;
 mod read;
 mod scripts;
 mod servers;

@@ -27,6 +27,8 @@ pub(super) struct Scripts {
     pub(super) retract: Script,
     pub(super) begin: Script,
     pub(super) tell: Script,
+    pub(super) take: Script,
+    pub(super) delivered: Script,
 }
 
 /// What may run when the server's memory is full: all that gives memory back.
@@ -84,6 +86,8 @@ impl Scripts {
             retract: ledger!("lua/retract.lua"),
             begin: with_memory!("lua/begin.lua"),
             tell: with_memory!("lua/tell.lua"),
+            take: always!("lua/take.lua"),
+            delivered: always!("lua/delivered.lua"),
         }
     }
 }

@@ -56,6 +56,7 @@ impl RedisQueue {
         let (now, ttl) = (store.now(), store.ttl());
         let mut call = store.scripts.tick.key(store.prefix());
         call.arg(&now).arg(ttl).arg(TICK_MAX).arg(store.limits.crashes_max).arg(given_up);
+        call.arg(store.limits.outbox_max);
         let (promoted, rescued, expired, due, more): (u64, u64, u64, String, u8) =
             store.home.call(&call).await?;
         let next_due = due.parse().ok().map(Duration::from_millis);

@@ -112,6 +112,7 @@ fn insert(step: &Step<'_>, packed: &PackedBatch, outcomes: &[Option<Outcome>]) -
             new.spec.deadline.map(|it| it.timestamp_millis()),
             step.now,
             new.items.is_empty().then_some(step.now),
+            new.spec.tells(),
         ],
     )?;
     let batch = step.tx.last_insert_rowid();

@@ -7,8 +7,8 @@ SELECT * FROM batches WHERE id = ?1
 SELECT * FROM batches WHERE key = ?1
 
 -- @insert: Accepts one.
-INSERT INTO batches (id, owner, class, spec, ttl, total, deadline, created, finished)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+INSERT INTO batches (id, owner, class, spec, ttl, total, deadline, created, finished, tells)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
 
 -- @insert_chunk: Puts a chunk into its lane, or at rest if none of its items waits.
 INSERT INTO chunks (batch, chunk, owner, class, state, open, rank, since)

@@ -6,8 +6,9 @@ SELECT * FROM executions WHERE id = ?1
 -- @insert: Accepts one.
 INSERT INTO executions (id, batch, position, owner, program, class, lane, state, rank, due, since,
                         generation, crashes, hit, dry, deadline, attempts, report, created,
-                        finished)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)
+                        finished, tells)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20,
+        ?21)
 
 -- @insert_payload: Keeps what its worker is sent.
 INSERT INTO payloads (key, spec, inputs, custom_id, fingerprint, ttl)

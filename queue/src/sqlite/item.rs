@@ -209,6 +209,7 @@ pub(super) fn put_alone(
             None::<String>,
             batch.created,
             None::<i64>,
+            "", // its batch tells
         ],
     )?;
     step.run(

@@ -15,6 +15,7 @@ mod intake;
 mod item;
 mod ledger;
 mod list;
+mod outbox;
 mod reader;
 mod records;
 mod rescue;

@@ -121,6 +121,7 @@ fn insert(
             outcome.and_then(|it| it.report.as_deref()),
             step.now,
             outcome.map(|_| step.now),
+            new.spec.tells(),
         ],
     )?;
     step.run(

@@ -46,6 +46,7 @@ fn new() -> NewExecution {
             allowance: Allowance::default(),
             trace: None,
             webhook: None,
+            tracked: false,
             stream: false,
         },
         inputs: Fields::new(),

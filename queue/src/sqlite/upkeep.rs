@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{
     cancel::settle_chunk,
     item::Chunk,
+    outbox::drop_oldest,
     rescue::rescue,
     row::{BatchRow, Record, corrupt},
     settle::{Outcome, delete_execution, end_execution},
@@ -12,7 +13,7 @@ use super::{
     step::{Step, count, int, millis},
     tally::minute,
 };
-use crate::{Result, State, Tick, WINDOW_MAX};
+use crate::{Channel, Result, State, Tick, WINDOW_MAX};
 
 /// The most of each kind that a round does.
 const MOST: usize = 100;
@@ -191,6 +192,9 @@ fn trim_rest(step: &mut Step<'_>, tick: &mut Tick) -> Result<()> {
         step.run(sql!("stats.sql", "trim_durations"), (oldest_minute, TRIM_MAX))?,
         step.run(sql!("worker.sql", "trim"), (tombstones, TOMBSTONES_MAX, TRIM_MAX))?,
         step.run(sql!("execution.sql", "trim_dead"), (dead_max, TRIM_MAX))?,
+        step.run(sql!("outbox.sql", "trim_notes"), (now, TRIM_MAX))?,
+        drop_oldest(step, Channel::Webhook)?,
+        drop_oldest(step, Channel::Tracking)?,
     ];
     tick.more |= trimmed.iter().any(|count| int(*count) == TRIM_MAX);
     Ok(())

@@ -222,6 +222,7 @@ pub(crate) fn spec(owner: &str, class: Class) -> Spec {
         allowance: Allowance::default(),
         trace: None,
         webhook: None,
+        tracked: false,
         stream: false,
     }
 }

@@ -60,6 +60,7 @@ fn new_execution(program: &str, inputs: Fields) -> NewExecution {
             allowance: Allowance::default(),
             trace: None,
             webhook: None,
+            tracked: false,
             stream: false,
         },
         inputs,

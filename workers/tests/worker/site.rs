@@ -185,6 +185,7 @@ pub(crate) fn spec(program: &str) -> Spec {
         allowance: Allowance::default(),
         trace: None,
         webhook: None,
+        tracked: false,
         stream: false,
     }
 }

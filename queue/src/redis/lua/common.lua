@@ -49,6 +49,28 @@ local function stretch(key)
   end
 end
 
+-- Notices for the outbox wait here too, as name and letters of channels by turns.
+local notices = {}
+local function give_notice(name, channels)
+  notices[#notices + 1] = name
+  notices[#notices + 1] = channels
+end
+
+-- Gives notice of an execution's end to the channels that its envelope names.
+local function tell_end(id, envelope)
+  local channels = envelope:match('^[^\n]*\n!(%a+)\n')
+  if channels then give_notice(id, channels) end
+end
+
+local function put_out(now)
+  for i = 1, #notices, 2 do
+    for channel in notices[i + 1]:gmatch('%a') do
+      call('ZADD', P .. 'ob:' .. channel, now, notices[i])
+      call('HDEL', P .. 'obn:' .. channel, notices[i])
+    end
+  end
+end
+
 -- Writes all bumps, ends batches whose last item ended, and tells waiters. Last in every script.
 local function flush(now, ttl)
   if next(bumps) then
@@ -66,13 +88,15 @@ local function flush(now, ttl)
   for batch, states in pairs(ended_in) do
     local key = P .. 'b:' .. batch
     for state, n in pairs(states) do call('HINCRBY', key, state, n) end
-    local v = call('HMGET', key, 'total', 'succeeded', 'failed', 'cancelled', 'expired')
+    local v = call('HMGET', key, 'total', 'succeeded', 'failed', 'cancelled', 'expired', 'tells')
     local ended = (v[2] or 0) + (v[3] or 0) + (v[4] or 0) + (v[5] or 0)
     if v[1] and ended == tonumber(v[1]) then
+      if v[6] then give_notice('b:' .. batch, v[6]) end
       call('HSET', key, 'finished', now)
       call('ZADD', P .. 'old', now + ttl, batch)
     end
   end
+  put_out(now)
   if #told > 0 then call('PUBLISH', P .. 'ended', table.concat(told, ' ')) end
 end
 
@@ -177,6 +201,7 @@ local function settle(id, state, generation, envelope, tail, now, ttl)
     call('SET', P .. 'r:' .. id, document(state, generation, now, '', envelope, tail), 'PX', ttl)
     live = live - 1
     told[#told + 1] = id
+    tell_end(id, envelope)
   end
   call('DEL', P .. 'e:' .. id)
 end

@@ -59,6 +59,7 @@ local function conclude(e)
       call('SET', P .. 'r:' .. e.id, document(state, e.generation, now, '', e.envelope, e.tail), 'PX', ttl)
       live = live - 1
       told[#told + 1] = e.id
+      tell_end(e.id, e.envelope)
     end
   end
   ended[#ended + 1] = e.id

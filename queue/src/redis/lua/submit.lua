@@ -47,6 +47,7 @@ for i = 6, #ARGV, 13 do
     elseif ended ~= '' then
       word, state = 'new', ended
       call('SET', P .. 'r:' .. id, document(ended, 0, now, 'd', envelope, tail), 'PX', ttl)
+      tell_end(id, envelope)
       bump(program, 'dry', 1)
     elseif deadline ~= '' and tonumber(deadline) <= now then
       state = 'expired'
@@ -61,6 +62,7 @@ for i = 6, #ARGV, 13 do
         bump(program, 'ok', 1)
         bump(program, 'hit', 1)
         told[#told + 1] = id
+        tell_end(id, envelope)
       elseif before + waiting >= most then
         word = 'full'
       elseif owner_waits(lane) then

@@ -1,13 +1,13 @@
 -- Accepts a batch whose chunks of inputs were stored before, or nothing of it.
 -- KEYS[1] prefix
 -- ARGV: clock, ttl, waiting_max, idempotency ttl, id, class, owner, program, spec, cache ttl or '',
---   total, key or '', digest, deadline ms or '', how many items are invalid, these by 2 (index, tail),
---   then the items that could be cached by 2 (index, fingerprint)
+--   total, key or '', digest, deadline ms or '', channels that are told or '', how many items are
+--   invalid, these by 2 (index, tail), then the items that could be cached by 2 (index, fingerprint)
 -- Returns {word, id}: word is new, known, replayed, conflict or full.
 local now, ttl, most, key_ttl = clock(ARGV[1]), ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local id, class, owner, program, spec, max_age = unpack(ARGV, 5, 10)
 local total, name, digest, deadline = tonumber(ARGV[11]), ARGV[12], ARGV[13], ARGV[14]
-local cacheable = 16 + 2 * tonumber(ARGV[15])
+local tells, cacheable = ARGV[15], 17 + 2 * tonumber(ARGV[16])
 local key = P .. 'b:' .. id
 local key_at = name ~= '' and P .. 'k:' .. #owner .. ':' .. owner .. name
 local known = key_at and call('GET', key_at)
@@ -20,8 +20,10 @@ if tonumber(call('HGET', P .. 'n', 'waiting') or 0) + total > most then return {
 
 call('HSET', key, 'spec', spec, 'total', total, 'created', now, 'class', class, 'owner', owner,
   'program', program, 'age', max_age)
+if tells ~= '' then call('HSET', key, 'tells', tells) end
+if tells:find('t', 1, true) then give_notice('b:' .. id, 't') end
 live = live + total
-for i = 16, cacheable - 1, 2 do
+for i = 17, cacheable - 1, 2 do
   settle_item(id, tonumber(ARGV[i]), 'failed', 0, '', ARGV[i + 1], now)
   bump(program, 'bad', 1)
 end
@@ -38,6 +40,7 @@ if deadline ~= '' then
   call('ZADD', P .. 'd', deadline, 'b:' .. id)
 end
 if total == 0 then
+  if tells ~= '' then give_notice('b:' .. id, tells) end
   call('HSET', key, 'finished', now)
   call('ZADD', P .. 'old', now + ttl, id)
 end

@@ -1,5 +1,5 @@
 -- A bounded round of upkeep.
--- KEYS[1] prefix   ARGV: clock, ttl, most of each kind, crashes_max, worker to give up or ''
+-- KEYS[1] prefix   ARGV: clock, ttl, most of each kind, crashes_max, worker to give up or '', outbox_max
 -- Returns {promoted, rescued, expired, ms until the next due time or '', whether there is more}.
 local now, ttl, most, crashes_max, given_up = clock(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
 local promoted, rescued, expired, more = 0, 0, 0, false
@@ -205,6 +205,13 @@ local function trim()
   call('ZREMRANGEBYSCORE', P .. 'dead', '-inf', horizon)
   call('ZREMRANGEBYSCORE', P .. 'gone', '-inf', now - 3600000)
   call('ZREMRANGEBYRANK', P .. 'gone', 0, -10001)
+  for _, channel in ipairs({ 'w', 't' }) do
+    local beyond = call('ZCARD', P .. 'ob:' .. channel) - ARGV[6]
+    local oldest = beyond > 0 and call('ZPOPMIN', P .. 'ob:' .. channel, math.min(beyond, 1000)) or {}
+    for i = 1, #oldest, 2 do call('HDEL', P .. 'obn:' .. channel, oldest[i]) end
+    if beyond > 0 then call('HINCRBY', P .. 'obc', channel .. '|dropped', #oldest / 2) end
+    more = more or beyond > 1000
+  end
   for _, batch in ipairs(call('ZRANGEBYSCORE', P .. 'old', '-inf', now, 'LIMIT', 0, 1)) do
     local key = P .. 'b:' .. batch
     local chunks = math.ceil(tonumber(call('HGET', key, 'total') or 0) / CHUNK)

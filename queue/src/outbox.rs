@@ -1,0 +1,165 @@
+//! The side of the queue from which the world is told of what has ended: whoever asked to be
+//! called, and whoever keeps a record elsewhere. What is told, and how, it does not know.
+//!
+//! A notice is put in with the end itself, in one step, so that none is lost; it names what it is
+//! about and nothing more. Workers take notices for a time, and say what became of them. One whose
+//! worker died is taken by another when that time is over: each is delivered at least once, or
+//! dropped and counted.
+
+use std::{fmt, str::FromStr, time::Duration};
+
+use async_trait::async_trait;
+
+use crate::{BatchId, Error, ExecutionId, Result, Spec};
+
+/// Hands notices out, and takes back what became of them. Every method is one atomic step.
+#[async_trait]
+pub trait Outbox: Send + Sync {
+    /// Takes notices of a channel that are due, the oldest first, for so long. Whoever takes them
+    /// has to say what became of them before that is over.
+    async fn take_notices(
+        &self,
+        channel: Channel,
+        most: usize,
+        lease: Duration,
+    ) -> Result<Vec<Notice>>;
+
+    /// Says what became of notices. Of one that was taken by another since then, or put in anew,
+    /// nothing is changed.
+    async fn delivered(&self, deliveries: &[(Notice, Delivery)]) -> Result<()>;
+
+    /// Keeps a few words with an execution or a batch, in the place of others: its name elsewhere.
+    /// They are forgotten as results are.
+    async fn note(&self, subject: Subject, words: &str) -> Result<()>;
+
+    /// The words that are kept with each of these.
+    async fn notes(&self, subjects: &[Subject]) -> Result<Vec<Option<String>>>;
+
+    /// How each channel stands, in the order of [`Channel::ALL`].
+    async fn outbox(&self) -> Result<[ChannelStats; 2]>;
+}
+
+/// Who is told.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Channel {
+    /// Whoever a request named, when its execution or batch has ended.
+    Webhook,
+    /// The server that keeps a record of all: when an execution has ended, when a batch has begun,
+    /// and when it has ended.
+    Tracking,
+}
+
+/// What a notice is about.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Subject {
+    /// An execution; of an item, only words are kept, as it gives no notice.
+    Execution(ExecutionId),
+    /// A batch.
+    Batch(BatchId),
+}
+
+/// A notice that was taken.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Notice {
+    /// Who is to be told.
+    pub channel: Channel,
+    /// What of.
+    pub subject: Subject,
+    /// How often it was taken before, since it was put in.
+    pub taken: u32,
+    /// Until when (ms) it is with whoever took it: by this it is known again.
+    pub(crate) until: i64,
+}
+
+/// What became of a notice.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Delivery {
+    /// It was delivered.
+    Sent,
+    /// It is given up.
+    Dropped,
+    /// It is due again after so long.
+    Later(Duration),
+}
+
+/// How a channel stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct ChannelStats {
+    /// Notices that were put in and not delivered yet.
+    pub waiting: u64,
+    /// Notices delivered.
+    pub sent: u64,
+    /// Notices given up, or pushed out by newer ones.
+    pub dropped: u64,
+}
+
+impl Channel {
+    /// Every channel.
+    pub const ALL: [Channel; 2] = [Channel::Webhook, Channel::Tracking];
+
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Channel::Webhook => "webhook",
+            Channel::Tracking => "tracking",
+        }
+    }
+
+    /// The letter for it in the stores.
+    pub(crate) fn letter(self) -> &'static str {
+        match self {
+            Channel::Webhook => "w",
+            Channel::Tracking => "t",
+        }
+    }
+}
+
+impl Spec {
+    /// The letters of the channels that want to know of its end.
+    pub(crate) fn tells(&self) -> String {
+        let webhook = self.webhook.is_some().then_some(Channel::Webhook);
+        let tracking = self.tracked.then_some(Channel::Tracking);
+        webhook.into_iter().chain(tracking).map(Channel::letter).collect()
+    }
+}
+
+/// The mark before a batch's name; no execution's name begins so.
+const BATCH: &str = "b:";
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Subject::Execution(id) => id.fmt(f),
+            Subject::Batch(id) => write!(f, "{BATCH}{id}"),
+        }
+    }
+}
+
+impl FromStr for Subject {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text.strip_prefix(BATCH) {
+            Some(id) => Ok(Subject::Batch(id.parse()?)),
+            None => Ok(Subject::Execution(text.parse()?)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn subjects_are_read_as_they_are_written() {
+        let batch = BatchId::new();
+        let all = [
+            Subject::Execution(ExecutionId::new()),
+            Subject::Execution(batch.item(7)),
+            Subject::Batch(batch),
+        ];
+        for subject in all {
+            assert_eq!(subject.to_string().parse::<Subject>().unwrap(), subject);
+        }
+    }
+}

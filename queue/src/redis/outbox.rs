@@ -1,0 +1,93 @@
+//! The side from which the world is told of what has ended: a sorted set for each channel.
+
+use std::{collections::HashMap, time::Duration};
+
+use async_trait::async_trait;
+
+use super::{RedisQueue, document::corrupt, millis};
+use crate::{Channel, ChannelStats, Delivery, Notice, Outbox, Result, Subject};
+
+#[async_trait]
+impl Outbox for RedisQueue {
+    async fn take_notices(
+        &self,
+        channel: Channel,
+        most: usize,
+        lease: Duration,
+    ) -> Result<Vec<Notice>> {
+        let store = &self.store;
+        let mut call = store.scripts.take.key(store.prefix());
+        call.arg(store.now()).arg(channel.letter()).arg(most).arg(millis(lease));
+        let answer: Vec<String> = store.home.call(&call).await?;
+        let bad = |_| corrupt("a notice");
+        let Some((until, rows)) = answer.split_first() else { return Ok(Vec::new()) };
+        let until = until.parse().map_err(bad)?;
+        let (rows, _) = rows.as_chunks::<2>();
+        let notice = |[name, taken]: &[String; 2]| {
+            let taken = taken.parse().map_err(bad)?;
+            Ok(Notice { channel, subject: name.parse()?, taken, until })
+        };
+        rows.iter().map(notice).collect()
+    }
+
+    async fn delivered(&self, deliveries: &[(Notice, Delivery)]) -> Result<()> {
+        if deliveries.is_empty() {
+            return Ok(());
+        }
+        let store = &self.store;
+        let mut call = store.scripts.delivered.key(store.prefix());
+        call.arg(store.now());
+        for (notice, delivery) in deliveries {
+            call.arg(notice.channel.letter()).arg(notice.subject.to_string()).arg(notice.until);
+            match delivery {
+                Delivery::Sent => call.arg("sent"),
+                Delivery::Dropped => call.arg("dropped"),
+                Delivery::Later(delay) => call.arg(millis(*delay)),
+            };
+        }
+        store.home.call(&call).await
+    }
+
+    async fn note(&self, subject: Subject, words: &str) -> Result<()> {
+        let mut pipe = redis::pipe();
+        pipe.pset_ex(self.note_key(subject), words, self.store.ttl()).ignore();
+        self.store.home.query(&pipe).await
+    }
+
+    async fn notes(&self, subjects: &[Subject]) -> Result<Vec<Option<String>>> {
+        if subjects.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut pipe = redis::pipe();
+        for subject in subjects {
+            pipe.get(self.note_key(*subject));
+        }
+        self.store.home.query(&pipe).await
+    }
+
+    async fn outbox(&self) -> Result<[ChannelStats; 2]> {
+        let keys = &self.store.keys;
+        let mut pipe = redis::pipe();
+        pipe.hgetall(keys.named("obc"));
+        for channel in Channel::ALL {
+            pipe.zcard(keys.named(&format!("ob:{}", channel.letter())));
+        }
+        let (counts, webhooks, tracking): (HashMap<String, u64>, u64, u64) =
+            self.store.home.query(&pipe).await?;
+        let stats = |channel: Channel, waiting| {
+            let count = |what: &str| counts.get(&format!("{}|{what}", channel.letter())).copied();
+            ChannelStats {
+                waiting,
+                sent: count("sent").unwrap_or_default(),
+                dropped: count("dropped").unwrap_or_default(),
+            }
+        };
+        Ok([stats(Channel::Webhook, webhooks), stats(Channel::Tracking, tracking)])
+    }
+}
+
+impl RedisQueue {
+    fn note_key(&self, subject: Subject) -> String {
+        self.store.keys.named(&format!("on:{subject}"))
+    }
+}

@@ -1,0 +1,120 @@
+//! The side from which the world is told of what has ended. What goes in, `schema_outbox.sql` says.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::{
+    SqliteQueue,
+    sql::sql,
+    step::{Step, count, int, millis, one},
+};
+use crate::{Channel, ChannelStats, Delivery, Notice, Outbox, Result, Subject};
+
+/// The most notices of a channel that one round of upkeep drops.
+const DROP_MAX: i64 = 1000;
+
+#[async_trait]
+impl Outbox for SqliteQueue {
+    async fn take_notices(
+        &self,
+        channel: Channel,
+        most: usize,
+        lease: Duration,
+    ) -> Result<Vec<Notice>> {
+        // Most often there is none, and looking costs no transaction of the writer.
+        let waits = self.read(move |db, now| {
+            one(db, sql!("outbox.sql", "waits"), (channel.letter(), now), |_| Ok(()))
+        });
+        match waits.await? {
+            Some(()) => self.write(move |step| take(step, channel, most, lease)).await,
+            None => Ok(Vec::new()),
+        }
+    }
+
+    async fn delivered(&self, deliveries: &[(Notice, Delivery)]) -> Result<()> {
+        let deliveries = deliveries.to_vec();
+        self.write(move |step| deliveries.iter().try_for_each(|(it, how)| settle(step, it, *how)))
+            .await
+    }
+
+    async fn note(&self, subject: Subject, words: &str) -> Result<()> {
+        let words = words.to_owned();
+        self.write(move |step| {
+            let expires = step.now.saturating_add(millis(step.limits().result_ttl));
+            step.run(sql!("outbox.sql", "note"), (subject.to_string(), words, expires))?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn notes(&self, subjects: &[Subject]) -> Result<Vec<Option<String>>> {
+        let subjects = subjects.to_vec();
+        self.read(move |db, now| {
+            let noted = |it: &Subject| {
+                let key = (it.to_string(), now);
+                one(db, sql!("outbox.sql", "noted"), key, |row| Ok(row.get(0)?))
+            };
+            subjects.iter().map(noted).collect()
+        })
+        .await
+    }
+
+    async fn outbox(&self) -> Result<[ChannelStats; 2]> {
+        self.read(|db, _| {
+            let stats = |channel: Channel| {
+                let row = one(db, sql!("outbox.sql", "stats"), [channel.letter()], |row| {
+                    Ok(ChannelStats {
+                        sent: count(row.get(0)?),
+                        dropped: count(row.get(1)?),
+                        waiting: count(row.get(2)?),
+                    })
+                });
+                row.map(Option::unwrap_or_default)
+            };
+            Ok([stats(Channel::Webhook)?, stats(Channel::Tracking)?])
+        })
+        .await
+    }
+}
+
+fn take(step: &Step<'_>, channel: Channel, most: usize, lease: Duration) -> Result<Vec<Notice>> {
+    let until = step.now.saturating_add(millis(lease));
+    let due = (channel.letter(), step.now, int(most));
+    let notices = step.all(sql!("outbox.sql", "due"), due, |row| {
+        let subject = row.get_ref(0)?.as_str().map_err(super::row::corrupt)?.parse()?;
+        Ok(Notice { channel, subject, taken: row.get(1)?, until })
+    })?;
+    for notice in &notices {
+        let name = notice.subject.to_string();
+        step.run(sql!("outbox.sql", "take"), (channel.letter(), name, until))?;
+    }
+    Ok(notices)
+}
+
+fn settle(step: &Step<'_>, notice: &Notice, how: Delivery) -> Result<()> {
+    let (letter, name) = (notice.channel.letter(), notice.subject.to_string());
+    let counted = match how {
+        Delivery::Sent => sql!("outbox.sql", "count_sent"),
+        Delivery::Dropped => sql!("outbox.sql", "count_dropped"),
+        Delivery::Later(delay) => {
+            let due = step.now.saturating_add(millis(delay));
+            step.run(sql!("outbox.sql", "later"), (letter, name, notice.until, due))?;
+            return Ok(());
+        }
+    };
+    let ended = step.run(sql!("outbox.sql", "end"), (letter, name, notice.until))?;
+    step.run(counted, (letter, int(ended)))?;
+    Ok(())
+}
+
+/// Drops the oldest notices of a channel that are too many, and says how many.
+pub(super) fn drop_oldest(step: &Step<'_>, channel: Channel) -> Result<usize> {
+    let most = int(step.limits().outbox_max);
+    let dropped =
+        step.run(sql!("outbox.sql", "drop_oldest"), (channel.letter(), most, DROP_MAX))?;
+    if dropped > 0 {
+        step.run(sql!("outbox.sql", "count_dropped"), (channel.letter(), int(dropped)))?;
+    }
+    Ok(dropped)
+}
