@@ -333,7 +333,7 @@ pub(crate) struct ShowConfig {
 /// Which settings a command takes as flags.
 const TAKES: [(&str, &[Group]); 10] = [
     ("serve", &Group::SERVE),
-    ("api", &[Group::Api, Group::Store, Group::Programs, Group::Log]),
+    ("api", &[Group::Api, Group::Store, Group::Programs, Group::Log, Group::Tell]),
     ("worker", &Group::WORKER),
     ("execute", &[Group::Client]),
     ("batch", &[Group::Client]),
@@ -393,7 +393,7 @@ mod tests {
         let mut command = command();
         let help = command.find_subcommand_mut("serve").unwrap().render_help().to_string();
         for setting in settings::all() {
-            let skipped = matches!(setting.group, Group::Client | Group::Mlflow);
+            let skipped = setting.group == Group::Client;
             assert!(skipped || help.contains(setting.name), "{}", setting.name);
         }
     }

@@ -51,8 +51,7 @@ pub(crate) struct Config {
     pub(crate) lm_api_key: Option<Secret>,
     pub(crate) log: telemetry::Config,
     pub(crate) server: Server,
-    /// The names of the settings of MLflow that were given, and are not used yet.
-    pub(crate) mlflow: Vec<&'static str>,
+    pub(crate) webhooks: workers::WebhookConfig,
 }
 
 /// Whom the commands talk to.
@@ -107,7 +106,7 @@ impl Default for Config {
             lm_api_key: None,
             log: telemetry::Config::default(),
             server: Server::default(),
-            mlflow: Vec::new(),
+            webhooks: workers::WebhookConfig::default(),
         }
     }
 }

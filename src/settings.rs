@@ -8,6 +8,7 @@ mod python;
 mod run;
 mod sources;
 mod store;
+mod tell;
 
 use anyhow::Result;
 
@@ -32,10 +33,10 @@ pub(crate) enum Group {
     Lm,
     /// What is logged.
     Log,
+    /// Who is told of what has ended.
+    Tell,
     /// How the commands find a server.
     Client,
-    /// Settings of the first implementation that do nothing here yet.
-    Mlflow,
 }
 
 impl Group {
@@ -49,12 +50,12 @@ impl Group {
         Group::Sources,
         Group::Lm,
         Group::Log,
+        Group::Tell,
         Group::Client,
-        Group::Mlflow,
     ];
 
     /// What a worker is told.
-    pub(crate) const WORKER: [Group; 7] = [
+    pub(crate) const WORKER: [Group; 8] = [
         Group::Store,
         Group::Worker,
         Group::Programs,
@@ -62,10 +63,11 @@ impl Group {
         Group::Sources,
         Group::Lm,
         Group::Log,
+        Group::Tell,
     ];
 
     /// What a server is told that does all.
-    pub(crate) const SERVE: [Group; 8] = [
+    pub(crate) const SERVE: [Group; 9] = [
         Group::Api,
         Group::Store,
         Group::Worker,
@@ -74,6 +76,7 @@ impl Group {
         Group::Sources,
         Group::Lm,
         Group::Log,
+        Group::Tell,
     ];
 
     /// Its heading.
@@ -87,8 +90,8 @@ impl Group {
             Group::Sources => "Source settings",
             Group::Lm => "Language model settings",
             Group::Log => "Log settings",
+            Group::Tell => "Webhook and MLflow settings",
             Group::Client => "Server to talk to",
-            Group::Mlflow => "MLflow settings",
         }
     }
 }
@@ -120,11 +123,15 @@ impl Setting {
 
     /// Whether its value must never be shown.
     pub(crate) fn is_secret(&self) -> bool {
-        ["KEY", "TOKEN", "PASSWORD", "_URI", "REDIS_URL"].iter().any(|end| self.name.ends_with(end))
+        ["KEY", "TOKEN", "PASSWORD", "SECRET", "_URI", "REDIS_URL"]
+            .iter()
+            .any(|end| self.name.ends_with(end))
     }
 }
 
 /// Every setting.
 pub(crate) fn all() -> impl Iterator<Item = &'static Setting> {
-    [api::ALL, store::ALL, run::ALL, python::ALL, sources::ALL, people::ALL].into_iter().flatten()
+    [api::ALL, store::ALL, run::ALL, python::ALL, sources::ALL, people::ALL, tell::ALL]
+        .into_iter()
+        .flatten()
 }

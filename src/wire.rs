@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use api::{App, SecretKey};
 use programs::Registry;
 use queue::{Clock, Queue, RedisConfig, RedisQueue, SqliteQueue};
-use workers::{Gateway, GatewayConfig, Worker};
+use workers::{Gateway, GatewayConfig, WebhookConfig, Worker};
 
 use crate::config::{self, Config, Usage};
 
@@ -61,7 +61,18 @@ pub(crate) fn worker(config: &Config, queue: Arc<dyn Queue>, registry: Registry)
     let gateway = Gateway::new(GatewayConfig { keys, ..config.gateway.clone() })?;
     let gateway = gateway.accounting(Arc::clone(&queue) as Arc<dyn queue::Ledger>);
     let worker = Worker::new(queue, registry, Arc::new(gateway), config.worker.clone());
-    Ok(worker.with_python(config::python(config)).with_sources(config::sources(config)))
+    let views = workers::Views { execution: api::execution_view, batch: api::batch_view };
+    let webhooks = WebhookConfig { views, ..config.webhooks.clone() };
+    let worker = worker.with_python(config::python(config)).with_sources(config::sources(config));
+    Ok(worker.with_webhooks(webhooks))
+}
+
+/// The configuration of a worker in one process with an API: who can only be asked from this
+/// machine may call this machine.
+pub(crate) fn beside_api(config: &Config) -> Config {
+    let mut config = config.clone();
+    config.webhooks.callable.loopback |= config.api_host.is_loopback();
+    config
 }
 
 /// What answers HTTP requests.

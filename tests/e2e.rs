@@ -39,6 +39,8 @@ mod streaming;
 mod tools;
 #[path = "e2e/traces.rs"]
 mod traces;
+#[path = "e2e/webhooks.rs"]
+mod webhooks;
 
 macro_rules! on_both_stores {
     ($($area:ident: $($case:ident),+;)+) => {
@@ -97,6 +99,9 @@ on_both_stores! {
         what_the_caller_does_not_record_is_not_recorded, collector_may_be_away,
         last_spans_are_sent_at_the_end, python_program_has_spans_as_a_native_one,
         contents_are_shown_where_the_operator_says_so;
+    webhooks: webhook_is_called_and_signed, webhook_is_called_until_it_is_taken,
+        webhook_that_is_gone_is_not_called_again, webhook_is_called_when_a_batch_has_ended,
+        webhook_of_a_killed_runner_is_called_by_its_heir;
     crash: execution_of_a_killed_runner_runs_again,
         what_a_killed_runner_paid_for_is_not_paid_for_again, batch_outlives_killed_runners,
         accepted_outlives_a_killed_api, stopped_runner_finishes_or_gives_back,

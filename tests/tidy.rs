@@ -36,7 +36,14 @@ const ONLY_IN: [(&str, &[&str]); 19] = [
     ("process_wrap::", &["workers/src/"]),
     (
         "reqwest::",
-        &["workers/src/gateway/", "workers/src/sources/", "workers/src/tools/", "src/client.rs"],
+        &[
+            "workers/src/gateway/",
+            "workers/src/sources/",
+            "workers/src/tools/",
+            "workers/src/tracking/",
+            "workers/src/webhooks/",
+            "src/client.rs",
+        ],
     ),
     ("flate2::", &["workers/src/sources/", "api/src/"]),
     ("tar::", &["workers/src/sources/"]),

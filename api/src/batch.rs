@@ -110,6 +110,11 @@ impl From<Batch> for BatchView {
     }
 }
 
+/// A batch as a client sees it, for those who tell it elsewhere.
+pub fn view(batch: Batch) -> serde_json::Value {
+    serde_json::to_value(BatchView::from(batch)).unwrap_or_default()
+}
+
 /// How far a batch has come.
 #[utoipa::path(
     get, path = "/batch/{id}", tag = "Batches", params(("id" = String, Path)),

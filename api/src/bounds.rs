@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use axum::http::Uri;
 use chrono::{DateTime, TimeDelta, Utc};
 use queue::{Allowance, Mode, micros};
 use serde_json::Value;
@@ -27,6 +28,7 @@ const METADATA_MAX: usize = 64;
 const METADATA_NAME_CHARS_MAX: usize = 64;
 const METADATA_VALUE_CHARS_MAX: usize = 1024;
 const LM_BYTES_MAX: usize = 16 * 1024;
+const WEBHOOK_BYTES_MAX: usize = 2048;
 
 /// A refusal of one part of a request.
 pub(crate) fn invalid(pointer: &str, message: impl Into<String>) -> Error {
@@ -151,10 +153,21 @@ fn metadata(options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// Nobody is told yet: better no execution than one whose end nobody hears of.
+/// Checks where to tell of the end. Whether it may be called, the caller decides: names may mean
+/// something else by then.
 fn webhook(url: Option<&str>) -> Result<()> {
-    let message = "is not supported yet; poll the execution, or wait with ?wait=";
-    url.map_or(Ok(()), |_| Err(invalid("/webhook", message.to_owned())))
+    let Some(url) = url else { return Ok(()) };
+    let is_web = |it: &Uri| {
+        let host = it.authority().filter(|it| !it.as_str().contains('@'));
+        matches!(it.scheme_str(), Some("http" | "https"))
+            && host.is_some_and(|it| !it.host().is_empty())
+    };
+    let fits = url.len() <= WEBHOOK_BYTES_MAX && url.parse().is_ok_and(|it| is_web(&it));
+    let message = format!(
+        "is an http or https URL with a host and without a user, of at most {WEBHOOK_BYTES_MAX} \
+         bytes"
+    );
+    fits.then_some(()).ok_or_else(|| invalid("/webhook", message))
 }
 
 #[cfg(test)]
@@ -196,8 +209,15 @@ mod tests {
     }
 
     #[test]
-    fn a_webhook_that_would_not_be_called_is_refused() {
-        assert!(webhook(None).is_ok());
-        assert!(webhook(Some("https://example.com/hook")).is_err());
+    fn a_webhook_that_could_not_be_called_is_refused() {
+        for url in [None, Some("https://example.com/hook?x=1"), Some("http://[::1]:8080")] {
+            assert!(webhook(url).is_ok(), "{url:?}");
+        }
+        let long = format!("https://example.com/{}", "x".repeat(WEBHOOK_BYTES_MAX));
+        for url in
+            ["", "hook", "/hook", "ftp://x/y", "https://", "https://a:b@x/", "https:x", &long]
+        {
+            assert!(webhook(Some(url)).is_err(), "{url}");
+        }
     }
 }

@@ -31,7 +31,8 @@ pub(crate) async fn list(
     Query(query): Query<PageQuery>,
 ) -> Result<axum::Json<ExecutionPage>> {
     let (max, from) = (limit(query.limit, PAGE_MAX)?, cursor(query.cursor.as_deref())?);
-    Ok(axum::Json(app.queue.dead(caller.only(), from, max).await?.into()))
+    let page = app.queue.dead(caller.only(), from, max).await?;
+    Ok(axum::Json(ExecutionPage::new(&app, page).await?))
 }
 
 /// How many to retry.

@@ -6,7 +6,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use chrono::{DateTime, Utc};
-use queue::{BatchId, Execution, ExecutionId, Filter, PAGE_MAX, State as Stand, Why};
+use queue::{BatchId, Execution, ExecutionId, Filter, PAGE_MAX, State as Stand, Subject, Why};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -68,7 +68,8 @@ pub(crate) async fn show(
     if let Some(wait) = wait {
         execution = app.wait(id, wait).await?;
     }
-    Ok(axum::Json(ExecutionRecord::from(execution)).into_response())
+    let run = app.runs(&[&execution]).await?.pop().flatten();
+    Ok(axum::Json(ExecutionRecord::from(execution).with_run(run)).into_response())
 }
 
 /// Call an execution off.
@@ -197,10 +198,13 @@ pub(crate) struct ExecutionPage {
     next_cursor: Option<String>,
 }
 
-impl From<queue::Page<Execution>> for ExecutionPage {
-    fn from(page: queue::Page<Execution>) -> Self {
-        let executions = page.items.into_iter().map(ExecutionRecord::from).collect();
-        Self { executions, next_cursor: page.next }
+impl ExecutionPage {
+    /// A page, with what is known of it elsewhere.
+    pub(crate) async fn new(app: &App, page: queue::Page<Execution>) -> Result<Self> {
+        let runs = app.runs(&page.items.iter().collect::<Vec<_>>()).await?;
+        let both = page.items.into_iter().zip(runs);
+        let executions = both.map(|(it, run)| ExecutionRecord::from(it).with_run(run)).collect();
+        Ok(Self { executions, next_cursor: page.next })
     }
 }
 
@@ -223,12 +227,22 @@ pub(crate) async fn list(
         since: query.since,
     };
     let (max, from) = (limit(query.limit, PAGE_MAX)?, cursor(query.cursor.as_deref())?);
-    Ok(axum::Json(app.queue.executions(&filter, from, max).await?.into()))
+    let page = app.queue.executions(&filter, from, max).await?;
+    Ok(axum::Json(ExecutionPage::new(&app, page).await?))
 }
 
 impl App {
     /// An execution that the caller may know of.
     pub(crate) async fn own(&self, caller: &Caller, id: ExecutionId) -> Result<Execution> {
         Ok(caller.sees(self.queue.execution(id).await?)?)
+    }
+
+    /// The runs in MLflow that stand for executions, as far as there are any yet.
+    async fn runs(&self, executions: &[&Execution]) -> Result<Vec<Option<String>>> {
+        if !executions.iter().any(|it| it.spec.tracked) {
+            return Ok(vec![None; executions.len()]);
+        }
+        let subjects: Vec<_> = executions.iter().map(|it| Subject::Execution(it.id)).collect();
+        Ok(self.queue.notes(&subjects).await?)
     }
 }

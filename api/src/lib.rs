@@ -55,7 +55,9 @@ use programs::Registry;
 use queue::Queue;
 use tokio_util::sync::CancellationToken;
 
+pub use batch::view as batch_view;
 pub use config::{Config, KeyTooShort, SecretKey};
+pub use record::view as execution_view;
 pub use routes::{openapi, router};
 pub use serve::serve;
 pub use telemetry::Spans;

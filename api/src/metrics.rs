@@ -16,7 +16,7 @@ use prometheus_client::{
     },
     registry::Registry,
 };
-use queue::{Stats, StatsFilter};
+use queue::{Channel, ChannelStats, Stats, StatsFilter};
 use tracing::warn;
 
 use crate::App;
@@ -82,6 +82,9 @@ pub(crate) async fn show(State(app): State<App>) -> ([(HeaderName, &'static str)
             gauge(&mut fleet, "store_up", "Whether the store answers", 0.0);
         }
     }
+    if let Ok(outbox) = app.queue.outbox().await {
+        describe_outbox(outbox, &mut fleet);
+    }
     if let Some(spans) = &app.spans {
         let help = "Spans of this process that the collector could not be given";
         counter(&mut fleet, "spans_dropped", help, spans.dropped());
@@ -124,6 +127,18 @@ fn describe(stats: &Stats, to: &mut Registry) {
     counter(to, "cache_hits", "Submissions answered from the cache", stats.cache_hits);
     counter(to, "cache_misses", "Submissions not answered from the cache", stats.cache_misses);
     durations(stats, to);
+}
+
+fn describe_outbox(outbox: [ChannelStats; 2], to: &mut Registry) {
+    let all = |count: fn(ChannelStats) -> u64| {
+        let words = Channel::ALL.map(Channel::as_str);
+        [(words[0], count(outbox[0])), (words[1], count(outbox[1]))]
+    };
+    let help = "Ends that are still to be told, of the fleet";
+    by(to, "outbox_waiting", help, "channel", all(|it| it.waiting));
+    by(to, "outbox_sent", "Ends that were told, of the fleet", "channel", all(|it| it.sent));
+    let help = "Ends that nobody will be told of, of the fleet";
+    by(to, "outbox_dropped", help, "channel", all(|it| it.dropped));
 }
 
 fn durations(stats: &Stats, to: &mut Registry) {

@@ -97,6 +97,15 @@ pub(crate) const RESERVED: [&str; 8] = [
     "debug_trace",
 ];
 
+impl ExecutionRecord {
+    /// The same, with the run in MLflow that stands for it.
+    pub(crate) fn with_run(mut self, run: Option<String>) -> Self {
+        let run = run.map_or(Value::Null, Value::from);
+        self.metadata.insert("mlflow_run_id".to_owned(), run);
+        self
+    }
+}
+
 impl From<Execution> for ExecutionRecord {
     fn from(execution: Execution) -> Self {
         let Execution { id, state, spec, mut report, .. } = execution;
@@ -150,6 +159,11 @@ impl ExecutionRecord {
     }
 }
 
+/// The record of an execution as a client sees it, for those who tell it elsewhere.
+pub fn view(execution: Execution) -> Value {
+    serde_json::to_value(ExecutionRecord::from(execution)).unwrap_or_default()
+}
+
 /// Why there are no outputs, in words and as a kind.
 fn why(
     state: State,
@@ -196,7 +210,8 @@ fn metadata(
     add("trace_id", Value::Null);
     let Some(report) = report else { return all };
     add("usage", Value::Object(std::mem::take(&mut report.usage)));
-    if let Some(trace) = report.debug_trace.take() {
+    // Others may keep one for MLflow.
+    if let Some(trace) = report.debug_trace.take().filter(|_| spec.mode == Mode::Debug) {
         add("debug_trace", trace);
     }
     all.extend(std::mem::take(&mut report.extra));

@@ -65,7 +65,7 @@ pub(crate) struct ExecuteRequest {
     /// wanted as `text/event-stream`.
     #[serde(default)]
     pub(crate) stream: bool,
-    /// A URL that is to be told when it has ended; not supported yet, and refused.
+    /// An http or https URL that is told when it has ended, by a signed POST.
     pub(crate) webhook: Option<String>,
 }
 
@@ -114,7 +114,7 @@ pub(crate) struct BatchRequest {
     /// What you want to find again in the records' `metadata`.
     #[serde(default)]
     pub(crate) metadata: BTreeMap<String, String>,
-    /// A URL that is told when the batch has ended.
+    /// An http or https URL that is told when the batch has ended, by a signed POST.
     pub(crate) webhook: Option<String>,
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::extract::State;
-use queue::{Stats, StatsFilter, WINDOW_MAX, WorkerInfo};
+use queue::{ChannelStats, Stats, StatsFilter, WINDOW_MAX, WorkerInfo};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -22,8 +22,34 @@ pub(crate) struct StatsView {
     cache: CacheView,
     queue: QueueView,
     workers: Vec<WorkerView>,
+    outbox: OutboxView,
     cache_enabled: bool,
+    /// Whether executions are recorded in MLflow.
     mlflow_tracking: bool,
+}
+
+/// Ends that are told to others, of all programs.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct OutboxView {
+    webhook: ChannelView,
+    /// In MLflow.
+    tracking: ChannelView,
+}
+
+/// How far telling has come.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ChannelView {
+    /// Still to be told.
+    waiting: u64,
+    sent: u64,
+    /// Given up, or pushed out by newer ones.
+    dropped: u64,
+}
+
+impl From<ChannelStats> for ChannelView {
+    fn from(it: ChannelStats) -> Self {
+        Self { waiting: it.waiting, sent: it.sent, dropped: it.dropped }
+    }
 }
 
 /// Executions that ended, and how long the programs ran (seconds).
@@ -83,8 +109,9 @@ pub(crate) struct WorkerView {
 }
 
 impl StatsView {
-    fn new(stats: Stats, config: &Config) -> Self {
+    fn new(stats: Stats, outbox: [ChannelStats; 2], config: &Config) -> Self {
         let depth = stats.depth;
+        let [webhook, tracking] = outbox.map(ChannelView::from);
         Self {
             statistics: Statistics::new(&stats),
             cache: CacheView { hits: stats.cache_hits, misses: stats.cache_misses },
@@ -97,6 +124,7 @@ impl StatsView {
                 paused: stats.paused,
             },
             workers: stats.workers.into_iter().map(WorkerView::from).collect(),
+            outbox: OutboxView { webhook, tracking },
             cache_enabled: config.cache_enabled,
             mlflow_tracking: config.mlflow_tracking,
         }
@@ -169,7 +197,8 @@ pub(crate) async fn show(
 ) -> Result<axum::Json<StatsView>> {
     let window = query.window.as_deref().map(window).transpose()?;
     let stats = app.queue.stats(&StatsFilter { program: query.program_id, window }).await?;
-    Ok(axum::Json(StatsView::new(stats, &app.config)))
+    let outbox = app.queue.outbox().await?;
+    Ok(axum::Json(StatsView::new(stats, outbox, &app.config)))
 }
 
 fn window(text: &str) -> Result<Duration> {

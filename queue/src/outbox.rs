@@ -115,11 +115,16 @@ impl Channel {
 }
 
 impl Spec {
-    /// The letters of the channels that want to know of its end.
-    pub(crate) fn tells(&self) -> String {
+    /// The channels that are told of its end; of an item's, that of its batch.
+    pub fn channels(&self) -> impl Iterator<Item = Channel> {
         let webhook = self.webhook.is_some().then_some(Channel::Webhook);
         let tracking = self.tracked.then_some(Channel::Tracking);
-        webhook.into_iter().chain(tracking).map(Channel::letter).collect()
+        webhook.into_iter().chain(tracking)
+    }
+
+    /// The letters of these channels.
+    pub(crate) fn tells(&self) -> String {
+        self.channels().map(Channel::letter).collect()
     }
 }
 

@@ -116,10 +116,6 @@ fn settings(config: &Config, to: &mut Findings) {
             ),
         ),
     }
-    if !config.mlflow.is_empty() {
-        let names = config.mlflow.join(", ");
-        to.add(Grade::Warning, "mlflow", format!("accepted, and not used yet: {names}"));
-    }
 }
 
 fn programs(config: &Config, to: &mut Findings) {

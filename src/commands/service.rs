@@ -28,8 +28,9 @@ const READY_TOKEN_TTL: Duration = Duration::from_secs(365 * 86_400);
 
 /// API and worker in one process.
 pub(super) async fn serve(config: &Config) -> Result<()> {
-    start(config);
+    telemetry::start(&config.log);
     let front = Front::open(config).await?;
+    let config = &wire::beside_api(config);
     let queue = wire::queue(config).await?;
     let base = Base::new(config, queue, Traces::start("dspyx")?);
     let mut parts = JoinSet::new();
@@ -40,7 +41,7 @@ pub(super) async fn serve(config: &Config) -> Result<()> {
 
 /// The API alone.
 pub(super) async fn api(config: &Config) -> Result<()> {
-    start(config);
+    telemetry::start(&config.log);
     let front = Front::open(config).await?;
     let queue = wire::shared_queue(config, "api").await?;
     let base = Base::new(config, queue, Traces::start("dspyx-api")?);
@@ -51,20 +52,12 @@ pub(super) async fn api(config: &Config) -> Result<()> {
 
 /// A worker alone.
 pub(super) async fn worker(config: &Config) -> Result<()> {
-    start(config);
+    telemetry::start(&config.log);
     let queue = wire::shared_queue(config, "worker").await?;
     let base = Base::new(config, queue, Traces::start("dspyx-worker")?);
     let mut parts = JoinSet::new();
     parts.spawn(base.work()?);
     base.until_stopped(parts).await
-}
-
-/// Starts logging, and says what is not as it may seem.
-fn start(config: &Config) {
-    telemetry::start(&config.log);
-    for setting in &config.mlflow {
-        warn!("{setting} is accepted, and not used yet");
-    }
 }
 
 /// The programs, with a warning for each that cannot be loaded.

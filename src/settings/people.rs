@@ -45,14 +45,4 @@ pub(super) const ALL: &[Setting] = &[
             Ok(())
         },
     },
-    Setting {
-        name: "MLFLOW_EXPERIMENT_NAME",
-        group: Group::Mlflow,
-        default: "",
-        help: "Accepted, and not used yet",
-        set: |it, _| {
-            it.mlflow.push("MLFLOW_EXPERIMENT_NAME");
-            Ok(())
-        },
-    },
 ];

@@ -7,6 +7,7 @@
 //!
 //! This crate knows no HTTP server, no file formats, and no environment variables.
 
+mod bells;
 mod config;
 mod gateway;
 mod heartbeat;
@@ -26,6 +27,7 @@ mod teller;
 mod tools;
 mod upkeep;
 mod waiting;
+mod webhooks;
 mod worker;
 
 pub use config::Config;
@@ -38,4 +40,5 @@ pub use python::{Interpreter, NoInterpreter, Places, PythonConfig};
 pub use rehearsal::{Rehearsal, rehearse};
 pub use sources::SourcesConfig;
 pub use telemetry::Spans;
+pub use webhooks::{BadSecret, Callable, SigningSecret, Views, WebhookConfig};
 pub use worker::Worker;

@@ -23,11 +23,14 @@ pub(crate) async fn record(shift: &Shift, ending: Ending, incarnation: u64) {
         End::Succeeded(_) | End::Failed(_) | End::Returned | End::Cancelled | End::Expired => None,
     };
     let counter = counter(metrics, &ending.end);
-    let id = ending.lease.task.id;
+    let (id, spec) = (ending.lease.task.id, Arc::clone(&ending.lease.task.spec));
     match shift.queue.finish(ending).await {
         Ok(Verdict::Recorded(state)) => {
             debug!(%id, %state, "recorded");
             counter.add(1);
+            if state.is_terminal() {
+                shift.bells.ring(id, &spec);
+            }
             if let Some(delay) = delay {
                 shift.alarm.set(delay);
             }

@@ -14,7 +14,8 @@ use tokio::{
 };
 
 use crate::{
-    Config, Gateway, Metrics, Spans, Worker,
+    Config, Gateway, Metrics, Spans, WebhookConfig, Worker,
+    bells::Bells,
     python::{Findings, Python},
     refresh::Refresh,
     roster::Roster,
@@ -47,6 +48,8 @@ pub(crate) struct Shift {
     pub(crate) standing: watch::Sender<Standing>,
     pub(crate) alarm: Alarm,
     pub(crate) refresh: Refresh,
+    pub(crate) webhooks: WebhookConfig,
+    pub(crate) bells: Bells,
     /// Absent where nothing is traced.
     pub(crate) spans: Option<Spans>,
     host: String,
@@ -56,7 +59,7 @@ pub(crate) struct Shift {
 impl Shift {
     /// The beginning of one; nothing runs yet, and nothing may be claimed before the first beat.
     pub(crate) fn new(worker: Worker, findings: Findings) -> Self {
-        let Worker { queue, registry, gateway, config, python, sources, spans } = worker;
+        let Worker { queue, registry, gateway, config, python, sources, webhooks, spans } = worker;
         let sources = Sources::new(sources, &gateway, registry.clone(), findings.clone());
         let python = Python::new(python, gateway.reach(), findings, gateway.metrics());
         let host = config.host.clone().unwrap_or_else(host);
@@ -75,6 +78,8 @@ impl Shift {
             standing: watch::Sender::new(standing),
             alarm: Alarm::default(),
             refresh: Refresh::default(),
+            webhooks,
+            bells: Bells::default(),
             spans,
             host,
             started_at: Utc::now(),

@@ -18,13 +18,14 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::{
-    Config, Gateway, Metrics, PythonConfig, SourcesConfig, Spans, heartbeat, publish, record,
-    refresh,
+    Config, Gateway, Metrics, PythonConfig, SourcesConfig, Spans, WebhookConfig, heartbeat,
+    publish, record, refresh,
     roster::Stop,
     run,
     shift::{Shift, Standing},
     upkeep,
     waiting::{self, Waiting},
+    webhooks,
 };
 
 /// How long a claim for the reserved slots alone is put off: a chunk that is done sooner, or a
@@ -50,6 +51,7 @@ pub struct Worker {
     pub(crate) python: PythonConfig,
     pub(crate) spans: Option<Spans>,
     pub(crate) sources: SourcesConfig,
+    pub(crate) webhooks: WebhookConfig,
 }
 
 impl Worker {
@@ -61,7 +63,8 @@ impl Worker {
         config: Config,
     ) -> Self {
         let (python, sources) = (PythonConfig::default(), SourcesConfig::default());
-        Self { queue, registry, gateway, config, python, sources, spans: None }
+        let webhooks = WebhookConfig::default();
+        Self { queue, registry, gateway, config, python, sources, webhooks, spans: None }
     }
 
     /// The same, running Python programs as this says.
@@ -82,6 +85,12 @@ impl Worker {
         Self { sources, ..self }
     }
 
+    /// The same, calling webhooks as this says.
+    #[must_use]
+    pub fn with_webhooks(self, webhooks: WebhookConfig) -> Self {
+        Self { webhooks, ..self }
+    }
+
     /// What it did so far; goes on counting while it runs.
     pub fn metrics(&self) -> Arc<Metrics> {
         self.gateway.metrics()
@@ -100,6 +109,7 @@ impl Worker {
         let shared = Arc::clone(&shift);
         aside.spawn(async move { shared.toolbox.tidy().await });
         aside.spawn(publish::publish(Arc::clone(&shift), found));
+        aside.spawn(webhooks::deliver(Arc::clone(&shift)));
         shift.follow();
         let mut floor = Floor::new(Arc::clone(&shift));
         tokio::select! {

@@ -7,11 +7,11 @@ use std::{
 };
 
 use tokio::{
-    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+    io::{AsyncWriteExt, BufReader},
     net::{TcpListener, TcpStream},
 };
 
-use crate::background::Background;
+use crate::{background::Background, request::Request};
 
 /// The most requests that are remembered.
 const SEEN_MAX: usize = 10_000;
@@ -24,6 +24,8 @@ pub struct Page {
     body: Vec<u8>,
     /// How much of the body is sent before the connection is cut.
     sent: usize,
+    /// Whether nothing is sent, and the connection stays open.
+    silent: bool,
 }
 
 impl Page {
@@ -34,7 +36,12 @@ impl Page {
 
     /// This, with a status.
     pub fn status(status: u16, body: impl Into<Vec<u8>>) -> Self {
-        Self { status, headers: Vec::new(), body: body.into(), sent: usize::MAX }
+        Self { status, headers: Vec::new(), body: body.into(), sent: usize::MAX, silent: false }
+    }
+
+    /// Takes the request, and never answers.
+    pub fn silence() -> Self {
+        Self { silent: true, ..Self::new("") }
     }
 
     /// Sends on to another address.
@@ -63,6 +70,17 @@ pub struct Visit {
     pub path: String,
     /// Its `Authorization` header; empty if it has none.
     pub authorization: String,
+    /// Its headers: names in lower case, and values.
+    pub headers: Vec<(String, String)>,
+    /// Its body.
+    pub body: String,
+}
+
+impl Visit {
+    /// The value of a header; empty if there is none.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.iter().find(|it| it.0 == name).map_or("", |it| &it.1)
+    }
 }
 
 #[derive(Default)]
@@ -128,26 +146,25 @@ async fn accept(listener: std::net::TcpListener, shown: Arc<Mutex<Shown>>) {
 /// Answers one request; none if it breaks off.
 async fn serve(stream: TcpStream, shown: Arc<Mutex<Shown>>) -> Option<()> {
     let mut stream = BufReader::new(stream);
-    let mut first = String::new();
-    stream.read_line(&mut first).await.ok().filter(|read| *read > 0)?;
-    let path = first.split(' ').nth(1)?.to_owned();
-    let mut authorization = String::new();
-    loop {
-        let mut line = String::new();
-        stream.read_line(&mut line).await.ok().filter(|read| *read > 0)?;
-        let Some((name, value)) = line.trim().split_once(':') else { break };
-        if name.eq_ignore_ascii_case("authorization") {
-            value.trim().clone_into(&mut authorization);
-        }
-    }
+    let request = Request::read(&mut stream).await?;
+    let visit = Visit {
+        authorization: request.header("authorization").to_owned(),
+        body: String::from_utf8_lossy(&request.body).into_owned(),
+        path: request.path,
+        headers: request.headers,
+    };
     let page = {
         let mut shown = lock(&shown);
-        if shown.visits.len() < SEEN_MAX {
-            shown.visits.push(Visit { path: path.clone(), authorization });
-        }
         let nothing = || Page::status(404, r#"{"message": "Not Found"}"#);
-        shown.pages.get(&path).cloned().unwrap_or_else(nothing)
+        let page = shown.pages.get(&visit.path).cloned().unwrap_or_else(nothing);
+        if shown.visits.len() < SEEN_MAX {
+            shown.visits.push(visit);
+        }
+        page
     };
+    if page.silent {
+        std::future::pending::<()>().await;
+    }
     let length = page.body.len();
     let mut head = format!(
         "HTTP/1.1 {} Stub\r\nconnection: close\r\ncontent-length: {length}\r\n",

@@ -34,13 +34,20 @@ impl From<LmError> for Refusal {
 
 /// A client with its own pool of connections.
 pub(super) fn make(config: &GatewayConfig) -> Result<Client, SetupError> {
+    build(|| builder(config))
+}
+
+/// A client made as `configure` says, also where there are no certificates.
+pub(crate) fn build(
+    configure: impl Fn() -> Result<ClientBuilder, SetupError>,
+) -> Result<Client, SetupError> {
     // Fails only if the process has chosen one already, which is as good.
     drop(rustls::crypto::ring::default_provider().install_default());
-    builder(config)?.build().or_else(|error| {
+    configure()?.build().or_else(|error| {
         // A bare container has none. Models over plain HTTP and the offline one work all the same.
         warn!("https endpoints cannot be asked: {}; install ca-certificates", chain(&error));
         let failed = |error: reqwest::Error| SetupError::Client(chain(&error));
-        builder(config)?.tls_backend_preconfigured(trusting_nobody()).build().map_err(failed)
+        configure()?.tls_backend_preconfigured(trusting_nobody()).build().map_err(failed)
     })
 }
 

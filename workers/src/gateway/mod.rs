@@ -33,7 +33,7 @@ use queue::Ledger;
 
 pub use account::Account;
 pub use call::Call;
-pub(crate) use client::chain as innermost;
+pub(crate) use client::{build, chain as innermost};
 pub use config::{GatewayConfig, Keys, SetupError};
 pub use embed::Embeddings;
 pub use tally::{Tally, Used};

@@ -1,0 +1,44 @@
+//! Who is told of what has ended: whoever a request names, and the server that keeps a record.
+
+use anyhow::Context;
+
+use super::{Group, Setting};
+use crate::values;
+
+pub(super) const ALL: &[Setting] = &[
+    Setting {
+        name: "WEBHOOK_SECRET",
+        group: Group::Tell,
+        default: "",
+        help: "What calls of webhooks are signed with: whsec_ and the base64 of 24 to 64 bytes; \
+               several, with commas between them, while one takes the place of another",
+        set: |it, text| {
+            let secrets = text.split(',').map(str::parse).collect::<Result<_, _>>();
+            it.webhooks.secrets = secrets?;
+            Ok(())
+        },
+    },
+    Setting {
+        name: "WEBHOOK_ALLOW",
+        group: Group::Tell,
+        default: "",
+        help: "Which webhooks may be called besides those of the internet, with commas: loopback \
+               (this machine), private (every private network too), and names or addresses of \
+               hosts",
+        set: |it, text| {
+            it.webhooks.callable = text.parse()?;
+            Ok(())
+        },
+    },
+    Setting {
+        name: "WEBHOOK_TIMEOUT",
+        group: Group::Tell,
+        default: "15s",
+        help: "How long one call of a webhook may take, at most a minute",
+        set: |it, text| {
+            it.webhooks.timeout = values::positive(text)?;
+            let fits = it.webhooks.timeout <= std::time::Duration::from_secs(60);
+            fits.then_some(()).context("must be at most 1m")
+        },
+    },
+];
