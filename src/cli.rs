@@ -47,7 +47,7 @@ pub(crate) enum Command {
     Demo(Demo),
     /// Answers HTTP requests and runs executions, in one process
     #[command(after_help = SERVE_HELP)]
-    Serve,
+    Serve(crate::commands::service::Serve),
     /// Answers HTTP requests only; requires REDIS_URL
     Api,
     /// Runs executions only; requires REDIS_URL

@@ -17,7 +17,7 @@ use clap::ArgMatches;
 
 pub(crate) use self::{
     python::{places, python, python_path},
-    sources::{keys, sources},
+    sources::{GivenKeys, keys, sources},
     traces::{Traces, traces},
 };
 
@@ -49,6 +49,8 @@ pub(crate) struct Config {
     /// What hosts of sources are shown, by the names of the variables.
     pub(crate) source_keys: Vec<(&'static str, Secret)>,
     pub(crate) lm_api_key: Option<Secret>,
+    /// Keys that come while the process runs.
+    pub(crate) given_keys: GivenKeys,
     pub(crate) log: telemetry::Config,
     pub(crate) server: Server,
     pub(crate) webhooks: workers::WebhookConfig,
@@ -104,6 +106,7 @@ impl Default for Config {
             sources: workers::SourcesConfig::default(),
             source_keys: Vec::new(),
             lm_api_key: None,
+            given_keys: GivenKeys::default(),
             log: telemetry::Config::default(),
             server: Server::default(),
             webhooks: workers::WebhookConfig::default(),

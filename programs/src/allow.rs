@@ -91,11 +91,12 @@ impl PythonAllow {
         Some(needs(&format!("names {path}, which is not below the folder of programs"), "outside"))
     }
 
-    /// Whether a path lies in the folder of programs.
+    /// Whether a path lies in the folder of programs, or in that of the program's own file, which
+    /// may have been added from elsewhere.
     fn holds(&self, folder: Option<&Path>, path: &str) -> bool {
-        let folder = folder.or(self.root.as_deref()).unwrap_or(Path::new("/"));
-        let path = normal(&folder.join(path));
-        self.root.as_deref().is_some_and(|root| path.starts_with(normal(root)))
+        let (own, root) = (folder, self.root.as_deref());
+        let path = normal(&own.or(root).unwrap_or(Path::new("/")).join(path));
+        own.into_iter().chain(root).any(|it| path.starts_with(normal(it)))
     }
 }
 

@@ -29,6 +29,7 @@ mod saved;
 mod schema;
 mod shelf;
 mod source_pattern;
+mod texts;
 mod tool;
 mod version;
 

@@ -9,11 +9,10 @@ use std::{
 
 use crate::{
     Error, Fetched, Finding, LoadError, Program, PythonAllow, Runtime, Source,
-    beside::{Beside, Seen},
-    file, fingerprint,
-    folder::{self, Stamp},
-    shelf::{Item, Programs, Shelf},
-    version::Address,
+    beside::Beside,
+    file, fingerprint, folder,
+    shelf::Shelf,
+    texts::{Text, Texts},
 };
 
 /// Programs by id. Cheap to clone: all clones are one registry.
@@ -49,28 +48,6 @@ struct Inner {
     fetched: RwLock<HashMap<Source, Fetched>>,
     /// What is known of each text; its lock lets one reload run at a time.
     texts: Mutex<Texts>,
-}
-
-#[derive(Debug, Default)]
-struct Texts {
-    files: BTreeMap<PathBuf, Text>,
-    kept: BTreeMap<String, Text>,
-    registered: Vec<(String, String)>,
-    /// What is wrong with the folder itself.
-    folder_problems: Vec<LoadError>,
-}
-
-/// One text as it was read last.
-#[derive(Clone, Debug, Default)]
-struct Text {
-    /// Absent when the next reload has to read the text, whatever its stamp.
-    stamp: Option<Stamp>,
-    digest: String,
-    /// The files that it names.
-    beside: Vec<Seen>,
-    /// Its programs; with a problem beside them, the last ones that could be read.
-    programs: Option<Programs>,
-    problem: Option<LoadError>,
 }
 
 impl Registry {
@@ -180,6 +157,18 @@ impl Registry {
         self.shelf().problems.clone()
     }
 
+    /// Takes a program file that lies outside of the folder, as if it lay there: it may name what
+    /// is beside it, and is read again when it changes. Of one id and version it is meant before
+    /// what the folder has; another added file of that id and version is an error.
+    pub fn add(&self, path: &Path) -> Result<Arc<Program>, LoadError> {
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        let mut texts = self.texts();
+        texts.read_files(&self.inner.folder, SystemTime::now());
+        let added = texts.add(&path, SystemTime::now());
+        self.show(&texts);
+        added
+    }
+
     /// Reads the folder again. A file that did not change is not parsed again; one that went bad
     /// is a problem, and its program stays as it was.
     pub fn reload(&self) -> Reload {
@@ -200,6 +189,7 @@ impl Registry {
         let all = old.files.values().chain(old.kept.values());
         let forgotten = all.filter(|it| it.programs.is_some()).count();
         texts.read_kept(old.registered);
+        texts.added = old.added.into_keys().map(|path| (path, Text::default())).collect();
         texts.read_files(&self.inner.folder, SystemTime::now());
         // Readers see nothing missing in between: the shelf is replaced once, at the end.
         self.show(&texts);
@@ -214,12 +204,12 @@ impl Registry {
 
     /// Shows readers what is known now.
     fn show(&self, texts: &Texts) -> Reload {
-        let all = texts.files.values().chain(texts.kept.values());
+        let files = || texts.added.iter().chain(&texts.files);
+        let all = files().map(|(_, text)| text).chain(texts.kept.values());
         let mut problems = texts.folder_problems.clone();
         problems.extend(all.filter_map(|it| it.problem.clone()));
         let kept = texts.kept.iter().filter_map(|(id, text)| text.item(id.clone(), true));
-        let files = texts.files.iter();
-        let files = files.filter_map(|(path, text)| text.item(folder::origin(path), false));
+        let files = files().filter_map(|(path, text)| text.item(folder::origin(path), false));
         let new = Arc::new(Shelf::new(kept.chain(files), problems));
         let mut shown = self.inner.shelf.write().unwrap_or_else(PoisonError::into_inner);
         let old = std::mem::replace(&mut *shown, Arc::clone(&new));
@@ -258,99 +248,4 @@ impl Reload {
         reload.removed = old.into_keys().filter(|id| !now.contains_key(id)).collect();
         reload
     }
-}
-
-impl Texts {
-    fn read_kept(&mut self, kept: Vec<(String, String)>) {
-        let mut old = std::mem::take(&mut self.kept);
-        for (id, text) in &kept {
-            let known = old.remove(id).unwrap_or_default();
-            let digest = fingerprint::of_text(text);
-            let is_known = digest == known.digest;
-            let text = if is_known { known } else { known.now(digest, parse_kept(text, id)) };
-            self.kept.insert(id.clone(), text);
-        }
-        self.registered = kept;
-    }
-
-    fn read_files(&mut self, folder: &Path, now: SystemTime) {
-        let listing = match folder::list(folder) {
-            Ok(listing) => listing,
-            // The folder may be away for a moment: what was loaded stays.
-            Err(problem) => return self.folder_problems = vec![problem],
-        };
-        let mut old = std::mem::take(&mut self.files);
-        for (path, stamp) in listing.files {
-            let known = old.remove(&path).unwrap_or_default();
-            let is_same = known.is_same(stamp, now);
-            let text = if is_same { known } else { load(&path, folder, known, now) };
-            let stamp = stamp.is_settled(now).then_some(stamp);
-            self.files.insert(path, Text { stamp, ..text });
-        }
-        self.folder_problems = listing.problems;
-    }
-}
-
-impl Text {
-    /// Whether neither the file nor any that it names has changed.
-    fn is_same(&self, stamp: Stamp, now: SystemTime) -> bool {
-        let is_beside_same = || self.beside.iter().all(Seen::is_same);
-        self.stamp == Some(stamp) && is_beside_same() && self.is_code_same(now)
-    }
-
-    fn is_code_same(&self, now: SystemTime) -> bool {
-        self.programs.as_ref().is_none_or(|it| it.first.is_code_same(now))
-    }
-
-    /// This text's successor, parsed again.
-    fn now(self, digest: String, parsed: Result<Programs, LoadError>) -> Self {
-        match parsed {
-            Ok(programs) => Self { digest, programs: Some(programs), ..Self::default() },
-            Err(problem) => Self { digest, ..self.broken(problem) },
-        }
-    }
-
-    /// This text with a problem; its program stays in use.
-    fn broken(self, mut problem: LoadError) -> Self {
-        if let Some(programs) = &self.programs {
-            let pinned = programs.first.pinned();
-            problem.fix = format!("{} ({pinned} as it was before stays in use)", problem.fix);
-        }
-        Self { problem: Some(problem), ..self }
-    }
-
-    fn item(&self, origin: String, kept: bool) -> Option<Item> {
-        Some(Item { origin, programs: self.programs.clone()?, kept })
-    }
-}
-
-/// A file as it is now: parsed again only if it, or a file that it names, is another.
-fn load(path: &Path, root: &Path, mut known: Text, now: SystemTime) -> Text {
-    let text = match folder::read(path) {
-        Ok(text) => text,
-        // Without its digest, so that the text is parsed when it can be read again.
-        Err(problem) => return Text { digest: String::new(), ..known.broken(problem) },
-    };
-    let digest = fingerprint::of_text(&text);
-    let beside = Beside::of(path, root);
-    // All of them are looked at, so that each has a new stamp.
-    let others = known.beside.iter_mut().filter_map(|it| (!beside.is_same(it, now)).then_some(()));
-    if others.count() == 0 && digest == known.digest && known.is_code_same(now) {
-        return known;
-    }
-    let parsed = file::parse(&text, &folder::origin(path), &beside);
-    Text { beside: beside.seen(now), ..known.now(digest, parsed) }
-}
-
-/// The programs of a text that was registered as `id`, which has to be the text's own.
-fn parse_kept(text: &str, id: &str) -> Result<Programs, LoadError> {
-    let address = Address::of(id);
-    let programs = file::parse(text, address.id, &Beside::nothing())?;
-    let first = &programs.first;
-    if first.file_id() != address.id || address.version.is_some_and(|it| it != first.version) {
-        let pinned = format!("{}@{}", first.file_id(), first.version);
-        let problem = format!("is registered as {id}, but says that it is {pinned}");
-        return Err(LoadError::whole(id, problem, "register it under its own id"));
-    }
-    Ok(programs)
 }

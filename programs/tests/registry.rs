@@ -324,3 +324,38 @@ fn what_a_worker_fetched_is_known_to_those_who_fetch_nothing() {
     assert_eq!((ours.revision(), &ours.digest), (Some("1"), &theirs.digest));
     assert_eq!((of_another.revision(), of_another.is_settled()), (None, false));
 }
+
+#[test]
+fn a_file_from_elsewhere_is_a_program_like_those_of_the_folder() {
+    let (_folder, registry) = folder(&[("a.yaml", &text("a", "1.0.0", "x"))]);
+    let elsewhere = TempDir::new().unwrap();
+    write(&elsewhere, "b.yaml", &text("b", "1.0.0", "x"));
+    write(&elsewhere, "a.yaml", &text("a", "1.0.0", "y"));
+    write(&elsewhere, "bad.yaml", "name: bad\nsignature: 7\n");
+    let add = |name: &str| registry.add(&elsewhere.path().join(name));
+
+    assert_eq!(add("b.yaml").unwrap().id, "b");
+    assert_eq!(add("a.yaml").unwrap().id, "a");
+    assert_eq!(first_input(&registry, "a"), "y");
+    assert!(add("bad.yaml").is_err() && add("none.yaml").is_err());
+
+    write(&elsewhere, "b.yaml", &text("b", "2.0.0", "x"));
+    registry.reload();
+    assert_eq!(version_of(&registry, "b"), "2.0.0");
+    registry.clear();
+    assert_eq!(version_of(&registry, "b"), "2.0.0");
+}
+
+#[test]
+fn of_two_added_files_with_one_id_the_second_is_refused() {
+    let (_folder, registry) = folder(&[]);
+    let elsewhere = TempDir::new().unwrap();
+    write(&elsewhere, "b.yaml", &text("a", "1.0.0", "x"));
+    write(&elsewhere, "a.yaml", &text("a", "1.0.0", "y"));
+
+    registry.add(&elsewhere.path().join("b.yaml")).unwrap();
+    let why = registry.add(&elsewhere.path().join("a.yaml")).unwrap_err().to_string();
+
+    assert!(why.contains("already in"), "{why}");
+    assert_eq!(first_input(&registry, "a"), "x");
+}

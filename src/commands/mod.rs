@@ -6,9 +6,10 @@ mod demo;
 mod doctor;
 mod execute;
 pub(crate) mod export;
+mod private;
 mod programs;
 pub(crate) mod render;
-mod service;
+pub(crate) mod service;
 mod show_config;
 mod stats;
 mod status;
@@ -31,7 +32,7 @@ pub(crate) async fn run(cli: Cli, given: &Given) -> Result<()> {
     let config = given.config()?;
     match cli.command {
         Command::Demo(arguments) => demo::run(config, &arguments, json).await,
-        Command::Serve => service::serve(&config).await,
+        Command::Serve(arguments) => service::serve(&config, &arguments).await,
         Command::Api => service::api(&config).await,
         Command::Worker => service::worker(&config).await,
         Command::Export(arguments) => export::run(&arguments).await,

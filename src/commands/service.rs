@@ -1,6 +1,6 @@
 //! `dspyx serve`, `dspyx api`, `dspyx worker`: what runs until it is told to stop.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use ::api::{
     SecretKey,
@@ -9,10 +9,12 @@ use ::api::{
 use ::programs::Registry;
 use anyhow::{Context, Result};
 use chrono::Utc;
+use clap::Args;
 use queue::Queue;
 use tokio::{net::TcpListener, task::JoinSet};
 use tracing::{info, warn};
 
+use super::private;
 use crate::{
     config::{Config, Usage},
     local::{self, Published},
@@ -23,11 +25,22 @@ use crate::{
     wire,
 };
 
+/// Of `serve`.
+#[derive(Args)]
+pub(crate) struct Serve {
+    /// Serves only the process that starts it; keeps everything in this folder, or a temporary one
+    #[arg(long, hide = true, value_name = "FOLDER", num_args = 0..=1, require_equals = true)]
+    private: Option<Option<PathBuf>>,
+}
+
 /// How long the ready token of a server without SECRET_KEY is good; its key dies earlier.
 const READY_TOKEN_TTL: Duration = Duration::from_secs(365 * 86_400);
 
 /// API and worker in one process.
-pub(super) async fn serve(config: &Config) -> Result<()> {
+pub(super) async fn serve(config: &Config, arguments: &Serve) -> Result<()> {
+    if let Some(folder) = &arguments.private {
+        return private::serve(config, folder.as_deref()).await;
+    }
     telemetry::start(&config.log);
     let front = Front::open(config).await?;
     let config = &wire::beside_api(config);
@@ -81,7 +94,7 @@ pub(super) struct Base<'a> {
 }
 
 impl<'a> Base<'a> {
-    fn new(config: &'a Config, queue: Arc<dyn Queue>, traces: Option<Traces>) -> Self {
+    pub(super) fn new(config: &'a Config, queue: Arc<dyn Queue>, traces: Option<Traces>) -> Self {
         Self { config, queue, registry: load(config), stop: Stop::new(), traces }
     }
 

@@ -1,0 +1,173 @@
+"""A private server: a child process that this one has for itself, and that goes with it.
+
+The two talk through pipes (`src/commands/private.rs` says what). Its standard input stays open as
+long as this process lives; when that ends, by whatever, the server ends too.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import subprocess
+import threading
+import weakref
+from collections import deque
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Any
+
+from . import binary
+from .errors import DspyxError, ServerUnavailable
+
+logger = logging.getLogger("dspyx")
+
+START_SECONDS_MAX = 60.0
+STOP_SECONDS_MAX = 10.0
+# How much of its log is kept, to say why it ended.
+LAST_LINES = 20
+_LEVELS = {"ERROR": logging.ERROR, "WARN": logging.WARNING}
+
+_servers: weakref.WeakSet[PrivateServer] = weakref.WeakSet()
+
+
+class PrivateServer:
+    """A running server; stopped when it is collected, and at the end of this process."""
+
+    def __init__(self, options: Mapping[str, str], data_dir: str | None = None) -> None:
+        private = "--private" if data_dir is None else f"--private={os.path.abspath(data_dir)}"
+        command = [binary.find(), "serve", private]
+        for name, value in options.items():
+            command += [f"--{name}", value]
+        self._lock = threading.Lock()
+        self._last_lines: deque[str] = deque(maxlen=LAST_LINES)
+        self._sent: dict[str, str] = {}
+        try:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                bufsize=0,
+                env={**os.environ, "LOG_FORMAT": "json"},
+                # Ctrl-C is for this process, which then ends it.
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise ServerUnavailable(f"cannot start {command[0]}: {error}") from error
+        process = self._process
+        assert process.stderr is not None
+        log = threading.Thread(
+            target=_forward, args=(process.stderr, self._last_lines), name="dspyx-log", daemon=True
+        )
+        log.start()
+        self._stop = weakref.finalize(self, _stop, process, os.getpid())
+        _servers.add(self)
+        ready = self._ready(log)
+        self.url: str = ready["url"]
+        self.token: str = ready["token"]
+        self.folder = Path(ready["folder"])
+
+    def is_alive(self) -> bool:
+        """Whether it runs. After a fork, whether it did."""
+        return self._process.stdin is not None and self._process.poll() is None
+
+    def give_keys(self, keys: Mapping[str, str]) -> None:
+        """Hands over keys of models, by the names of variables. They are in memory only."""
+        new = {name: key for name, key in keys.items() if self._sent.get(name) != key}
+        if new:
+            self._ask({"keys": new})
+            self._sent.update(new)
+
+    def add(self, path: Path) -> tuple[str, str]:
+        """Lets it run a program file anywhere on this machine; its id and version."""
+        answer = self._ask({"program": os.path.abspath(path)})
+        if "error" in answer:
+            raise DspyxError(answer["error"])
+        return answer["program_id"], answer["version"]
+
+    def stop(self) -> None:
+        """Ends it; what runs there is called off."""
+        self._stop()
+
+    def _ask(self, message: dict[str, Any]) -> dict[str, Any]:
+        process = self._process
+        if process.stdin is None or process.stdout is None or process.stdin.closed:
+            raise DspyxError(
+                "this process was forked from the one that has started the dspyx server, and "
+                "cannot hand programs over to it: make an executor of its own"
+            )
+        with self._lock:
+            try:
+                process.stdin.write(json.dumps(message).encode() + b"\n")
+                line = process.stdout.readline()
+            except OSError:
+                line = b""
+        if not line:
+            raise self._ended("has ended")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def _ready(self, log: threading.Thread) -> dict[str, Any]:
+        process = self._process
+        timer = threading.Timer(START_SECONDS_MAX, process.kill)
+        timer.daemon = True
+        timer.start()
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        timer.cancel()
+        if not line:
+            process.wait()
+            log.join(STOP_SECONDS_MAX)
+            raise self._ended("cannot start")
+        ready: dict[str, Any] = json.loads(line)
+        return ready
+
+    def _ended(self, what: str) -> ServerUnavailable:
+        said = "".join(f"\n  {line}" for line in self._last_lines)
+        return ServerUnavailable(f"the private dspyx server {what}{said}")
+
+
+def _forward(lines: IO[bytes], last: deque[str]) -> None:
+    """Hands its log to ours: warnings and errors as such, all else as debug."""
+    try:
+        for line in lines:
+            text = line.decode("utf-8", "replace").rstrip()
+            try:
+                said = json.loads(text)
+                level = _LEVELS.get(said["level"], logging.DEBUG)
+                text = said["fields"]["message"]
+            except (ValueError, KeyError, TypeError):
+                level = logging.DEBUG
+            last.append(text)
+            logger.log(level, "%s", text)
+    except (OSError, ValueError):
+        pass  # It was closed.
+
+
+def _stop(process: subprocess.Popen[bytes], owner: int) -> None:
+    if os.getpid() != owner:
+        return
+    if process.stdin is not None:
+        process.stdin.close()
+    try:
+        process.wait(STOP_SECONDS_MAX)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    for stream in (process.stdout, process.stderr):
+        if stream is not None:
+            stream.close()
+
+
+def _let_go() -> None:
+    """In a forked child: the server is the parent's, and must end with that."""
+    for server in list(_servers):
+        process = server._process
+        for stream in (process.stdin, process.stdout, process.stderr):
+            if stream is not None:
+                stream.close()
+        server._lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_let_go)
