@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
 from .errors import AccessDenied, DspyxError, RequestError
 from .result import ExecutionMode, ExecutionResult
-from .transport import Answer, Request, Steps, Pause
+from .transport import Answer, Pause, Request, Steps
 
 # The longest that a server waits before it answers.
 WAIT_SECONDS = 60
@@ -23,19 +23,12 @@ _KINDS = {"validation": "validation", "program-not-found": "program_not_found"}
 
 @dataclass(frozen=True)
 class Options:
-    """How executions are to be run."""
+    """How executions are to be run: options of the HTTP API, as `timeout`, `cache`, `lm`."""
 
-    timeout: float | None = None
-    max_retries: int | None = None
-    cache: bool = True
-    extra: Mapping[str, Any] = field(default_factory=dict)
-    """Further options of the HTTP API, as `lm`, `budget`, `priority`."""
+    given: Mapping[str, Any] = field(default_factory=dict)
 
     def body(self) -> dict[str, Any]:
-        made = {"timeout": self.timeout, "max_retries": self.max_retries, **self.extra}
-        if not self.cache:
-            made["cache"] = False
-        return {name: value for name, value in made.items() if value is not None}
+        return {name: value for name, value in self.given.items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -107,12 +100,10 @@ def cancel(execution_id: str) -> Steps[bool]:
     return True
 
 
-def submit_batch(
-    program: Program, inputs_list: Sequence[Mapping[str, Any]], options: Options
-) -> Steps[str | ExecutionResult]:
+def submit_batch(program: Program, body: bytes) -> Steps[str | ExecutionResult]:
     """Puts a batch in: its id, or what each item comes to if the program is not there."""
-    body = {"program_id": program.id, "inputs_list": inputs_list, **options.body()}
-    answer = yield from ask(Request("POST", "/execute/batch", body))
+    headers = {"Content-Type": "application/json"}
+    answer = yield from ask(Request("POST", "/execute/batch", body, headers))
     refused = _refused(answer, program, ExecutionMode.NORMAL)
     if refused is not None:
         return refused

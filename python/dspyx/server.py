@@ -61,7 +61,8 @@ class PrivateServer:
             target=_forward, args=(process.stderr, self._last_lines), name="dspyx-log", daemon=True
         )
         log.start()
-        self._stop = weakref.finalize(self, _stop, process, os.getpid())
+        self._owner = os.getpid()
+        self._stop = weakref.finalize(self, _stop, process, self._owner)
         _servers.add(self)
         ready = self._ready(log)
         self.url: str = ready["url"]
@@ -69,8 +70,8 @@ class PrivateServer:
         self.folder = Path(ready["folder"])
 
     def is_alive(self) -> bool:
-        """Whether it runs. After a fork, whether it did."""
-        return self._process.stdin is not None and self._process.poll() is None
+        """Whether it runs; of another process's, only that knows."""
+        return os.getpid() != self._owner or self._process.poll() is None
 
     def give_keys(self, keys: Mapping[str, str]) -> None:
         """Hands over keys of models, by the names of variables. They are in memory only."""
@@ -136,7 +137,7 @@ def _forward(lines: IO[bytes], last: deque[str]) -> None:
             try:
                 said = json.loads(text)
                 level = _LEVELS.get(said["level"], logging.DEBUG)
-                text = said["fields"]["message"]
+                text = said["message"]
             except (ValueError, KeyError, TypeError):
                 level = logging.DEBUG
             last.append(text)

@@ -73,6 +73,7 @@ class Place:
         path = parts.path.rstrip("/")
         # The address of the API itself is taken too.
         self.base = path if path.endswith(PREFIX) else path + PREFIX
+        self.token = token
         self.headers = {"Host": parts.netloc, "User-Agent": "dspyx-python"}
         if token:
             self.headers["Authorization"] = f"Bearer {token}"

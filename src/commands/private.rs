@@ -115,7 +115,7 @@ impl Home {
     /// Takes up the programs that were handed over before a restart: executions may wait for them.
     fn restore(&self, registry: &Registry) {
         let folders = fs::read_dir(self.path().join("live")).into_iter().flatten().flatten();
-        for path in folders.map(|it| it.path().join("program.json")) {
+        for path in folders.map(|it| it.path().join("program.yaml")) {
             if let Err(error) = registry.add(&path) {
                 warn!("a program of the last time cannot be loaded: {error}");
             }

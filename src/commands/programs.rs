@@ -3,10 +3,11 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use anyhow::{Context, Result, bail};
-use programs::Registry;
+use programs::{Program, Registry};
 use serde_json::{Value, json};
 
 use super::{render, view};
@@ -131,11 +132,11 @@ fn kind(field: &Value) -> String {
 
 /// Reads program files as a server would, and says what is wrong with them.
 fn check(paths: &[PathBuf], json: bool) -> Result<()> {
-    let (mut good, mut problems) = (Vec::new(), Vec::new());
+    let (mut good, mut problems) = (Vec::<Arc<Program>>::new(), Vec::new());
     for path in paths {
         if path.is_dir() {
             let registry = Registry::load(path);
-            good.extend(registry.list().iter().map(|it| it.pinned()));
+            good.extend(registry.list());
             problems.extend(registry.problems());
             continue;
         }
@@ -143,14 +144,18 @@ fn check(paths: &[PathBuf], json: bool) -> Result<()> {
             bail!(Usage(format!("there is no {}", path.display())));
         }
         match Registry::read(path) {
-            Ok(programs) => good.extend(programs.iter().map(|it| it.pinned())),
+            Ok(programs) => good.extend(programs),
             Err(problem) => problems.push(problem),
         }
     }
+    let ids = good.iter().map(|it| it.pinned());
     if json {
-        output::value(&json!({"programs": good, "problems": problems}))?;
+        let (ids, manifests) = (ids.collect::<Vec<_>>(), good.iter().map(|it| it.manifest()));
+        let manifests = manifests.collect::<Vec<_>>();
+        output::value(&json!({"programs": ids, "manifests": manifests, "problems": problems}))?;
     } else {
-        good.iter().try_for_each(|it| output::line(format!("{} {it}", paint(GOOD, "ok"))))?;
+        let mut ids = ids;
+        ids.try_for_each(|it| output::line(format!("{} {it}", paint(GOOD, "ok"))))?;
         let bad = |it| output::line(format!("{} {it}", paint(BAD, "wrong")));
         problems.iter().try_for_each(bad)?;
     }
