@@ -91,9 +91,11 @@ class DSPyPipelineExecutor:
         mode: run it, only check the inputs, or run it and keep every step.
         options: further options of the HTTP API: `lm`, `budget`, `priority`, `metadata`, `timeout`, …
         """
-        called = self._program(program, model_id)
-        steps = calls.execute(called, inputs or {}, ExecutionMode(mode), self._options(options))
-        return self._connected().run(steps)
+        called, made = self._program(program, model_id), self._options(options)
+        mode = ExecutionMode(mode)
+        if mode is ExecutionMode.DRY_RUN and (refused := self._check(program, called, inputs or {})):
+            return refused
+        return self._connected().run(calls.execute(called, inputs or {}, mode, made))
 
     def execute_batch(
         self,
@@ -143,8 +145,10 @@ class DSPyPipelineExecutor:
         To stop awaiting it does not call it off at the server.
         """
         called = await asyncio.to_thread(self._program, program, model_id)
-        steps = calls.execute(called, inputs or {}, ExecutionMode(mode), self._options(options))
-        return await self._async().run(steps)
+        made, mode = self._options(options), ExecutionMode(mode)
+        if mode is ExecutionMode.DRY_RUN and (refused := self._check(program, called, inputs or {})):
+            return refused
+        return await self._async().run(calls.execute(called, inputs or {}, mode, made))
 
     async def aexecute_batch(
         self,
@@ -181,7 +185,10 @@ class DSPyPipelineExecutor:
     def get_execution_stats(self) -> dict[str, Any]:
         """What the server has done: totals, times in seconds, its queue, cache and workers."""
         stats = self._connected().run(calls.get("/stats"))
-        return {**stats.pop("statistics"), **stats}
+        done = stats.pop("statistics")
+        # Before anything has run the times are unknown; who prints them expects numbers.
+        times = {name: it or 0.0 for name, it in done.items() if name.endswith("_execution_time")}
+        return {**done, **times, **stats}
 
     def clear_cache(self) -> None:
         """Forgets results and loaded programs; at a server that others use too, for all."""
@@ -256,6 +263,20 @@ class DSPyPipelineExecutor:
                 self._registrar = Registrar(transport, self._server)
             registrar = self._registrar
         return registrar.program(program)
+
+    def _check(
+        self, program: Any, called: Program, inputs: Mapping[str, Any]
+    ) -> ExecutionResult | None:
+        """What a dry run of a live module comes to if its inputs are wrong: the server knows what a
+        Python program takes only when it has loaded it."""
+        registrar = self._registrar
+        wrong = registrar.wrong_inputs(program, inputs) if registrar and program is not None else None
+        if wrong is None:
+            return None
+        metadata = {"mode": ExecutionMode.DRY_RUN.value}
+        return ExecutionResult(
+            False, None, wrong, 0.0, called.name, metadata, error_kind="validation"
+        )
 
     def _options(self, extra: Mapping[str, Any]) -> Options:
         own = {"timeout": self.timeout, "max_retries": self.max_retries}

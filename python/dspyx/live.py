@@ -12,6 +12,7 @@ import shutil
 import sys
 import tempfile
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,9 +40,9 @@ import cloudpickle
 import dspy
 
 here = os.path.dirname(os.path.abspath(__file__))
-with open(os.path.join(here, "settings.pkl"), "rb") as settings:
-    dspy.configure(**cloudpickle.load(settings))
-program = dspy.load(os.path.join(here, "saved"), allow_pickle=True)
+with open(os.path.join(here, "program.pkl"), "rb") as opened:
+    program, settings = cloudpickle.load(opened)
+dspy.configure(**settings)
 """
 _SETTINGS = ("adapter", "lm")
 _KEY = re.compile(r"[A-Z0-9_]*_API_KEY\Z")
@@ -75,6 +76,20 @@ class Registrar:
             if isinstance(program, LoadedProgram):
                 return self._of_file(program)
             return self._of_module(self._instance(program))
+
+    def wrong_inputs(self, program: Any, inputs: Mapping[str, Any]) -> str | None:
+        """What is wrong with the inputs of a module that the server has not loaded, perhaps."""
+        if isinstance(program, LoadedProgram):
+            return None
+        import dspy
+
+        from .runner import program as runner
+
+        shape: Any = runner.Shape(dspy, self._instance(program))  # type: ignore[no-untyped-call]
+        missing, unknown = shape.missing(inputs), shape.unknown(inputs)
+        wrong = [f"Missing required input fields: {missing}"] if missing else []
+        wrong += [f"/{it}: is no input of this program" for it in unknown]
+        return "; ".join(wrong) or None
 
     def _of_file(self, loaded: LoadedProgram) -> Program:
         changed = loaded.path.stat().st_mtime
@@ -166,7 +181,6 @@ class Registrar:
     def _hand_over(self, module: dspy.Module, why: str, server: PrivateServer) -> str:
         """Writes the module where the server's Python loads it from."""
         import cloudpickle
-        import dspy
 
         module, keys = _without_keys(module)
         head, settings = _python_settings(keys)
@@ -182,8 +196,7 @@ class Registrar:
         folder = server.folder / "live" / id
         if not folder.exists():
             with _made(folder) as draft:
-                module.save(str(draft / "saved"), save_program=True)
-                (draft / "settings.pkl").write_bytes(cloudpickle.dumps(settings))
+                (draft / "program.pkl").write_bytes(saved)
                 path = [os.path.abspath(it) for it in sys.path]
                 (draft / "program.py").write_text(_LOADER.format(path=path), encoding="utf-8")
                 source = {"type": "local", "path": "program.py"}

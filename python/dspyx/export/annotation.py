@@ -154,7 +154,7 @@ def default_of(field: FieldInfo, part: str) -> dict[str, Any]:
                 "its default is made by a function",
                 f"write the value itself as `default`, {RUN_PYTHON}",
             )
-        return {"default": plain(field.default_factory(), part)}  # type: ignore[call-arg]
+        return {"default": plain(field.default_factory(), part)}
     if field.default is PydanticUndefined:
         return {}
     return {"default": plain(field.default, part)}

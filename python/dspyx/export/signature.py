@@ -50,7 +50,8 @@ def _field(name: str, field: FieldInfo, types: Types, is_input: bool) -> Any:
     made.update(_bounds(name, extra.get("constraints")))
     made.update(default_of(field, f"the field `{name}`"))
     if not is_input and types.is_own(field.annotation):
-        made["json_schema"] = Flow(pydantic.TypeAdapter(field.annotation).json_schema())
+        annotation: Any = field.annotation
+        made["json_schema"] = Flow(pydantic.TypeAdapter(annotation).json_schema())
     return made["type"] if made.keys() == {"type"} else made or None
 
 

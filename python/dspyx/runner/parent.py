@@ -167,7 +167,9 @@ def warm(shape):
     import dspy
     from dspy.utils.dummies import DummyLM
 
-    with dspy.context(lm=DummyLM([{"answer": "warm"}]), disable_history=True, trace=[]):
+    # The program may have configured an adapter that does not read what DummyLM writes.
+    lm, adapter = DummyLM([{"answer": "warm"}]), dspy.ChatAdapter()
+    with dspy.context(lm=lm, adapter=adapter, disable_history=True, trace=[]):
         dspy.Predict("question -> answer")(question="warm")
     if shape.is_async:
         import asyncio  # noqa: F401

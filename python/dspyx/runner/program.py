@@ -140,11 +140,13 @@ class Shape:
 
     def __init__(self, dspy, program):
         self.program = program
+        self.predictors = list(program.named_predictors())
+        models = [dspy.settings.lm, *(it.lm for _, it in self.predictors)]
         # The class's own: reading the instance's logs a warning.
-        self.is_async = _is_async(type(program), dspy.Module)
+        is_async = _is_async(type(program), dspy.Module)
+        self.is_async = is_async and not any(_blocks(it, dspy.BaseLM) for it in models)
         function = getattr(type(program), "aforward" if self.is_async else "forward", None)
         self.function = function
-        self.predictors = list(program.named_predictors())
         self.signature = self._signature()
         self.parameters, self.is_open = self._parameters()
         self.hints = _hints(function)
@@ -252,6 +254,14 @@ def _is_async(cls, base):
         if "forward" in vars(it):
             return False
     return False
+
+
+def _blocks(model, base):
+    """Whether a client of somebody's own can only be called and waited for."""
+    cls = type(model)
+    if not isinstance(model, base) or cls.__module__.startswith("dspy."):
+        return False
+    return cls.forward is not base.forward and cls.aforward is base.aforward
 
 
 def _is_users(program):

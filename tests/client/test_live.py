@@ -1,0 +1,243 @@
+"""Live modules: natively where that is exact, else by a Python of ours with the caller's packages."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import dspy
+import pytest
+from conftest import HERE
+
+from dspyx import DSPyModelLoader, DSPyPipelineExecutor, DspyxError
+from dspyx.live import _renamed
+
+KEY = "sk-0123456789abcdef"
+
+
+class Shout(dspy.Module):  # type: ignore[misc]
+    """Has code of its own, so it is Python that runs it."""
+
+    def __init__(self, mark: str = "!") -> None:
+        super().__init__()
+        self.mark = mark
+        self.answer = dspy.Predict("question -> answer")
+
+    def forward(self, question: str) -> Any:
+        text = self.answer(question=question).answer.upper()
+        return dspy.Prediction(answer=text + self.mark, python=sys.executable)
+
+
+class Fixed(dspy.BaseLM):  # type: ignore[misc]
+    """A client of one's own."""
+
+    def __init__(self) -> None:
+        super().__init__(model="fixed")
+
+    def forward(self, prompt: Any = None, messages: Any = None, **_: Any) -> Any:
+        from types import SimpleNamespace as It
+
+        text = "[[ ## answer ## ]]\nfixed\n\n[[ ## completed ## ]]"
+        message = It(content=text, tool_calls=None)
+        choice = It(message=message, finish_reason="stop")
+        return It(choices=[choice], usage={"total_tokens": 1}, model="fixed")
+
+
+@pytest.fixture(autouse=True)
+def _model() -> Iterator[None]:
+    with dspy.context(lm=dspy.LM("dummy/mine")):
+        yield
+
+
+def registered(executor: DSPyPipelineExecutor) -> dict[str, str]:
+    """The runtime of each program that was handed over."""
+    programs = executor._connected().run(_list())
+    is_live = re.compile(r".*-[0-9a-f]{12}")
+    return {it["program_id"]: it["runtime"] for it in programs if is_live.fullmatch(it["program_id"])}
+
+
+def _list() -> Any:
+    from dspyx import calls
+
+    return (yield from calls.get("/programs"))["programs"]
+
+
+def files(executor: DSPyPipelineExecutor) -> bytes:
+    """Everything in the server's folder."""
+    assert executor._server is not None
+    found = [it for it in executor._server.folder.rglob("*") if it.is_file()]
+    return b"".join(it.read_bytes() for it in found)
+
+
+def test_dspys_own_modules_run_natively(executor: DSPyPipelineExecutor) -> None:
+    program = dspy.ChainOfThought("question -> answer, score: int")
+
+    first = executor.execute(program=program, inputs={"question": "a"}, mode="debug")
+    second = executor.execute(program=program, inputs={"question": "b"})
+
+    assert first.success and first.program_name == "ChainOfThought"
+    assert first.outputs is not None and isinstance(first.outputs["score"], int)
+    assert "dummy/mine" in first.metadata["usage"] and second.success
+    assert list(registered(executor).values()) == ["native"]
+
+
+def test_code_of_ones_own_runs_in_this_python(
+    executor: DSPyPipelineExecutor, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "dspyx")
+
+    result = executor.execute(program=Shout("?"), inputs={"question": "a"})
+    batch = executor.execute_batch(program=Shout, inputs_list=[{"question": "a"}] * 3)
+
+    assert result.outputs is not None and result.program_name == "Shout"
+    assert result.outputs["answer"].startswith("(OFFLINE DUMMY MODEL) ANSWER: ")
+    assert result.outputs["answer"].endswith("?") and result.outputs["python"] == sys.executable
+    assert all(it.outputs and it.outputs["answer"].endswith("!") for it in batch)
+    assert set(registered(executor).values()) == {"python"}
+    assert "Shout runs in Python: the module `Shout`: its `forward` is code" in caplog.text
+
+
+def test_a_changed_program_is_another(executor: DSPyPipelineExecutor) -> None:
+    shout, predict = Shout(), dspy.Predict("question -> answer")
+
+    for program in (shout, predict):
+        executor.execute(program=program, inputs={"question": "a"})
+        executor.execute(program=program, inputs={"question": "a"})
+    assert len(registered(executor)) == 2
+
+    shout.mark = "?"
+    predict.signature = predict.signature.with_instructions("Be brief.")
+    changed = executor.execute(program=shout, inputs={"question": "a"})
+    executor.execute(program=predict, inputs={"question": "a"})
+    assert changed.outputs is not None and changed.outputs["answer"].endswith("?")
+    assert len(registered(executor)) == 4
+
+
+def test_inputs_of_a_python_program_are_checked_without_running_it(
+    executor: DSPyPipelineExecutor,
+) -> None:
+    checked = [
+        executor.execute(program=Shout, inputs=it, mode="dry_run")
+        for it in ({"question": "a"}, {}, {"question": "a", "other": 1})
+    ]
+
+    assert [it.success for it in checked] == [True, False, False]
+    assert checked[1].error == "Missing required input fields: ['question']"
+    assert "other" in str(checked[2].error) and checked[2].error_kind == "validation"
+
+
+def test_the_callers_model_and_adapter_are_used(executor: DSPyPipelineExecutor) -> None:
+    with dspy.context(lm=Fixed()):
+        fixed = executor.execute(program=dspy.Predict("question -> answer"), inputs={"question": "a"})
+    assert fixed.success, fixed.error
+    assert fixed.outputs == {"answer": "fixed"}
+    assert set(registered(executor).values()) == {"python"}
+
+    for adapter in (dspy.JSONAdapter(), dspy.XMLAdapter()):
+        with dspy.context(adapter=adapter):
+            result = executor.execute(program=Shout, inputs={"question": "b"}, mode="debug")
+        step = result.metadata["debug_trace"]["steps"][0]
+        asked = json.dumps(step["request"]["messages"])
+        assert ("<answer>" in asked) == isinstance(adapter, dspy.XMLAdapter)
+
+
+def test_keys_come_to_the_server_and_never_into_its_files(
+    executor: DSPyPipelineExecutor, stub: str, asked: list[dict[str, Any]]
+) -> None:
+    model = dspy.LM("openai/stub", api_base=stub, api_key=KEY, cache=False)
+    own = Shout()
+    own.answer.lm = dspy.LM("openai/own", api_key=KEY)
+
+    with dspy.context(lm=model):
+        native = executor.execute(program=dspy.Predict("question -> answer"), inputs={"question": "a"})
+        python = executor.execute(program=Shout, inputs={"question": "b"})
+    executor.submit(program=own, inputs={"question": "a"})
+
+    assert native.outputs == {"answer": "stubbed"}, native.error
+    assert python.outputs is not None and python.outputs["answer"] == "STUBBED!"
+    assert [it["authorization"] for it in asked] == [f"Bearer {KEY}"] * 2
+    assert KEY.encode() not in files(executor)
+
+
+def test_a_key_in_an_attribute_is_not_written(
+    executor: DSPyPipelineExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SEARCH_API_KEY", KEY)
+    with pytest.raises(DspyxError, match="holds the key SEARCH_API_KEY"):
+        executor.execute(program=Shout(KEY), inputs={"question": "a"})
+
+
+def test_a_server_elsewhere_gets_program_files_and_no_pickles(
+    executor: DSPyPipelineExecutor,
+) -> None:
+    there = DSPyPipelineExecutor(url=executor.url, token=executor.token)
+
+    native = there.execute(program=dspy.Predict("question -> answer"), inputs={"question": "a"})
+    loaded = DSPyModelLoader().load_from_config(HERE / "configs/email_assistant.yaml")
+    from_file = there.execute(program=loaded["program"], inputs={"recipient": "r"})
+
+    assert native.success and from_file.success, (native.error, from_file.error)
+    assert from_file.program_name == "email-assistant"
+    with pytest.raises(DspyxError, match="only run by a server that this executor has started"):
+        there.execute(program=Shout, inputs={"question": "a"})
+
+
+def test_what_waits_in_a_data_dir_is_run_after_a_restart(tmp_path: Path) -> None:
+    with DSPyPipelineExecutor(data_dir=tmp_path) as executor:
+        future = executor.submit(program=Shout, inputs={"question": "a"}, delay=1)
+    with DSPyPipelineExecutor(data_dir=tmp_path) as executor:
+        from dspyx import ExecutionFuture
+        from dspyx.calls import Program
+
+        record = {"execution_id": future.execution_id, "status": "scheduled"}
+        again = ExecutionFuture(executor._connected(), Program("shout", "Shout"), record)
+        result = again.result(timeout=60)
+
+    assert result.outputs is not None and result.outputs["answer"].endswith("!"), result.error
+
+
+def test_program_files_are_loaded(executor: DSPyPipelineExecutor, tmp_path: Path) -> None:
+    loader = DSPyModelLoader()
+    data = loader.load_from_config(str(HERE / "configs/email_assistant.yaml"))
+    assert (data["name"], data["version"], data["runtime"]) == ("email-assistant", "1.0.0", "native")
+    assert data["input_schema"]["required"] == ["recipient"]
+    assert data["signatures"][0]["name"] == "draft"
+    assert executor.execute(program=data["program"], inputs={"recipient": "r"}).success
+
+    beside = tmp_path / "mine.yaml"
+    code = "import dspy\nclass Mine(dspy.Module):\n    def forward(self, a):\n"
+    (tmp_path / "mine.py").write_text(code + "        return dspy.Prediction(b=a + 1)\n")
+    beside.write_text(
+        "source: {type: local, path: mine.py, class_name: Mine}\n"
+        f"python: {sys.executable}\n"
+    )
+    program = loader.load_from_config(beside)["program"]
+    assert executor.execute(program=program, inputs={"a": 1}).outputs == {"b": 2}
+
+    beside.write_text("signatur: x\n")
+    with pytest.raises(DspyxError, match="did you mean `signatures`"):
+        loader.load_from_config(beside)
+    with pytest.raises(FileNotFoundError, match="no program file nowhere.yaml"):
+        loader.load_from_config("nowhere.yaml")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "name: a\nsignature: x -> y\n",
+        "id: a\nname: b\nsignature: x -> y\n",
+        "---\nname: a\nsignature: x -> y\n",
+        '{"id": "a", "signature": "x -> y"}',
+        "# A comment.\n\nsignature: x -> y\n",
+    ],
+)
+def test_a_program_file_gets_another_id(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "file.yaml"
+    path.write_text(_renamed(text, "other-1"))
+    assert DSPyModelLoader().load_from_config(path)["program_id"] == "other-1"
+

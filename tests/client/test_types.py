@@ -1,0 +1,30 @@
+"""The package's types hold, for its own code and for who uses it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from conftest import HERE
+
+ROOT = HERE.parent.parent
+# Not in the root, where a folder is called `dspy`.
+PACKAGES = ROOT / "python"
+
+
+def check(command: list[str], folder: Path) -> None:
+    ran = subprocess.run(command, cwd=folder, capture_output=True, timeout=300, text=True)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+def test_mypy_finds_nothing(tmp_path: Path) -> None:
+    mypy = [sys.executable, "-m", "mypy", "--strict", "--config-file", str(ROOT / "pyproject.toml")]
+    mypy += ["--cache-dir", str(tmp_path)]
+    check([*mypy, "-p", "dspyx"], PACKAGES)
+    check([*mypy, "."], HERE)
+
+
+def test_pyright_finds_nothing() -> None:
+    pyright = [sys.executable, "-m", "pyright", "--pythonpath", sys.executable]
+    check([*pyright, "--project", str(ROOT / "pyproject.toml")], PACKAGES)
