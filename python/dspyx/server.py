@@ -35,8 +35,9 @@ class PrivateServer:
     """A running server; stopped when it is collected, and at the end of this process."""
 
     def __init__(self, options: Mapping[str, str], data_dir: str | None = None) -> None:
-        private = "--private" if data_dir is None else f"--private={os.path.abspath(data_dir)}"
-        command = [binary.find(), "serve", private]
+        command = [binary.find(), "serve", "--private"]
+        if data_dir is not None:
+            command += ["--private-folder", os.path.abspath(data_dir)]
         for name, value in options.items():
             command += [f"--{name}", value]
         self._lock = threading.Lock()

@@ -28,9 +28,12 @@ use crate::{
 /// Of `serve`.
 #[derive(Args)]
 pub(crate) struct Serve {
-    /// Serves only the process that starts it; keeps everything in this folder, or a temporary one
-    #[arg(long, hide = true, value_name = "FOLDER", num_args = 0..=1, require_equals = true)]
-    private: Option<Option<PathBuf>>,
+    /// Serves only the process that starts it
+    #[arg(long, hide = true)]
+    private: bool,
+    /// Where a private server keeps everything, instead of in a temporary folder
+    #[arg(long, hide = true, value_name = "FOLDER", requires = "private")]
+    private_folder: Option<PathBuf>,
 }
 
 /// How long the ready token of a server without SECRET_KEY is good; its key dies earlier.
@@ -38,8 +41,8 @@ const READY_TOKEN_TTL: Duration = Duration::from_secs(365 * 86_400);
 
 /// API and worker in one process.
 pub(super) async fn serve(config: &Config, arguments: &Serve) -> Result<()> {
-    if let Some(folder) = &arguments.private {
-        return private::serve(config, folder.as_deref()).await;
+    if arguments.private {
+        return private::serve(config, arguments.private_folder.as_deref()).await;
     }
     telemetry::start(&config.log);
     let front = Front::open(config).await?;
