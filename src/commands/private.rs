@@ -27,11 +27,12 @@ use tokio::{
 };
 use tracing::{info, warn};
 
-use super::service::{self, Base, Front};
+use super::service::{Base, Front};
 use crate::{
     config::{Config, GivenKeys, Usage},
     output,
     signal::Stop,
+    telemetry,
     traces::Traces,
     wire,
 };
@@ -49,7 +50,7 @@ enum Said {
 
 /// Serves the process at the other end of standard input and output.
 pub(super) async fn serve(config: &Config, folder: Option<&Path>) -> Result<()> {
-    service::start(config);
+    telemetry::start(&config.log);
     let home = Home::open(folder)?;
     let config = home.configure(config);
     let parent = Parent::at_stdin()?;
@@ -101,7 +102,7 @@ impl Home {
         let mut python_allow = config.python_allow.clone();
         // What the process hands over is its own code.
         python_allow.local = true;
-        Config {
+        let config = Config {
             api_host: std::net::Ipv4Addr::LOCALHOST.into(),
             api_port: 0,
             secret_key: None,
@@ -109,7 +110,8 @@ impl Home {
             database_path: self.path().join("dspyx.db"),
             python_allow,
             ..config.clone()
-        }
+        };
+        wire::beside_api(&config)
     }
 
     /// Takes up the programs that were handed over before a restart: executions may wait for them.
