@@ -45,3 +45,13 @@ fn live_modules_run_natively_or_in_the_callers_python() {
 fn types_hold_for_mypy_and_pyright() {
     pytest("test_types.py");
 }
+
+#[test]
+fn the_wheel_works_in_a_clean_environment() {
+    pytest("test_wheel.py");
+}
+
+#[test]
+fn the_metaflow_example_runs_to_its_end() {
+    pytest("test_metaflow.py");
+}
