@@ -25,7 +25,12 @@ class Batch:
     """A batch that was put in: its id and how many items it has; or what refused it."""
 
     def __init__(
-        self, transport: Transport, program: Program, id: str | None, count: int, why: ExecutionResult | None
+        self,
+        transport: Transport,
+        program: Program,
+        id: str | None,
+        count: int,
+        why: ExecutionResult | None,
     ) -> None:
         self._transport, self._program = transport, program
         self.id, self.count = id, count

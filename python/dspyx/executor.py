@@ -316,7 +316,8 @@ class DSPyPipelineExecutor:
         }
         if self._programs_dir is not None:
             options["programs-dir"] = self._programs_dir
-        return PrivateServer(options, self._data_dir)
+        environment = {} if self.mlflow_tracking else {"MLFLOW_TRACKING": "false"}
+        return PrivateServer(options, environment, self._data_dir)
 
 
 def _renew_locks() -> None:

@@ -11,6 +11,7 @@ import logging
 import os
 import subprocess
 import threading
+import time
 import weakref
 from collections import deque
 from collections.abc import Mapping
@@ -19,11 +20,14 @@ from typing import IO, Any
 
 from . import binary
 from .errors import DspyxError, ServerUnavailable
+from .transport import Place, Request, Transport
 
 logger = logging.getLogger("dspyx")
 
 START_SECONDS_MAX = 60.0
 STOP_SECONDS_MAX = 10.0
+# How long MLflow and webhooks may take to hear of the last that has ended.
+TELL_SECONDS_MAX = 10.0
 # How much of its log is kept, to say why it ended.
 LAST_LINES = 20
 _LEVELS = {"ERROR": logging.ERROR, "WARN": logging.WARNING}
@@ -34,38 +38,31 @@ _servers: weakref.WeakSet[PrivateServer] = weakref.WeakSet()
 class PrivateServer:
     """A running server; stopped when it is collected, and at the end of this process."""
 
-    def __init__(self, options: Mapping[str, str], data_dir: str | None = None) -> None:
-        command = [binary.find(), "serve", "--private"]
-        if data_dir is not None:
-            command += ["--private-folder", os.path.abspath(data_dir)]
-        for name, value in options.items():
-            command += [f"--{name}", value]
+    def __init__(
+        self,
+        options: Mapping[str, str],
+        environment: Mapping[str, str] | None = None,
+        data_dir: str | None = None,
+    ) -> None:
         self._lock = threading.Lock()
         self._last_lines: deque[str] = deque(maxlen=LAST_LINES)
         self._sent: dict[str, str] = {}
-        try:
-            self._process = subprocess.Popen(
-                command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                bufsize=0,
-                env={**os.environ, "LOG_FORMAT": "json"},
-                # Ctrl-C is for this process, which then ends it.
-                start_new_session=True,
-            )
-        except OSError as error:
-            raise ServerUnavailable(f"cannot start {command[0]}: {error}") from error
+        self._owner = os.getpid()
+        self._process = _spawn(options, environment or {}, data_dir)
         process = self._process
         assert process.stderr is not None
         log = threading.Thread(
             target=_forward, args=(process.stderr, self._last_lines), name="dspyx-log", daemon=True
         )
         log.start()
-        self._owner = os.getpid()
-        self._stop = weakref.finalize(self, _stop, process, self._owner)
+        self._stop = weakref.finalize(self, _stop, process, self._owner, None)
         _servers.add(self)
         ready = self._ready(log)
+        self._stop.detach()
+        place = Place(ready["url"], ready["token"])
+        # What waits in a named folder is told of the next time.
+        told = place if data_dir is None else None
+        self._stop = weakref.finalize(self, _stop, process, self._owner, told)
         self.url: str = ready["url"]
         self.token: str = ready["token"]
         self.folder = Path(ready["folder"])
@@ -130,6 +127,29 @@ class PrivateServer:
         return ServerUnavailable(f"the private dspyx server {what}{said}")
 
 
+def _spawn(
+    options: Mapping[str, str], environment: Mapping[str, str], data_dir: str | None
+) -> subprocess.Popen[bytes]:
+    command = [binary.find(), "serve", "--private"]
+    if data_dir is not None:
+        command += ["--private-folder", os.path.abspath(data_dir)]
+    for name, value in options.items():
+        command += [f"--{name}", value]
+    try:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            bufsize=0,
+            env={**os.environ, **environment, "LOG_FORMAT": "json"},
+            # Ctrl-C is for this process, which then ends it.
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise ServerUnavailable(f"cannot start {command[0]}: {error}") from error
+
+
 def _forward(lines: IO[bytes], last: deque[str]) -> None:
     """Hands its log to ours: warnings and errors as such, all else as debug."""
     try:
@@ -147,9 +167,11 @@ def _forward(lines: IO[bytes], last: deque[str]) -> None:
         pass  # It was closed.
 
 
-def _stop(process: subprocess.Popen[bytes], owner: int) -> None:
+def _stop(process: subprocess.Popen[bytes], owner: int, place: Place | None) -> None:
     if os.getpid() != owner:
         return
+    if place is not None and process.poll() is None:
+        _let_tell(Transport(place))
     if process.stdin is not None:
         process.stdin.close()
     try:
@@ -160,6 +182,22 @@ def _stop(process: subprocess.Popen[bytes], owner: int) -> None:
     for stream in (process.stdout, process.stderr):
         if stream is not None:
             stream.close()
+
+
+def _let_tell(transport: Transport) -> None:
+    """Waits until MLflow and webhooks are told of what has ended, if they can be soon."""
+    until = time.monotonic() + TELL_SECONDS_MAX
+    try:
+        while time.monotonic() < until:
+            outbox = transport.send(Request("GET", "/stats")).json().get("outbox", {})
+            if not any(channel["waiting"] for channel in outbox.values()):
+                return
+            time.sleep(0.05)
+        logger.warning("the dspyx server ends before all is told to MLflow or to webhooks")
+    except Exception as error:
+        logger.debug("the dspyx server does not say what is left: %s", error)
+    finally:
+        transport.close()
 
 
 def _let_go() -> None:
