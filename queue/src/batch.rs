@@ -17,9 +17,50 @@ pub struct NewBatch {
     pub spec: Spec,
     /// How long an equal execution's result stands for an item's; none for "do not cache".
     pub cache_ttl: Option<std::time::Duration>,
+    /// How much of it may run at once, and when it is given up.
+    pub policy: Policy,
     /// The items, in order.
     pub items: Vec<BatchItem>,
     /// The client's name for the request.
+    pub idempotency: Option<Idempotency>,
+}
+
+/// How much of a batch may run at once, and when it is given up; no bound where none.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Policy {
+    /// How many of its items may be with workers at once, in the whole fleet; 1 or more. Items
+    /// that ran when workers were lost run besides.
+    pub concurrency: Option<u32>,
+    /// How many of its items may fail: one more, and the rest is called off.
+    pub errors_max: Option<u64>,
+}
+
+/// When the items of a batch may run that comes in parts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Release {
+    /// Each part as soon as it is there.
+    PartByPart,
+    /// All when it is sealed. Until then nobody sees it.
+    Whole,
+}
+
+/// Items that are added to a batch together, or not at all.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Part {
+    /// The index of the first.
+    pub first: u32,
+    /// The items, in order.
+    pub items: Vec<BatchItem>,
+    /// A hash of what was sent, by which a part is known that comes again.
+    pub digest: String,
+}
+
+/// What must be so for a batch to be sealed.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Seal {
+    /// How many items it has, if the client says.
+    pub total: Option<u64>,
+    /// The client's name for the request that brought it whole.
     pub idempotency: Option<Idempotency>,
 }
 
@@ -44,6 +85,10 @@ pub struct BatchItem {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BatchState {
+    /// More items are to come.
+    Uploading,
+    /// Nothing more of it is handed out until it is resumed.
+    Paused,
     /// Some items have not ended.
     InProgress,
     /// It was called off, and some items still run.
@@ -52,6 +97,20 @@ pub enum BatchState {
     Cancelled,
     /// Every item has ended.
     Completed,
+}
+
+impl BatchState {
+    /// Where one stands, by what is so of it.
+    pub(crate) fn of(all_ended: bool, called_off: bool, open: bool, paused: bool) -> Self {
+        match (all_ended && !open, called_off) {
+            (true, false) => Self::Completed,
+            (true, true) => Self::Cancelled,
+            (false, true) => Self::Cancelling,
+            (false, false) if paused => Self::Paused,
+            (false, false) if open => Self::Uploading,
+            (false, false) => Self::InProgress,
+        }
+    }
 }
 
 /// A batch as it is read.
@@ -63,8 +122,14 @@ pub struct Batch {
     pub state: BatchState,
     /// How its items run.
     pub spec: Spec,
-    /// How many items it has.
+    /// How long an equal execution's result stands for an item's; none for "do not cache".
+    pub cache_ttl: Option<std::time::Duration>,
+    /// How much of it may run at once, and when it is given up.
+    pub policy: Policy,
+    /// How many items it has, so far.
     pub total: u64,
+    /// Whether more items may come.
+    pub open: bool,
     /// How many have ended, by how.
     pub ended: Ended,
     /// When it was accepted.

@@ -24,6 +24,21 @@ pub enum Error {
         /// When to try again.
         retry_after: Duration,
     },
+    /// Tell the client to come back later: the store has no room for more, and has lost nothing.
+    #[error("the store has no room for more now ({0}); what it has is kept")]
+    NoRoom(&'static str),
+    /// Tell the client with which item to go on.
+    #[error("the batch has {received} items: the next part begins with `first={received}`")]
+    OutOfStep {
+        /// How many items the batch has.
+        received: u64,
+    },
+    /// Tell the client: the batch takes no more items.
+    #[error("the batch takes no more items: it is sealed with {received}")]
+    Sealed {
+        /// How many items the batch has.
+        received: u64,
+    },
     /// Tell the client: the store cannot promise this.
     #[error("the store cannot do this: {0}")]
     Unsupported(String),

@@ -22,6 +22,7 @@
 mod batch;
 mod clock;
 mod control;
+mod custom_ids;
 mod end;
 mod error;
 mod execution;
@@ -45,9 +46,12 @@ mod work;
 mod worker;
 
 pub use self::redis::{RedisConfig, RedisQueue};
-pub use batch::{Batch, BatchItem, BatchState, CHUNK_ITEMS, Ended, NewBatch};
+pub use batch::{
+    Batch, BatchItem, BatchState, CHUNK_ITEMS, Ended, NewBatch, Part, Policy, Release, Seal,
+};
 pub use clock::Clock;
 pub use control::Control;
+pub use custom_ids::{CUSTOM_IDS_PAGE, CustomIds};
 pub use end::{Attempt, End, Failure, FailureKind, Report};
 pub use error::{Error, Result};
 pub use execution::{Event, State};

@@ -11,9 +11,12 @@ pub struct Limits {
     pub result_ttl: Duration,
     /// How long an idempotency key is known.
     pub idempotency_ttl: Duration,
-    /// How many executions may wait in all.
+    /// How long a batch stays open that nobody adds items to.
+    pub upload_ttl: Duration,
+    /// How many executions may wait in all; items of batches do not count, but for those of one
+    /// that is accepted in one piece.
     pub waiting_max: u64,
-    /// How many executions of one owner and class may wait.
+    /// How many executions of one owner and class may wait; items of batches do not count.
     pub waiting_per_owner_max: u64,
     /// How many failed executions the dead list keeps.
     pub dead_max: u64,
@@ -33,6 +36,7 @@ impl Default for Limits {
             lease: Duration::from_secs(3),
             result_ttl: Duration::from_secs(7 * 24 * 3600),
             idempotency_ttl: Duration::from_secs(24 * 3600),
+            upload_ttl: Duration::from_secs(24 * 3600),
             waiting_max: 1_000_000,
             waiting_per_owner_max: 200_000,
             dead_max: 10_000,

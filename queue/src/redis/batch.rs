@@ -1,86 +1,25 @@
 //! Batches: chunks of inputs, and documents of their ended items.
 
-use std::{collections::HashMap, time::Duration};
+use std::collections::HashMap;
 
 use redis::Value;
 
 use super::{
     RedisQueue,
     claim::read,
-    document::{Shared, Tail, corrupt, time},
-    millis,
+    document::{Shared, corrupt, time},
+    packs,
+    read::some,
 };
 use crate::{
-    Batch, BatchId, BatchItem, BatchState, CHUNK_ITEMS, Ended, Error, NewBatch, Page, Report,
-    Result, State, Submitted, Used,
+    Batch, BatchId, BatchItem, BatchState, CHUNK_ITEMS, Ended, Error, Page, Policy, Result, Used,
     pack::{pack, unpack},
 };
 
-/// How long chunks are kept whose batch was not accepted, in seconds.
-const UNACCEPTED_TTL: u64 = 3600;
-/// How many chunks are written with one round trip.
-const WRITE_CHUNKS: usize = 64;
+/// How often results are unpacked anew that another process packs again in between.
+const UNPACK_TRIES: usize = 5;
 
 impl RedisQueue {
-    /// Stores the chunks, then accepts the batch in one step. What a crash leaves in between is
-    /// forgotten after a while.
-    pub(super) async fn accept_batch(&self, new: NewBatch) -> Result<Submitted<BatchId>> {
-        let store = &self.store;
-        self.write_chunks(&new).await?;
-        let shared = Shared {
-            cache_ttl_ms: new.cache_ttl.map(millis),
-            created_ms: store.clock_ms(),
-            spec: new.spec,
-        };
-        let (now, ttl, limits) = (store.now(), store.ttl(), &store.limits);
-        let (id, spec) = (new.id.to_string(), pack(&shared)?);
-        let age = shared.cache_ttl_ms.map(|ms| ms.to_string()).unwrap_or_default();
-        let (key, digest) = new.idempotency.map(|it| (it.key, it.digest)).unwrap_or_default();
-        let invalid = invalid_items(&new.items)?;
-        let mut call = store.scripts.submit_batch.key(store.prefix());
-        call.arg(&now).arg(ttl).arg(limits.waiting_max).arg(millis(limits.idempotency_ttl));
-        call.arg(&id).arg(shared.spec.class.letter().to_string()).arg(&shared.spec.owner);
-        call.arg(&shared.spec.program).arg(spec.as_slice()).arg(&age);
-        call.arg(new.items.len()).arg(&key).arg(&digest);
-        let deadline = shared.spec.deadline.map(|at| at.timestamp_millis().to_string());
-        call.arg(deadline.unwrap_or_default()).arg(shared.spec.tells()).arg(invalid.len());
-        for (index, tail) in &invalid {
-            call.arg(index).arg(tail.as_slice());
-        }
-        for (index, item) in new.items.iter().enumerate() {
-            if let (Some(_), Some(fingerprint)) = (shared.cache_ttl_ms, &item.fingerprint) {
-                call.arg(index).arg(fingerprint);
-            }
-        }
-        let (word, id): (String, String) = store.home.call(&call).await?;
-        match word.as_str() {
-            "conflict" => Err(Error::KeyReused),
-            "full" => Err(Error::Full {
-                limit: "the queue is full",
-                most: limits.waiting_max,
-                retry_after: Duration::from_secs(2),
-            }),
-            _ => Ok(Submitted {
-                id: id.parse()?,
-                state: State::Queued,
-                replayed: word == "replayed",
-            }),
-        }
-    }
-
-    async fn write_chunks(&self, new: &NewBatch) -> Result<()> {
-        let chunks: Vec<&[BatchItem]> = new.items.chunks(CHUNK_ITEMS).collect();
-        for (group, chunks) in chunks.chunks(WRITE_CHUNKS).enumerate() {
-            let mut pipe = redis::pipe();
-            for (at, chunk) in chunks.iter().enumerate() {
-                let key = self.store.keys.chunk(new.id, group * WRITE_CHUNKS + at);
-                pipe.set_ex(key, pack(chunk)?, UNACCEPTED_TTL).ignore();
-            }
-            self.store.home.query::<()>(&pipe).await?;
-        }
-        Ok(())
-    }
-
     pub(super) async fn cancel_chunks(&self, id: BatchId) -> Result<()> {
         let store = &self.store;
         let (now, ttl, batch) = (store.now(), store.ttl(), id.to_string());
@@ -120,14 +59,40 @@ impl RedisQueue {
         for item in items {
             call.arg(*item);
         }
-        store.home.call(&call).await
+        for _ in 0..UNPACK_TRIES {
+            if let Ok(retried) = u64::try_from(store.home.call::<i64>(&call).await?) {
+                return Ok(retried);
+            }
+            packs::unpack_chunk(store, id, chunk).await?;
+        }
+        Err(Error::Unavailable("its results are being packed".to_owned()))
+    }
+
+    /// Pauses a batch, resumes it, or gives it another spec.
+    pub(super) async fn steer_batch(&self, id: BatchId, what: &str, spec: &[u8]) -> Result<()> {
+        let store = &self.store;
+        let batch = id.to_string();
+        let mut call = store.scripts.steer_batch.key(store.prefix());
+        call.arg(&batch).arg(what).arg(spec);
+        let there: bool = store.home.call(&call).await?;
+        there.then_some(()).ok_or(Error::NotFound("batch"))
+    }
+
+    pub(super) async fn put_budget(&self, id: BatchId, micros: Option<u64>) -> Result<()> {
+        let mut pipe = redis::pipe();
+        pipe.hget(self.store.keys.batch(id), "spec");
+        let (spec,): (Option<Vec<u8>>,) = self.store.home.query(&pipe).await?;
+        let mut shared: Shared = unpack(&spec.ok_or(Error::NotFound("batch"))?)?;
+        shared.spec.allowance.batch_micros = micros;
+        self.steer_batch(id, "spec", &pack(&shared)?).await
     }
 
     pub(super) async fn read_batch(&self, id: BatchId) -> Result<Batch> {
         let mut pipe = redis::pipe();
         pipe.hgetall(self.store.keys.batch(id));
         let (fields,): (HashMap<String, Vec<u8>>,) = self.store.home.query(&pipe).await?;
-        if !fields.contains_key("spec") {
+        let held = fields.get("phase").is_some_and(|phase| phase == b"held");
+        if held || !fields.contains_key("spec") {
             return Err(Error::NotFound("batch"));
         }
         compose(id, &fields)
@@ -162,22 +127,17 @@ impl RedisQueue {
         let inputs = self.store.keys.chunk(id, chunk as usize);
         let results = self.store.keys.results(id, chunk);
         let mut pipe = redis::pipe();
-        pipe.get(inputs).hgetall(results);
+        // At one moment: what is packed leaves the one and enters the other.
+        pipe.atomic().get(inputs).hgetall(results);
+        pipe.get(self.store.keys.packed(id, chunk as usize));
         let mut parts = self.store.home.query::<Vec<Value>>(&pipe).await?.into_iter();
         let inputs: Option<Vec<u8>> = read(parts.next())?;
         let inputs = inputs.ok_or_else(|| corrupt("a batch without inputs"))?;
-        Ok((unpack(&inputs)?, read(parts.next())?))
+        let documents: HashMap<String, Vec<u8>> = read(parts.next())?;
+        let packed: Option<Vec<u8>> = some(parts.next())?;
+        let documents = packed.map_or(Ok(documents), |packed| packs::documents(&packed))?;
+        Ok((unpack(&inputs)?, documents))
     }
-}
-
-/// Items that cannot run, as they are kept: index and tail.
-fn invalid_items(items: &[BatchItem]) -> Result<Vec<(usize, Vec<u8>)>> {
-    let invalid = items.iter().enumerate().filter_map(|(index, item)| {
-        let report = Report { failure: Some(item.invalid.clone()?), ..Report::default() };
-        let tail = Tail { report, micros: Some(0), ..Tail::default() };
-        Some(tail.write().map(|tail| (index, tail)))
-    });
-    invalid.collect()
 }
 
 fn compose(id: BatchId, fields: &HashMap<String, Vec<u8>>) -> Result<Batch> {
@@ -191,18 +151,20 @@ fn compose(id: BatchId, fields: &HashMap<String, Vec<u8>>) -> Result<Batch> {
         cancelled: count("cancelled"),
         expired: count("expired"),
     };
-    let (total, stopped) = (count("total"), number("stop").is_some());
-    let state = match (ended.total() >= total, stopped) {
-        (true, false) => BatchState::Completed,
-        (true, true) => BatchState::Cancelled,
-        (false, true) => BatchState::Cancelling,
-        (false, false) => BatchState::InProgress,
-    };
+    let (total, open) = (count("total"), fields.contains_key("phase"));
+    let stopped = number("stop").is_some();
+    let state = BatchState::of(ended.total() >= total, stopped, open, number("paused").is_some());
     Ok(Batch {
         id,
         state,
         spec: shared.spec,
+        cache_ttl: shared.cache_ttl_ms.map(std::time::Duration::from_millis),
+        policy: Policy {
+            concurrency: number("limit").and_then(|it| u32::try_from(it).ok()),
+            errors_max: number("errors_max").and_then(|it| u64::try_from(it).ok()),
+        },
         total,
+        open,
         ended,
         created_at: time(number("created").unwrap_or_default()),
         finished_at: number("finished").map(time),

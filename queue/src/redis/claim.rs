@@ -84,10 +84,10 @@ impl RedisQueue {
         worker: &WorkerId,
         want: Want,
     ) -> Result<Claimed> {
-        let store = &self.store;
+        let (store, now) = (&self.store, self.store.now());
         let mut call = store.scripts.claim.key(store.prefix());
         call.arg(worker.as_str()).arg(claimer.number).arg(want.slots.min(CLAIM_MAX));
-        call.arg(want.bulk).arg(u8::from(want.suspect));
+        call.arg(want.bulk).arg(u8::from(want.suspect)).arg(&now);
         let reply: Vec<Value> = claimer.line.call(&call).await?;
         let mut reply = reply.into_iter();
         let word: String = read(reply.next())?;

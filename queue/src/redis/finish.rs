@@ -2,6 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
+use tokio::sync::Notify;
+
 use super::{
     RedisQueue, Store,
     document::{Envelope, Tail},
@@ -126,11 +128,12 @@ fn fate(end: End) -> Fate {
 pub(super) struct Finisher {
     store: Arc<Store>,
     line: Line,
+    packer: Arc<Notify>,
 }
 
 impl Finisher {
-    pub(super) fn new(store: Arc<Store>) -> Self {
-        Self { line: Line::new(Arc::clone(&store.home)), store }
+    pub(super) fn new(store: Arc<Store>, packer: Arc<Notify>) -> Self {
+        Self { line: Line::new(Arc::clone(&store.home)), store, packer }
     }
 }
 
@@ -154,7 +157,10 @@ impl Commit for Finisher {
             call.arg(it.micros).arg(it.bucket).arg(&it.program).arg(&it.cache).arg(&it.home);
             call.arg(&it.used).arg(it.before.as_slice());
         }
-        let rows: Vec<(String, String)> = self.line.call(&call).await?;
+        let (rows, packs): (Vec<(String, String)>, u64) = self.line.call(&call).await?;
+        if packs > 0 {
+            self.packer.notify_one();
+        }
         Ok(rows.iter().map(verdict).collect())
     }
 }

@@ -70,13 +70,19 @@ async fn serve<C: Commit>(mut commit: C, mut asked: mpsc::Receiver<Asked<C>>) {
                 answers => break answers,
             }
         };
-        let answers = answers.unwrap_or_else(|error| {
-            let text = error.to_string();
-            senders.iter().map(|_| Err(Error::Unavailable(text.clone()))).collect()
-        });
+        let answers =
+            answers.unwrap_or_else(|error| senders.iter().map(|_| Err(again(&error))).collect());
         for (sender, answer) in senders.into_iter().zip(answers) {
             let _: Result<(), _> = sender.send(answer); // its caller went away
         }
+    }
+}
+
+/// The same failure, for another caller.
+fn again(error: &Error) -> Error {
+    match error {
+        Error::NoRoom(why) => Error::NoRoom(why),
+        other => Error::Unavailable(other.to_string()),
     }
 }
 

@@ -286,7 +286,7 @@ fn unavailable(error: impl std::fmt::Display) -> Error {
 impl From<RedisError> for Error {
     fn from(error: RedisError) -> Self {
         if error.code() == Some("OOM") {
-            return Error::Unavailable("Redis has no memory left (`maxmemory`)".to_owned());
+            return Error::NoRoom("Redis has reached its `maxmemory`");
         }
         unavailable(error)
     }

@@ -7,7 +7,8 @@ use super::{
     submit::{Submission, lane_of},
 };
 use crate::{
-    BatchId, Error, ExecutionId, Intake, NewBatch, NewExecution, Records, Result, State, Submitted,
+    BatchId, Error, ExecutionId, Intake, NewBatch, NewExecution, Part, Records, Release, Result,
+    Seal, State, Submitted,
 };
 
 /// How many executions one call cancels or retries.
@@ -21,6 +22,38 @@ impl Intake for RedisQueue {
 
     async fn submit_batch(&self, new: NewBatch) -> Result<Submitted<BatchId>> {
         self.accept_batch(new).await
+    }
+
+    async fn open_batch(&self, new: NewBatch, release: Release) -> Result<Submitted<BatchId>> {
+        self.begin_batch(new, release, 0).await
+    }
+
+    async fn add_part(&self, id: BatchId, part: Part) -> Result<u64> {
+        self.put_part(id, part).await
+    }
+
+    async fn seal_batch(&self, id: BatchId, seal: Seal) -> Result<Submitted<BatchId>> {
+        self.close_batch(id, seal).await
+    }
+
+    async fn discard_batch(&self, id: BatchId) -> Result<()> {
+        self.drop_batch(id).await
+    }
+
+    async fn custom_ids(&self, id: BatchId, from: u64) -> Result<Vec<(u64, u32)>> {
+        self.read_custom_ids(id, from).await
+    }
+
+    async fn pause_batch(&self, id: BatchId) -> Result<()> {
+        self.steer_batch(id, "pause", &[]).await
+    }
+
+    async fn resume_batch(&self, id: BatchId) -> Result<()> {
+        self.steer_batch(id, "resume", &[]).await
+    }
+
+    async fn set_batch_budget(&self, id: BatchId, micros: Option<u64>) -> Result<()> {
+        self.put_budget(id, micros).await
     }
 
     async fn cancel(&self, id: ExecutionId) -> Result<State> {

@@ -4,7 +4,8 @@
 //! `b:<batch>`, `!` for what goes before all others of its class, or `?` for suspects.
 //!
 //! - `P cfg`: hash; `paused`, `epoch`, how often caches were `cleared`
-//! - `P n`: hash; how many executions `waiting` (scheduled too) and `live` (not ended)
+//! - `P n`: hash; how many executions `waiting` (scheduled too) and `live` (not ended), and how many
+//!   of these are `batched`: items of batches
 //! - `P l:<lane>`: stream; entries of a lane, waiting or with a worker; group `w`
 //! - `P lanes`: set; the lanes that have a stream
 //! - `P empty`: sorted set; lanes found empty, by time (ms)
@@ -15,7 +16,8 @@
 //! - `P e:<id>`: hash; an execution that has not ended: `l`ane, `s`tream entry (`z` if
 //!   scheduled), `p`ayload and `h`istory while scheduled, `g`eneration, lost entries `x`
 //! - `P r:<id>`: string; an execution that has ended: head line, envelope, tail; has a TTL
-//! - `P z`, `P d`: sorted set; scheduled ids by due time, ids by deadline (ms)
+//! - `P z`, `P d`: sorted set; scheduled ids by due time, ids by deadline (ms); of batches, `b:`
+//!   for those with a deadline, and `c:` for those that are called off
 //! - `P cx`: set; running executions that were called off
 //! - `P dead`: sorted set; failed executions by time (ms)
 //! - `P x`, `P bx`: stream; index of executions and of batches, by time
@@ -28,9 +30,16 @@
 //! - `P tidy`: string; there while what is old need not be looked for
 //! - `P gone`: sorted set; workers declared dead, by time (ms)
 //! - `P m:all`, `P m:<minute>`: hash; `<program>|<what>` to count
-//! - `P b:<batch>`: hash; a batch and its counts
+//! - `P b:<batch>`: hash; a batch and its counts; `phase` while it is uploaded (`open`, or `held`
+//!   if nobody may see it), `next` chunk to enter its lane, `w`: entries of its window
 //! - `P b:<batch>:in:<k>`, `:r:<k>`: string, hash; inputs of chunk k; documents of its ended
 //!   items
+//! - `P b:<batch>:p:<k>`: string; those documents, packed, when all its items have ended
+//! - `P b:<batch>:parts`, `:c`: hash, string; parts by their first item, and hashes of custom ids,
+//!   while it is uploaded
+//! - `P up`: sorted set; batches that are uploaded by the time (ms) they are given up
+//! - `P packs`: set; chunks that can be packed
+//! - `P parked`: set; lanes of batches that are paused, or of which as much runs as may
 //! - `P b:<batch>:done`, `:out`: bitmap; items that have ended; that have a record of their own
 //! - `P b:<batch>:o`, `:s`, `:lost`: hash, hash, set; items left by entry; entry by chunk or
 //!   item; lost entries
@@ -76,6 +85,14 @@ impl Keys {
 
     pub(super) fn batch(&self, batch: crate::BatchId) -> String {
         format!("{}b:{batch}", self.prefix)
+    }
+
+    pub(super) fn packed(&self, batch: crate::BatchId, chunk: usize) -> String {
+        format!("{}b:{batch}:p:{chunk}", self.prefix)
+    }
+
+    pub(super) fn custom_ids(&self, batch: crate::BatchId) -> String {
+        format!("{}b:{batch}:c", self.prefix)
     }
 
     pub(super) fn results(&self, batch: crate::BatchId, chunk: u32) -> String {

@@ -21,12 +21,14 @@ mod keys;
 mod ledger;
 mod list;
 mod outbox;
+mod packs;
 mod read;
 mod scripts;
 mod servers;
 mod stats;
 mod submit;
 mod upkeep;
+mod upload;
 mod work;
 
 use std::{
@@ -65,6 +67,7 @@ pub struct RedisQueue {
     finisher: Gather<Finisher>,
     claims: Arc<Claims>,
     events: Events,
+    packer: Arc<tokio::sync::Notify>,
 }
 
 /// What all parts of the queue share.
@@ -122,11 +125,13 @@ impl RedisQueue {
             quiet_until: Mutex::default(),
             heard: Mutex::default(),
         });
+        let packer = packs::start(&store);
         let queue = Self {
             submitter: Gather::start(Submitter::new(Arc::clone(&store))),
-            finisher: Gather::start(Finisher::new(Arc::clone(&store))),
+            finisher: Gather::start(Finisher::new(Arc::clone(&store), Arc::clone(&packer))),
             claims: Arc::new(Claims::default()),
             events: Events::default(),
+            packer,
             store,
         };
         queue.refuse_bad_server(config.allow_eviction).await?;

@@ -10,6 +10,7 @@ use super::{
     RedisQueue,
     claim::read,
     document::{Envelope, Head, Shared, Tail, corrupt, time},
+    packs,
 };
 use crate::{
     Batch, BatchId, BatchItem, CHUNK_ITEMS, Error, Execution, ExecutionId, Filter, PAGE_MAX, Page,
@@ -183,7 +184,7 @@ fn open(
 }
 
 /// An item of a batch: spec, created, inputs, document, earlier document, holder, idle, record,
-/// called off.
+/// called off, packed documents.
 fn item(id: ExecutionId, row: &mut impl Iterator<Item = Value>, now: i64) -> Result<Execution> {
     let shared: Shared = unpack(&read::<Vec<u8>>(row.next())?)?;
     let created: i64 = read(row.next())?;
@@ -192,8 +193,17 @@ fn item(id: ExecutionId, row: &mut impl Iterator<Item = Value>, now: i64) -> Res
         (some(row.next())?, some(row.next())?);
     let (holder, idle): (Option<String>, i64) = (some(row.next())?, read(row.next())?);
     let record: Option<Vec<Value>> = some(row.next())?;
-    let index = id.item_of().map_or(0, |(_, index)| index as usize);
-    let item = inputs.into_iter().nth(index % CHUNK_ITEMS);
+    let called_off: bool = read(row.next())?;
+    let packed: Option<Vec<u8>> = some(row.next())?;
+    let (document, earlier) = match packed {
+        Some(packed) => {
+            let mut all = packs::documents(&packed)?;
+            let place = index_of(id);
+            (all.remove(&place.to_string()), all.remove(&format!("h{place}")))
+        }
+        None => (document, earlier),
+    };
+    let item = inputs.into_iter().nth(index_of(id) % CHUNK_ITEMS);
     let item = item.ok_or_else(|| corrupt("a short chunk"))?;
     if let Some(record) = record {
         return open(id, &mut record.into_iter().skip(1), now, item.custom_id);
@@ -210,10 +220,15 @@ fn item(id: ExecutionId, row: &mut impl Iterator<Item = Value>, now: i64) -> Res
         execution.end(&document, earlier.as_deref())?;
     } else {
         execution.hold(holder, idle, now);
-        execution.cancel_requested = read(row.next())?;
+        execution.cancel_requested = called_off;
         execution.follow(earlier.as_deref())?;
     }
     Ok(execution)
+}
+
+/// An item's place in its batch.
+fn index_of(id: ExecutionId) -> usize {
+    id.item_of().map_or(0, |(_, index)| index as usize)
 }
 
 fn batch_item(batch: &Batch, id: ExecutionId, item: &BatchItem) -> Execution {

@@ -5,7 +5,13 @@ use redis::Script;
 
 pub(super) struct Scripts {
     pub(super) submit: Script,
-    pub(super) submit_batch: Script,
+    pub(super) open_batch: Script,
+    pub(super) add_part: Script,
+    pub(super) seal_batch: Script,
+    pub(super) discard_batch: Script,
+    pub(super) steer_batch: Script,
+    pub(super) pack: Script,
+    pub(super) unpack: Script,
     pub(super) claim: Script,
     pub(super) finish: Script,
     pub(super) beat: Script,
@@ -64,7 +70,13 @@ impl Scripts {
     pub(super) fn new() -> Self {
         Self {
             submit: with_memory!("lua/submit.lua"),
-            submit_batch: with_memory!("lua/submit_batch.lua"),
+            open_batch: with_memory!("lua/open_batch.lua"),
+            add_part: with_memory!("lua/add_part.lua"),
+            seal_batch: with_memory!("lua/seal_batch.lua"),
+            discard_batch: always!("lua/discard_batch.lua"),
+            steer_batch: always!("lua/steer_batch.lua"),
+            pack: always!("lua/pack.lua"),
+            unpack: with_memory!("lua/unpack.lua"),
             claim: always!("lua/claim.lua"),
             finish: always!("lua/finish.lua"),
             beat: always!("lua/beat.lua"),

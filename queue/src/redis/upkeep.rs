@@ -41,6 +41,7 @@ impl RedisQueue {
             return Ok(Tick { next_due: Some(wait), ..Tick::default() });
         }
         *self.store.quiet() = None;
+        self.packer.notify_one(); // what a worker did not come to that died
         self.tick_once("").await
     }
 

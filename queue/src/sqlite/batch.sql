@@ -1,21 +1,89 @@
 -- Batches, their chunks, and what became of their items.
 
--- @find: One by its id.
-SELECT * FROM batches WHERE id = ?1
+-- @find: One by its id, unless nobody may see it.
+SELECT * FROM batches WHERE id = ?1 AND phase IN ('open', 'sealed')
+
+-- @find_upload: One by its id, whoever may see it.
+SELECT * FROM batches WHERE id = ?1 AND phase <> 'dropped'
 
 -- @get: One by its key.
 SELECT * FROM batches WHERE key = ?1
 
--- @insert: Accepts one.
-INSERT INTO batches (id, owner, class, spec, ttl, total, deadline, created, finished, tells)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+-- @open: Opens one, without items.
+INSERT INTO batches (id, owner, class, spec, ttl, deadline, phase, total, concurrency, errors_max,
+                     created, touched, tells)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, ?8, ?9, ?10, ?10, ?11)
+
+-- @grow: Adds items to one, and misses of the cache.
+UPDATE batches SET total = total + ?2, misses = misses + ?3, touched = ?4 WHERE key = ?1
+
+-- @seal: No more items come.
+UPDATE batches
+SET phase = 'sealed', created = iif(phase = 'held', ?2, created),
+    finished = iif(succeeded + failed + cancelled + expired = total, ?2, NULL)
+WHERE key = ?1 AND phase IN ('held', 'open')
+
+-- @give_up_errors: Calls one off of which too many items have failed.
+UPDATE batches
+SET calling_off = 1, phase = 'sealed',
+    finished = iif(succeeded + failed + cancelled + expired = total, ?2, NULL)
+WHERE key = ?1 AND finished IS NULL AND errors_max IS NOT NULL AND failed - borne > errors_max
+  AND phase <> 'held'
+
+-- @drop: Forgets one that is held; the upkeep takes it away.
+UPDATE batches SET phase = 'dropped' WHERE id = ?1 AND phase = 'held'
+
+-- @steer: Pauses one, or resumes it.
+UPDATE batches SET paused = ?2 WHERE id = ?1 AND phase IN ('open', 'sealed')
+
+-- @set_spec: Changes how the items run that are not handed out.
+UPDATE batches SET spec = ?2 WHERE key = ?1
+
+-- @room: How many more items of one may be handed out.
+SELECT room FROM batch_room WHERE key = ?1
+
+-- @known_part: What the part at a place was.
+SELECT content FROM parts WHERE batch = ?1 AND first = ?2
+
+-- @note_part: Notes a part.
+INSERT INTO parts (batch, first, content) VALUES (?1, ?2, ?3)
+
+-- @forget_parts: Forgets the parts of one that is sealed.
+DELETE FROM parts WHERE batch = ?1
+
+-- @note_custom_ids: Notes custom ids behind those that are there.
+INSERT INTO custom_ids (batch, start, records)
+SELECT ?1, coalesce(max(start + length(records) / ?3), 0), ?2 FROM custom_ids WHERE batch = ?1
+
+-- @custom_ids: The custom ids of one, from a record on, at most so many rows.
+SELECT start, records FROM custom_ids
+WHERE batch = ?1 AND start + length(records) / ?4 > ?2 ORDER BY start LIMIT ?3
+
+-- @forget_custom_ids: Forgets the custom ids of one that is sealed.
+DELETE FROM custom_ids WHERE batch = ?1
+
+-- @release: Puts the chunks of one that was held into its lane.
+INSERT INTO chunks (batch, chunk, owner, class, state, open, rank, since)
+SELECT ?1, chunk, ?2, ?3, iif(open > 0, 'queued', 'idle'), open, iif(open > 0, ?4 + chunk, NULL), ?5
+FROM (
+    SELECT c.chunk, min(64, ?6 - c.chunk * 64)
+           - (SELECT count(*) FROM items i
+              WHERE i.batch = ?1 AND i.position BETWEEN c.chunk * 64 AND c.chunk * 64 + 63) AS open
+    FROM chunk_items c WHERE c.batch = ?1
+) ORDER BY chunk
+
+-- @stale: Uploads that nobody goes on with.
+SELECT * FROM batches WHERE phase = ?1 AND touched < ?2 ORDER BY touched LIMIT ?3
+
+-- @running_chunks: The chunks of a batch that are with workers.
+SELECT * FROM chunks WHERE batch = ?1 AND state = 'running' LIMIT ?2
 
 -- @insert_chunk: Puts a chunk into its lane, or at rest if none of its items waits.
 INSERT INTO chunks (batch, chunk, owner, class, state, open, rank, since)
 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
 
 -- @insert_items: Keeps the items of a chunk.
-INSERT INTO chunk_items (batch, chunk, items) VALUES (?1, ?2, ?3)
+INSERT OR REPLACE INTO chunk_items (batch, chunk, items) VALUES (?1, ?2, ?3)
 
 -- @items_of: The items of a chunk.
 SELECT items FROM chunk_items WHERE batch = ?1 AND chunk = ?2
@@ -74,21 +142,26 @@ UPDATE batches
 SET succeeded = succeeded + (?2 = 'succeeded'), failed = failed + (?2 = 'failed'),
     cancelled = cancelled + (?2 = 'cancelled'), expired = expired + (?2 = 'expired'),
     prompt = prompt + ?3, completion = completion + ?4, cost = cost + ?5,
-    finished = iif(succeeded + failed + cancelled + expired + 1 = total, ?6, NULL)
+    finished = iif(succeeded + failed + cancelled + expired + 1 = total AND phase = 'sealed', ?6,
+                   NULL)
 WHERE key = ?1
 
 -- @uncount_end: An item that had ended comes back.
 UPDATE batches
 SET succeeded = succeeded - (?2 = 'succeeded'), failed = failed - (?2 = 'failed'),
     cancelled = cancelled - (?2 = 'cancelled'), expired = expired - (?2 = 'expired'),
-    finished = NULL, calling_off = 0
+    finished = NULL, calling_off = 0, borne = failed - (?2 = 'failed')
 WHERE key = ?1
 
--- @call_off: Notes that a batch is called off.
-UPDATE batches SET calling_off = 1 WHERE key = ?1 AND finished IS NULL
+-- @call_off: Notes that a batch is called off; no more items come.
+UPDATE batches
+SET calling_off = 1, phase = 'sealed',
+    finished = iif(succeeded + failed + cancelled + expired = total, ?2, NULL)
+WHERE key = ?1 AND finished IS NULL
 
 -- @late: Batches whose deadline has passed.
-SELECT * FROM batches WHERE deadline IS NOT NULL AND finished IS NULL AND deadline <= ?1
+SELECT * FROM batches
+WHERE deadline IS NOT NULL AND finished IS NULL AND deadline <= ?1 AND phase IN ('open', 'sealed')
 ORDER BY deadline LIMIT ?2
 
 -- @called_off: Batches that were called off and have not ended.
@@ -101,6 +174,9 @@ ORDER BY position LIMIT ?3
 
 -- @old: Batches that ended too long ago.
 SELECT key, id FROM batches WHERE finished IS NOT NULL AND finished < ?1 ORDER BY finished LIMIT ?2
+
+-- @dropped: Uploads to be forgotten.
+SELECT key, id FROM batches WHERE phase = 'dropped' LIMIT ?1
 
 -- @trim_items: Forgets items of a batch, at most ?2.
 DELETE FROM items WHERE batch = ?1 AND position IN (

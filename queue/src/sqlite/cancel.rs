@@ -6,6 +6,7 @@ use super::{
     settle::{Ends, Outcome, end_execution, end_item},
     sql::sql,
     step::Step,
+    upload::forget_upload,
 };
 use crate::{BatchId, Error, ExecutionId, Result, State};
 
@@ -67,7 +68,12 @@ pub(super) fn locate(step: &Step<'_>, id: ExecutionId) -> Result<(BatchRow, Item
     Ok((batch, item))
 }
 
-fn request_cancel(step: &Step<'_>, batch: &BatchRow, mut item: Item, worker: &str) -> Result<()> {
+pub(super) fn request_cancel(
+    step: &Step<'_>,
+    batch: &BatchRow,
+    mut item: Item,
+    worker: &str,
+) -> Result<()> {
     item.cancel = true;
     step.order_stop(worker, batch.id.item(item.position))?;
     note_item(step, batch.key, &item, "open")
@@ -145,7 +151,8 @@ pub(super) fn call_off(
     if batch.finished.is_some() {
         return Ok(None);
     }
-    step.run(sql!("batch.sql", "call_off"), [batch.key])?;
+    step.run(sql!("batch.sql", "call_off"), (batch.key, step.now))?;
+    forget_upload(step, batch.key)?;
     let chunks = step.all(
         sql!("batch.sql", "next_unsettled"),
         (batch.key, from.chunk, super::step::int(PAGE)),

@@ -6,7 +6,10 @@ use rusqlite::{Row, params};
 
 use super::{
     cancel::settle_chunk,
-    item::{Chunk, Item, find_batch, open_items, packed, unpack},
+    item::{
+        Chunk, Item, Wait, find_batch, leave_chunk, open_items, packed, put_alone, unpack,
+        unpack_chunk,
+    },
     row::{BatchRow, Record, attempts, cache_key, corrupt, time},
     settle::{Outcome, end_execution},
     sql::sql,
@@ -182,6 +185,13 @@ impl Claim<'_> {
             return Ok(0);
         }
         let items = open_items(step, &batch, chunk.number)?;
+        if batch.concurrency.is_some() {
+            let room = step.one(sql!("batch.sql", "room"), [batch.key], |row| Ok(row.get(0)?))?;
+            let room = usize::try_from(count(room.unwrap_or(0))).unwrap_or(usize::MAX);
+            if room < items.len() {
+                return self.take_some(step, &batch, &chunk, items, room);
+            }
+        }
         let packed = packed(step.tx, chunk.batch, chunk.number)?;
         let delivery = step.next_number();
         step.run(
@@ -199,6 +209,33 @@ impl Claim<'_> {
             packed,
         })));
         Ok(cost)
+    }
+
+    /// Takes as many items of a chunk as its batch has room for, each by itself.
+    fn take_some(
+        &mut self,
+        step: &mut Step<'_>,
+        batch: &BatchRow,
+        chunk: &Chunk,
+        items: Vec<Item>,
+        room: usize,
+    ) -> Result<usize> {
+        let contents = unpack_chunk(step, batch.key, chunk.number)?;
+        let bulk = batch.class == super::submit::letter(Class::Bulk);
+        let most = room.min(if bulk { self.bulk } else { self.slots });
+        let mut taken = 0;
+        for item in items.into_iter().take(most) {
+            let content = contents.get((item.position % super::item::CHUNK) as usize);
+            let content = content.ok_or_else(|| corrupt("a chunk with too few items"))?;
+            leave_chunk(step, batch.key, chunk.number, 1)?;
+            let wait = Wait::Queued(step.next_number());
+            put_alone(step, batch, &item, content, chunk.crashes, &wait)?;
+            let id = batch.id.item(item.position).to_string();
+            let one = step.one(sql!("claim.sql", "one"), [id], read_one)?;
+            taken +=
+                self.take_one(step, one.ok_or_else(|| corrupt("an item alone is missing"))?)?;
+        }
+        Ok(taken)
     }
 
     fn spend(&mut self, class: &str, cost: usize) {

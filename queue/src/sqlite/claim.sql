@@ -6,17 +6,26 @@ SELECT 1 FROM workers WHERE id = ?1 AND dead IS NULL
 -- @suspect: The first that ran when workers were lost.
 SELECT e.*, p.spec, p.inputs, p.fingerprint, p.ttl
 FROM executions e JOIN payloads p ON p.key = e.key
-WHERE e.state = 'queued' AND e.crashes >= 2 AND (?1 OR e.class <> 'b') ORDER BY e.rank LIMIT 1
+WHERE e.state = 'queued' AND e.crashes >= 2 AND (?1 OR e.class <> 'b')
+  AND (e.batch IS NULL OR EXISTS (SELECT 1 FROM batch_room WHERE key = e.batch AND room > 0))
+ORDER BY e.rank LIMIT 1
 
 -- @ahead: The first execution that is before all lanes.
 SELECT e.*, p.spec, p.inputs, p.fingerprint, p.ttl
 FROM executions e JOIN payloads p ON p.key = e.key
 WHERE e.state = 'queued' AND e.rank < 0 AND e.crashes < 2 AND (?1 OR e.class <> 'b')
+  AND (e.batch IS NULL OR EXISTS (SELECT 1 FROM batch_room WHERE key = e.batch AND room > 0))
 ORDER BY e.rank LIMIT 1
 
 -- @ahead_chunk: The first chunk that is before all lanes.
 SELECT * FROM chunks
-WHERE state = 'queued' AND rank < 0 AND (?1 OR class <> 'b') ORDER BY rank LIMIT 1
+WHERE state = 'queued' AND rank < 0 AND (?1 OR class <> 'b')
+  AND EXISTS (SELECT 1 FROM batch_room WHERE key = batch AND room > 0)
+ORDER BY rank LIMIT 1
+
+-- @one: An execution that waits, by its id.
+SELECT e.*, p.spec, p.inputs, p.fingerprint, p.ttl
+FROM executions e JOIN payloads p ON p.key = e.key WHERE e.id = ?1 AND e.state = 'queued'
 
 -- @in_lane: The first execution of a lane.
 SELECT e.*, p.spec, p.inputs, p.fingerprint, p.ttl
@@ -44,7 +53,10 @@ FROM classes
 
 -- @next_lane: The lane whose turn it is; without those of batches unless ?2.
 SELECT lane, pass FROM lanes
-WHERE class = ?1 AND ready > 0 AND (?2 OR lane >= 'o:') ORDER BY pass, lane LIMIT 1
+WHERE class = ?1 AND ready > 0
+  AND (lane >= 'o:' OR (?2 AND EXISTS (
+      SELECT 1 FROM batch_room WHERE key = CAST(substr(lane, 3) AS INTEGER) AND room > 0)))
+ORDER BY pass, lane LIMIT 1
 
 -- @charge: A lane had its turn.
 UPDATE lanes SET pass = pass + ?3 WHERE class = ?1 AND lane = ?2

@@ -172,7 +172,7 @@ pub(super) fn put_back(
             micros.flatten(),
         ],
     )?;
-    step.effects.arrived |= state == State::Queued;
+    step.effects.arrived |= state == State::Queued || record.item.is_some();
     Ok(state)
 }
 
@@ -205,6 +205,8 @@ fn finish_item(step: &mut Step<'_>, finish: &Finish, chunk: u32) -> Result<Verdi
         return Ok(Verdict::Refused);
     };
     let item = find_item(step, key, position)?;
+    // one less runs: its batch may have room for another now
+    step.effects.arrived |= batch.concurrency.is_some();
     let held = chunk.held.as_ref().map(|(worker, delivery)| (worker.as_str(), *delivery));
     match item.place {
         Place::Ended(_) => Ok(Verdict::Refused),

@@ -4,13 +4,17 @@ use async_trait::async_trait;
 
 use super::{
     SqliteQueue,
-    batch::{PackedBatch, submit_batch},
     cancel::{Progress, call_off, cancel},
     retry::{is_being_called_off, retry, retry_dead_page, retry_page},
     submit::submit,
+    upload::{
+        PackedPart, add_part, custom_ids, discard_batch, open_batch, seal_batch, set_budget,
+        steer_batch, submit_batch,
+    },
 };
 use crate::{
-    BatchId, Error, ExecutionId, Intake, NewBatch, NewExecution, Result, State, Submitted,
+    BatchId, Error, ExecutionId, Intake, NewBatch, NewExecution, Part, Release, Result, Seal,
+    State, Submitted,
 };
 
 #[async_trait]
@@ -20,11 +24,41 @@ impl Intake for SqliteQueue {
     }
 
     async fn submit_batch(&self, new: NewBatch) -> Result<Submitted<BatchId>> {
-        self.writer()?;
-        let packed = tokio::task::spawn_blocking(move || PackedBatch::new(new))
-            .await
-            .map_err(|error| Error::Unavailable(error.to_string()))??;
-        self.write(move |step| submit_batch(step, &packed)).await
+        let (new, part) = self.pack(new).await?;
+        self.write(move |step| submit_batch(step, &new, &part)).await
+    }
+
+    async fn open_batch(&self, new: NewBatch, release: Release) -> Result<Submitted<BatchId>> {
+        self.write(move |step| open_batch(step, &new, release)).await
+    }
+
+    async fn add_part(&self, id: BatchId, part: Part) -> Result<u64> {
+        let part = self.pack_part(part).await?;
+        self.write(move |step| add_part(step, id, &part)).await
+    }
+
+    async fn seal_batch(&self, id: BatchId, seal: Seal) -> Result<Submitted<BatchId>> {
+        self.write(move |step| seal_batch(step, id, &seal)).await
+    }
+
+    async fn discard_batch(&self, id: BatchId) -> Result<()> {
+        self.write(move |step| discard_batch(step, id)).await
+    }
+
+    async fn custom_ids(&self, id: BatchId, from: u64) -> Result<Vec<(u64, u32)>> {
+        self.read(move |db, _| custom_ids(db, id, from)).await
+    }
+
+    async fn pause_batch(&self, id: BatchId) -> Result<()> {
+        self.write(move |step| steer_batch(step, id, true)).await
+    }
+
+    async fn resume_batch(&self, id: BatchId) -> Result<()> {
+        self.write(move |step| steer_batch(step, id, false)).await
+    }
+
+    async fn set_batch_budget(&self, id: BatchId, micros: Option<u64>) -> Result<()> {
+        self.write(move |step| set_budget(step, id, micros)).await
     }
 
     async fn cancel(&self, id: ExecutionId) -> Result<State> {
@@ -77,6 +111,20 @@ impl Intake for SqliteQueue {
 }
 
 impl SqliteQueue {
+    /// Packs the chunks of what comes in, outside of the transaction: it takes time.
+    async fn pack_part(&self, part: Part) -> Result<PackedPart> {
+        self.writer()?;
+        let packed = tokio::task::spawn_blocking(move || PackedPart::new(part));
+        packed.await.map_err(|error| Error::Unavailable(error.to_string()))?
+    }
+
+    /// A batch without its items, and these.
+    async fn pack(&self, mut new: NewBatch) -> Result<(NewBatch, PackedPart)> {
+        let items = std::mem::take(&mut new.items);
+        let part = self.pack_part(Part { first: 0, items, digest: String::new() }).await?;
+        Ok((new, part))
+    }
+
     /// What is run again must not meet what still waits to hear that it was called off.
     async fn end_call_off(&self, id: BatchId) -> Result<()> {
         if self.write(move |step| is_being_called_off(step, id)).await? {

@@ -6,13 +6,13 @@ use rusqlite::{Connection, Row, params};
 
 use super::{
     results::find_item,
-    row::{BatchRow, Past, Record, maybe_time, time},
+    row::{BatchRow, Past, Phase, Record, maybe_time, time},
     sql::sql,
     step::{all, count, int, one},
 };
 use crate::{
     Batch, BatchId, BatchState, Ended, Error, Execution, ExecutionId, Filter, PAGE_MAX, Page,
-    Result, State, Used,
+    Policy, Result, State, Used,
 };
 
 /// The most rows that one call looks at; a page may come short, with a cursor.
@@ -155,17 +155,18 @@ fn read_batch(row: &Row<'_>) -> Result<(i64, Batch)> {
         cancelled: number("cancelled")?,
         expired: number("expired")?,
     };
-    let state = match (batch.calling_off, batch.finished) {
-        (true, Some(_)) => BatchState::Cancelled,
-        (true, None) => BatchState::Cancelling,
-        (false, Some(_)) => BatchState::Completed,
-        (false, None) => BatchState::InProgress,
-    };
+    let (open, paused) = (batch.phase != Phase::Sealed, row.get("paused")?);
+    let ended_all = batch.finished.is_some();
+    let state = BatchState::of(ended_all, batch.calling_off, open, paused);
+    let errors_max: Option<i64> = row.get("errors_max")?;
     let batch_as_read = Batch {
         id: batch.id,
         state,
         spec: Arc::unwrap_or_clone(batch.spec),
+        cache_ttl: batch.ttl.map(|ms| std::time::Duration::from_millis(count(ms))),
+        policy: Policy { concurrency: batch.concurrency, errors_max: errors_max.map(count) },
         total: u64::from(batch.total),
+        open,
         ended,
         created_at: time(batch.created),
         finished_at: maybe_time(batch.finished),

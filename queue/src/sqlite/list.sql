@@ -19,7 +19,9 @@ SELECT min(key), count(*)
 FROM (SELECT key FROM executions WHERE key < ?1 ORDER BY key DESC LIMIT ?2)
 
 -- @batches: Batches, newest first, before a key.
-SELECT * FROM batches WHERE key < ?1 AND (?2 IS NULL OR owner = ?2) ORDER BY key DESC LIMIT ?3
+SELECT * FROM batches
+WHERE key < ?1 AND (?2 IS NULL OR owner = ?2) AND phase IN ('open', 'sealed')
+ORDER BY key DESC LIMIT ?3
 
 -- @known: What is known of items in a range.
 SELECT * FROM items WHERE batch = ?1 AND position >= ?2 AND position < ?3 ORDER BY position

@@ -4,7 +4,6 @@
 //! [`crate::Work`] is a step of the writer: [`submit`], [`claim`], [`finish`] and so on, each a
 //! function on a [`step::Step`]. What must always be equal is kept so by `schema.sql` itself.
 
-mod batch;
 mod cancel;
 mod claim;
 mod control;
@@ -31,6 +30,7 @@ mod submit;
 mod tally;
 mod turns;
 mod upkeep;
+mod upload;
 mod violations;
 mod why;
 mod work;

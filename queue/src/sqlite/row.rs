@@ -59,6 +59,28 @@ impl Record {
     }
 }
 
+/// How far the upload of a batch is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Phase {
+    /// More items may come, and nobody sees it yet.
+    Held,
+    /// More items may come.
+    Open,
+    /// No more items come.
+    Sealed,
+}
+
+impl Phase {
+    fn read(row: &Row<'_>) -> Result<Self> {
+        match row.get_ref("phase")?.as_str().map_err(corrupt)? {
+            "held" => Ok(Self::Held),
+            "open" => Ok(Self::Open),
+            "sealed" => Ok(Self::Sealed),
+            other => Err(corrupt(format!("unknown phase `{other}`"))),
+        }
+    }
+}
+
 /// A row of `batches`.
 pub(super) struct BatchRow {
     pub(super) key: i64,
@@ -69,7 +91,9 @@ pub(super) struct BatchRow {
     pub(super) spec: Arc<Spec>,
     pub(super) ttl: Option<i64>,
     pub(super) total: u32,
+    pub(super) phase: Phase,
     pub(super) calling_off: bool,
+    pub(super) concurrency: Option<u32>,
     pub(super) deadline: Option<i64>,
     pub(super) created: i64,
     pub(super) finished: Option<i64>,
@@ -87,6 +111,8 @@ impl BatchRow {
             spec_text,
             ttl: row.get("ttl")?,
             total: row.get("total")?,
+            phase: Phase::read(row)?,
+            concurrency: row.get("concurrency")?,
             calling_off: row.get("calling_off")?,
             deadline: row.get("deadline")?,
             created: row.get("created")?,

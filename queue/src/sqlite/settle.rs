@@ -95,6 +95,7 @@ pub(super) fn end_execution(
     }
     if let Some((batch, position)) = record.item {
         delete_execution(step, record.key)?;
+        step.effects.arrived = true; // its batch may have room for another now
         return end_item(step, batch, position, &ends, outcome);
     }
     step.run(
@@ -115,6 +116,18 @@ pub(super) fn end_execution(
 /// Ends an item of a batch. It is in no chunk and has no row of its own any more, or never had.
 pub(super) fn end_item(
     step: &mut Step<'_>,
+    batch: i64,
+    position: u32,
+    ends: &Ends<'_>,
+    outcome: &Outcome,
+) -> Result<()> {
+    record_item(step, batch, position, ends, outcome)?;
+    count_end(step, ends, outcome)
+}
+
+/// Keeps how an item ended, and counts it in its batch and nowhere else.
+pub(super) fn record_item(
+    step: &Step<'_>,
     batch: i64,
     position: u32,
     ends: &Ends<'_>,
@@ -142,7 +155,10 @@ pub(super) fn end_item(
         sql!("batch.sql", "count_end"),
         (batch, outcome.state.as_str(), used.0, used.1, used.2, step.now),
     )?;
-    count_end(step, ends, outcome)
+    if outcome.state == State::Failed {
+        step.run(sql!("batch.sql", "give_up_errors"), (batch, step.now))?;
+    }
+    Ok(())
 }
 
 pub(super) fn delete_execution(step: &Step<'_>, key: i64) -> Result<()> {

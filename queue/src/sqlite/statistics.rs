@@ -75,6 +75,7 @@ fn depth(db: &Connection, now: i64) -> Result<Depth> {
             "running" => depth.running = count(number),
             "scheduled" => depth.scheduled = count(number),
             "dead" => depth.dead = count(number),
+            "batched" => {} // a part of what is queued
             other => return Err(super::row::corrupt(format!("unknown place `{other}`"))),
         }
     }

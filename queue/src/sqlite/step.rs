@@ -68,6 +68,11 @@ impl Step<'_> {
         self.rules.numbers.fetch_add(1, Ordering::Relaxed)
     }
 
+    /// The first of so many numbers that are larger than all before.
+    pub(super) fn numbers(&self, count: u64) -> i64 {
+        self.rules.numbers.fetch_add(int(count), Ordering::Relaxed)
+    }
+
     /// A rank before all lanes, behind those that came back earlier.
     pub(super) fn rank_ahead(&self) -> i64 {
         AHEAD + self.next_number()

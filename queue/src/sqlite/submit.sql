@@ -7,14 +7,15 @@ SELECT digest, kind, id FROM idempotency WHERE owner = ?1 AND key = ?2 AND expir
 INSERT OR REPLACE INTO idempotency (owner, key, digest, kind, id, expires)
 VALUES (?1, ?2, ?3, ?4, ?5, ?6)
 
--- @waiting: How many executions wait in all.
-SELECT sum(count) FROM depth WHERE place IN ('queued', 'scheduled')
+-- @waiting: How many executions wait in all, but for those in the chunks of batches.
+SELECT sum(iif(place = 'batched', -count, count)) FROM depth
+WHERE place IN ('queued', 'scheduled', 'batched')
 
 -- @waiting_of_owner: How many of one owner and class wait.
 SELECT waiting FROM owners WHERE owner = ?1 AND class = ?2
 
 -- @batch_known: Whether a batch is there.
-SELECT finished IS NOT NULL FROM batches WHERE id = ?1
+SELECT finished IS NOT NULL FROM batches WHERE id = ?1 AND phase IN ('open', 'sealed')
 
 -- @execution_state: Where an execution stands.
 SELECT state FROM executions WHERE id = ?1

@@ -240,7 +240,7 @@ fn every_statement_is_understood() {
 #[test]
 fn waiting_work_is_found_by_index() {
     let db = Connection::open_in_memory().unwrap();
-    db.execute_batch(include_str!("schema.sql")).unwrap();
+    db.execute_batch(&super::file::SCHEMAS.concat()).unwrap();
     super::file::tune(&db).unwrap();
     for statement in [
         sql!("claim.sql", "suspect"),

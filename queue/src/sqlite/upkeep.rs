@@ -3,20 +3,24 @@
 use std::time::Duration;
 
 use super::{
-    cancel::settle_chunk,
-    item::Chunk,
+    cancel::{request_cancel, settle_chunk},
+    item::{Chunk, open_items},
     outbox::drop_oldest,
     rescue::rescue,
-    row::{BatchRow, Record, corrupt},
+    row::{BatchRow, Phase, Record, corrupt},
     settle::{Outcome, delete_execution, end_execution},
     sql::sql,
     step::{Step, count, int, millis},
     tally::minute,
+    upload::{close_upload, forget_upload},
 };
 use crate::{Channel, Result, State, Tick, WINDOW_MAX};
 
 /// The most of each kind that a round does.
 const MOST: usize = 100;
+
+/// How long an upload is kept that nobody sees.
+const HELD_TTL: Duration = Duration::from_hours(1);
 
 /// The most rows that a round forgets of what has many small ones.
 const TRIM_MAX: i64 = 1000;
@@ -31,6 +35,7 @@ pub(super) fn tick(step: &mut Step<'_>) -> Result<Tick> {
     promote(step, &mut tick)?;
     rescue_dead(step, &mut tick)?;
     expire(step, &mut tick)?;
+    give_uploads_up(step)?;
     expire_batches(step, &mut tick)?;
     settle_called_off(step, &mut tick)?;
     trim_executions(step, &mut tick)?;
@@ -98,6 +103,7 @@ fn expire_batches(step: &mut Step<'_>, tick: &mut Tick) -> Result<()> {
         let chunks =
             step.all(sql!("batch.sql", "next_unsettled"), (batch.key, 0, int(left)), Chunk::read)?;
         left -= chunks.len();
+        close_upload(step, batch.key)?;
         for chunk in &chunks {
             tick.expired += settle_chunk(step, &batch, chunk, State::Expired)?;
         }
@@ -119,6 +125,7 @@ fn settle_called_off(step: &mut Step<'_>, tick: &mut Tick) -> Result<()> {
         for chunk in &chunks {
             settle_chunk(step, &batch, chunk, State::Cancelled)?;
         }
+        stop_running(step, &batch, left)?;
         let alone =
             step.all(sql!("batch.sql", "waiting_alone"), (batch.key, int(left)), Record::read)?;
         left -= alone.len();
@@ -127,6 +134,38 @@ fn settle_called_off(step: &mut Step<'_>, tick: &mut Tick) -> Result<()> {
         }
     }
     tick.more |= left == 0;
+    Ok(())
+}
+
+/// Tells the workers of what runs of a batch that was called off; repeating it changes nothing.
+fn stop_running(step: &Step<'_>, batch: &BatchRow, most: usize) -> Result<()> {
+    let chunks =
+        step.all(sql!("batch.sql", "running_chunks"), (batch.key, int(most)), Chunk::read)?;
+    for chunk in &chunks {
+        let Some((worker, _)) = &chunk.held else { continue };
+        for item in open_items(step, batch, chunk.number)?.into_iter().filter(|it| !it.cancel) {
+            request_cancel(step, batch, item, worker)?;
+        }
+    }
+    Ok(())
+}
+
+/// Gives uploads up that nobody goes on with: what nobody saw is forgotten, the rest called off.
+fn give_uploads_up(step: &mut Step<'_>) -> Result<()> {
+    let ttl = millis(step.limits().upload_ttl);
+    for (phase, ttl) in [("held", ttl.min(millis(HELD_TTL))), ("open", ttl)] {
+        let before = step.now.saturating_sub(ttl);
+        let stale =
+            step.all(sql!("batch.sql", "stale"), (phase, before, int(MOST)), BatchRow::read)?;
+        for batch in stale {
+            if batch.phase == Phase::Held {
+                step.run(sql!("batch.sql", "drop"), [batch.id.to_string()])?;
+            } else {
+                step.run(sql!("batch.sql", "call_off"), (batch.key, step.now))?;
+                forget_upload(step, batch.key)?;
+            }
+        }
+    }
     Ok(())
 }
 
@@ -149,10 +188,11 @@ fn trim_executions(step: &mut Step<'_>, tick: &mut Tick) -> Result<()> {
 
 /// Forgets a part of the oldest batch: it may have a million items.
 fn trim_batches(step: &mut Step<'_>, tick: &mut Tick) -> Result<()> {
-    let old = step.one(sql!("batch.sql", "old"), (horizon(step), 1), |row| {
-        Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?))
-    })?;
-    let Some((key, id)) = old else { return Ok(()) };
+    let name = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?));
+    let old = step.one(sql!("batch.sql", "old"), (horizon(step), 1), name)?;
+    let dropped = || step.one(sql!("batch.sql", "dropped"), [1], name);
+    let Some((key, id)) = old.map_or_else(dropped, |old| Ok(Some(old)))? else { return Ok(()) };
+    forget_upload(step, key)?;
     tick.more = true;
     let most = usize::try_from(TRIM_MAX).map_err(corrupt)?;
     for part in [

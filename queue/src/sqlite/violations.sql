@@ -4,6 +4,7 @@
 SELECT 'depth of ' || place || ' is counted as ' || count || ', and is ' || found FROM (
     SELECT place, count, CASE place
         WHEN 'dead' THEN (SELECT count(*) FROM dead)
+        WHEN 'batched' THEN (SELECT coalesce(sum(open), 0) FROM chunks WHERE state = 'queued')
         ELSE (SELECT count(*) FROM executions WHERE state = place)
              + (SELECT coalesce(sum(open), 0) FROM chunks WHERE state = place) END AS found
     FROM depth
@@ -26,8 +27,6 @@ FROM (
     SELECT owner, class, waiting AS counted, 0 AS found FROM owners
     UNION ALL
     SELECT owner, class, 0, 1 FROM executions WHERE waits
-    UNION ALL
-    SELECT owner, class, 0, open FROM chunks WHERE state = 'queued'
 ) GROUP BY owner, class HAVING sum(counted) <> sum(found) LIMIT 100
 
 -- @batches: A batch's counts are what its items say, and those are not more than it has.
@@ -119,5 +118,6 @@ FROM (
     UNION ALL SELECT program, 'expired', expired, 0 FROM totals WHERE minute = -1
     UNION ALL SELECT program, state, 0, 1 FROM executions WHERE finished IS NOT NULL AND dry = 0
     UNION ALL SELECT json_extract(b.spec, '$.p'), i.state, 0, 1
-    FROM items i JOIN batches b ON b.key = i.batch WHERE i.finished IS NOT NULL
+    FROM items i JOIN batches b ON b.key = i.batch
+    WHERE i.finished IS NOT NULL AND b.phase IN ('open', 'sealed')
 ) GROUP BY program, state HAVING sum(counted) < sum(found) LIMIT 100

@@ -216,7 +216,7 @@ async fn full_memory_refuses_work_and_takes_results() {
     assert_eq!(server.cli(&["CONFIG", "SET", "maxmemory", "1000000"]), "OK");
 
     let answer = queue.submit(ask("more")).await;
-    assert!(matches!(answer, Err(Error::Unavailable(_) | Error::Full { .. })), "{answer:?}");
+    assert!(matches!(answer, Err(Error::NoRoom(_))), "{answer:?}");
     for lease in leases {
         let (end, run_time) = (succeeded("yes"), Duration::ZERO);
         let ending = queue::Ending { lease, end, started_at: chrono::Utc::now(), run_time };

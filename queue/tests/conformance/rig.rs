@@ -11,8 +11,9 @@ use std::{
 use chrono::{DateTime, Utc};
 use queue::{
     Allowance, BatchId, BatchItem, Class, Clock, Durability, End, Ending, Execution, ExecutionId,
-    Failure, FailureKind, Fields, Lease, Limits, Mode, NewBatch, NewExecution, Queue, RedisConfig,
-    RedisQueue, Report, Spec, SqliteQueue, State, Tick, Verdict, Want, WorkerId, WorkerInfo,
+    Failure, FailureKind, Fields, Lease, Limits, Mode, NewBatch, NewExecution, Policy, Queue,
+    RedisConfig, RedisQueue, Report, Spec, SqliteQueue, State, Tick, Verdict, Want, WorkerId,
+    WorkerInfo,
 };
 use tempfile::TempDir;
 use testkit::RedisServer;
@@ -256,6 +257,7 @@ pub(crate) fn batch_of(count: usize) -> NewBatch {
         id: BatchId::new(),
         spec: spec("alice", Class::Bulk),
         cache_ttl: None,
+        policy: Policy::default(),
         items: (0..count).map(item).collect(),
         idempotency: None,
     }

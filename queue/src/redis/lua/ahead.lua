@@ -7,6 +7,11 @@ local v = call('HMGET', P .. 'e:' .. id, 'l', 's')
 local lane, entry = v[1], v[2]
 local batch, index = item_of(id)
 if not entry and batch then lane, entry = place(batch, index) end
+if not entry and batch then
+  -- It waits behind the batch's window.
+  local v = call('HMGET', P .. 'b:' .. batch, 'w', 'next')
+  return { (v[1] or 0) + math.max(0, math.floor(index / CHUNK) - (v[2] or 0)), lanes }
+end
 if not entry or entry == 'z' then return { 0, lanes } end
 local last = '0-0'
 local groups = redis.pcall('XINFO', 'GROUPS', P .. 'l:' .. lane)

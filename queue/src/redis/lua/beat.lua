@@ -9,9 +9,9 @@ call('HSET', P .. 'w:' .. worker, 'info', info)
 for i = 5, #ARGV do call('LREM', P .. 'o:' .. worker, 1, ARGV[i]) end
 local orders = call('LRANGE', P .. 'o:' .. worker, 0, -1)
 local cfg = call('HMGET', P .. 'cfg', 'paused', 'epoch')
--- What is due next: a scheduled execution, a deadline, the end of a lease, or tidying up.
+-- What is due next: a scheduled execution, a deadline, an upload given up, the end of a lease, or tidying up.
 local next_due = math.huge
-for _, key in ipairs({ 'z', 'd', 'w' }) do
+for _, key in ipairs({ 'z', 'd', 'w', 'up' }) do
   local due = call('ZRANGE', P .. key, 0, 0, 'WITHSCORES')[2]
   next_due = math.min(next_due, tonumber(due or math.huge))
 end

@@ -37,8 +37,10 @@ end
 -- Of an item in its chunk.
 local function cancel_item(id, batch, index)
   local key = P .. 'b:' .. batch
-  local total = call('HGET', key, 'total')
-  if not total or index >= tonumber(total) then return '' end
+  local v = call('HMGET', key, 'total', 'phase')
+  if not v[1] or v[2] == 'held' or index >= tonumber(v[1]) then return '' end
+  local ended = packed_state(batch, index)
+  if ended then return ended == 'cancelled' and ended or '!' .. ended end
   local doc = call('HGET', key .. ':r:' .. math.floor(index / CHUNK), index)
   if doc then
     local state = doc:match('^%a+')

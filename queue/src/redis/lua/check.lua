@@ -67,7 +67,7 @@ for _, lane in ipairs(call('SMEMBERS', P .. 'lanes')) do
   else
     open = call('ZSCORE', P .. 'turn:' .. class, lane)
   end
-  if waiting_here and not open then say('lane %s has something to hand out and takes no turn', lane) end
+  if waiting_here and not open and call('SISMEMBER', P .. 'parked', lane) == 0 then say('lane %s has something to hand out and takes no turn', lane) end
 end
 
 for _, id in ipairs(call('ZRANGE', P .. 'z', 0, left)) do
@@ -77,8 +77,39 @@ for _, id in ipairs(call('ZRANGE', P .. 'z', 0, left)) do
   waits = waits + 1
 end
 
+-- Batches: what waits behind their windows, and their counts.
+local batches, batched = call('XRANGE', P .. 'bx', '-', '+', 'COUNT', 1000), 0
+for _, row in ipairs(batches) do
+  local batch = row[2][2]
+  local key = P .. 'b:' .. batch
+  local v = call('HMGET', key, 'total', 'succeeded', 'failed', 'cancelled', 'expired', 'next', 'w', 'finished', 'phase')
+  if v[1] then
+    local total, next_chunk = tonumber(v[1]), tonumber(v[6] or 0)
+    local ended = (v[2] or 0) + (v[3] or 0) + (v[4] or 0) + (v[5] or 0)
+    local done = call('BITCOUNT', key .. ':done')
+    if ended ~= done then say('batch %s counts %d ended items, and has %d', batch, ended, done) end
+    if done > total then say('batch %s has more ended items than items', batch) end
+    if v[8] and done < total then say('batch %s is finished, and %d items are left', batch, total - done) end
+    if done == total and not v[8] and not v[9] then say('batch %s has ended and is not finished', batch) end
+    batched = batched + total - done
+    for k = next_chunk, math.ceil(total / CHUNK) - 1 do
+      left = left - 1
+      if left <= 0 then break end
+      waits = waits + #open_items(batch, k, indexes_of(k, total), false)
+    end
+    local entries = tonumber(v[7] or 0)
+    if entries < 0 or entries >= WINDOW + CHUNK then say('batch %s counts %d entries', batch, entries) end
+    if entries == 0 and next_chunk * CHUNK < total and done < total then
+      say('batch %s has chunks that wait, and none that lets them in', batch)
+    end
+  end
+end
+
 if left > 0 then
-  local n = call('HMGET', P .. 'n', 'waiting', 'live')
+  local n = call('HMGET', P .. 'n', 'waiting', 'live', 'batched')
+  if tonumber(n[3] or 0) ~= batched and #batches < 1000 then
+    say('%d items of batches are counted as not ended, and there are %d', n[3] or 0, batched)
+  end
   local waiting_noted, live_noted = tonumber(n[1] or 0), tonumber(n[2] or 0)
   if waiting_noted ~= waits then say('%d executions are counted as waiting, and %d wait', waiting_noted, waits) end
   if live_noted ~= waits + runs then say('%d executions are counted as not ended, and there are %d', live_noted, waits + runs) end
@@ -90,25 +121,12 @@ for _, id in ipairs(call('SMEMBERS', P .. 'cx')) do
   if not open and call('EXISTS', P .. 'e:' .. id) == 0 then say('%s was called off and is not there', id) end
 end
 
-local batches = call('XRANGE', P .. 'bx', '-', '+', 'COUNT', 1000)
-for _, row in ipairs(batches) do
-  local batch = row[2][2]
-  local key = P .. 'b:' .. batch
-  local v = call('HMGET', key, 'total', 'succeeded', 'failed', 'cancelled', 'expired')
-  if v[1] then
-    local ended = (v[2] or 0) + (v[3] or 0) + (v[4] or 0) + (v[5] or 0)
-    local done = call('BITCOUNT', key .. ':done')
-    if ended ~= done then say('batch %s counts %d ended items, and has %d', batch, ended, done) end
-    if done > tonumber(v[1]) then say('batch %s has more ended items than items', batch) end
-  end
-end
-
 for _, id in ipairs(call('ZRANGE', P .. 'dead', 0, 10000)) do
   local batch, index = item_of(id)
   local head
   if batch then
     local doc = call('HGET', P .. 'b:' .. batch .. ':r:' .. math.floor(index / CHUNK), index)
-    head = doc and doc:match('^%a+')
+    head = doc and doc:match('^%a+') or packed_state(batch, index)
   else
     head = call('GETRANGE', P .. 'r:' .. id, 0, 15):match('^%a+')
   end

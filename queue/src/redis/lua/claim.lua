@@ -1,10 +1,11 @@
 -- Hands entries to a worker: suspects first, then classes by stride (16:4:1), lanes by virtual time.
--- KEYS[1] prefix   ARGV: worker, number of this claim, slots, bulk, whether a suspect may come
+-- KEYS[1] prefix   ARGV: worker, number of this claim, slots, bulk, whether a suspect may come, clock
 -- Returns {word, entry…}: word is ok, paused or unknown; an entry is {lane, entry id, fields} and for
 -- a chunk also the batch's spec, the chunk's inputs, the items to run as index:generation, whether it was called off, and the earlier documents of items that ran before.
 -- Repeating a claim by its number gives the same entries again, so a lost answer loses nothing.
 local worker, number, slots, bulk = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local me = P .. 'w:' .. worker
+local now = clock(ARGV[6])
 local got, names, chunk = {}, {}, false
 
 local function take_in(lane, row)
@@ -16,7 +17,7 @@ local function take_in(lane, row)
     entry[4] = call('HGET', key, 'spec')
     entry[7] = call('HEXISTS', key, 'stop')
     entry[5] = call('GET', key .. ':in:' .. k)
-    local items = items_of({ b = batch, k = k, i = fields[5] == 'i' and fields[6] }, lane, row[1])
+    local items = items_of({ b = batch, k = k, i = fields[5] == 'i' and fields[6] or nil }, lane, row[1])
     local each = {}
     entry[8] = {}
     for n, generation in ipairs(generations(batch, k, items)) do
@@ -66,6 +67,37 @@ local function suspect()
   end
 end
 
+-- Whether a batch's lane may hand out: it is not paused, and below the bound of what may run at once.
+local function is_open(lane)
+  if lane:sub(3, 4) ~= 'b:' then return true end
+  local key = P .. 'b:' .. lane:sub(5)
+  local v = call('HMGET', key, 'paused', 'limit', 'piece')
+  if v[1] or not v[2] then return not v[1] end
+  local rows, running = redis.pcall('XPENDING', P .. 'l:' .. lane, GROUP, '-', '+', v[2]), 0
+  for _, row in ipairs(rows.err and {} or rows) do
+    running = running + (call('HGET', key .. ':o', lane .. '\n' .. row[1]) or 1)
+  end
+  return running + v[3] <= tonumber(v[2])
+end
+
+-- Puts what came back of a batch before it was paused into the batch's own lane.
+local function set_aside(lane, row)
+  local f = {}
+  for i = 1, #row[2], 2 do f[row[2][i]] = row[2][i + 1] end
+  local batch = f.b or item_of(f.j)
+  if lane:sub(3) ~= '!' or not batch or call('HEXISTS', P .. 'b:' .. batch, 'paused') == 0 then return false end
+  local to = lane:sub(1, 2) .. 'b:' .. batch
+  if f.j then
+    call('HSET', P .. 'e:' .. f.j, 'l', to, 's', push(to, unpack(row[2])))
+  else
+    local items = items_of(f, lane, row[1])
+    close_entry(batch, lane, row[1])
+    push_items(batch, f.k, items, to, CHUNK, 'cr', f.cr or 0)
+  end
+  drop(lane, row[1])
+  return true
+end
+
 local WEIGHT = { i = 16, n = 4, b = 1 }
 local CLASSES = { 'i', 'n', 'b' }
 local pass, lanes, clocks = {}, {}, {}
@@ -98,8 +130,12 @@ end
 local function turn(class, alone)
   local lane, vt = lanes[class][1], tonumber(lanes[class][2])
   local most, cost = share(class, lane, alone), 0
-  local rows = read(lane, most)
-  for _, row in ipairs(rows) do cost = cost + take_in(lane, row) end
+  local open = is_open(lane)
+  local rows = open and read(lane, most) or {}
+  if not open then call('SADD', P .. 'parked', lane) end
+  for _, row in ipairs(rows) do
+    if not set_aside(lane, row) then cost = cost + take_in(lane, row) end
+  end
   slots = slots - math.min(cost, slots)
   if class == 'b' then bulk = bulk - cost end
   pass[class] = pass[class] + cost / WEIGHT[class]
@@ -157,5 +193,6 @@ if #got > 0 then
 elseif #lanes.i + #lanes.n + #lanes.b == 0 then
   call('DEL', P .. 'bell', P .. 'bell:b')
 end
-flush(0, 0)
+sweep(now)
+flush(now, 0)
 return { 'ok', unpack(got) }

@@ -4,6 +4,7 @@ local call = redis.call
 local GROUP = 'w'
 local UUID = 36 -- characters of an id; an item of a batch has '-' and its index after them
 local CHUNK = 64 -- items of a chunk; CHUNK_ITEMS in batch.rs
+local WINDOW = 256 -- entries of one batch that are in lanes or with workers at once
 local FIRST = -9007199254740991 -- the turn of what goes before all others of its class
 
 -- The name of the next entry of a stream, which begins with its time.
@@ -26,6 +27,7 @@ end
 
 -- Bumps of counters wait here until the end of the script, so that equal ones become one command.
 local bumps, shortest, longest, ended_in, waiting, live, told = {}, {}, {}, {}, 0, 0, {}
+local batched, whole_chunks = 0, {}
 
 local function bump(program, what, n)
   local field = program .. '|' .. what
@@ -71,6 +73,23 @@ local function put_out(now)
   end
 end
 
+-- Ends a batch whose last item ended; calls off the rest of one in which too many failed.
+local function close_batch(batch, now, ttl)
+  local key = P .. 'b:' .. batch
+  local v = call('HMGET', key, 'total', 'succeeded', 'failed', 'cancelled', 'expired', 'phase', 'errors_max', 'stop', 'base', 'tells')
+  if not v[1] then return end
+  local ended = (v[2] or 0) + (v[3] or 0) + (v[4] or 0) + (v[5] or 0)
+  if ended == tonumber(v[1]) and not v[6] then
+    if v[10] then give_notice('b:' .. batch, v[10]) end
+    call('HSET', key, 'finished', now)
+    call('ZADD', P .. 'old', now + ttl, batch)
+  elseif v[7] and not v[8] and v[6] ~= 'held' and (v[3] or 0) - (v[9] or 0) > tonumber(v[7]) then
+    call('HSET', key, 'stop', now)
+    call('HDEL', key, 'phase')
+    call('ZADD', P .. 'd', now, 'c:' .. batch)
+  end
+end
+
 -- Writes all bumps, ends batches whose last item ended, and tells waiters. Last in every script.
 local function flush(now, ttl)
   if next(bumps) then
@@ -85,16 +104,10 @@ local function flush(now, ttl)
   end
   if waiting ~= 0 then call('HINCRBY', P .. 'n', 'waiting', waiting) end
   if live ~= 0 then call('HINCRBY', P .. 'n', 'live', live) end
+  if batched ~= 0 then call('HINCRBY', P .. 'n', 'batched', batched) end
   for batch, states in pairs(ended_in) do
-    local key = P .. 'b:' .. batch
-    for state, n in pairs(states) do call('HINCRBY', key, state, n) end
-    local v = call('HMGET', key, 'total', 'succeeded', 'failed', 'cancelled', 'expired', 'tells')
-    local ended = (v[2] or 0) + (v[3] or 0) + (v[4] or 0) + (v[5] or 0)
-    if v[1] and ended == tonumber(v[1]) then
-      if v[6] then give_notice('b:' .. batch, v[6]) end
-      call('HSET', key, 'finished', now)
-      call('ZADD', P .. 'old', now + ttl, batch)
-    end
+    for state, n in pairs(states) do call('HINCRBY', P .. 'b:' .. batch, state, n) end
+    close_batch(batch, now, ttl)
   end
   put_out(now)
   if #told > 0 then call('PUBLISH', P .. 'ended', table.concat(told, ' ')) end
@@ -145,12 +158,6 @@ local function drop(lane, entry)
   gone[lane] = true
 end
 
--- Notes lanes that may be empty now; the upkeep deletes those that stay so.
-local function sweep(now)
-  for lane in pairs(gone) do
-    if call('XLEN', P .. 'l:' .. lane) == 0 then call('ZADD', P .. 'empty', now, lane) end
-  end
-end
 
 -- The consumer that holds an entry; nothing if it waits or is not there.
 local function holder(lane, entry)
@@ -179,6 +186,11 @@ local function document(state, generation, now, flags, envelope, tail)
   return table.concat(head, '|') .. '\n' .. envelope .. tail
 end
 
+-- Notes a chunk whose items have perhaps all ended: it can be packed then.
+local function touch(batch, k)
+  whole_chunks[batch .. ':' .. k] = true
+end
+
 -- Ends a batch's item, once: false if it has ended before.
 local function settle_item(batch, index, state, generation, flags, tail, now)
   local key = P .. 'b:' .. batch
@@ -186,7 +198,8 @@ local function settle_item(batch, index, state, generation, flags, tail, now)
   local doc = document(state, generation, now, flags, '', tail)
   call('HSET', key .. ':r:' .. math.floor(index / CHUNK), index, doc)
   in_batch(batch, state, 1)
-  live = live - 1
+  touch(batch, math.floor(index / CHUNK))
+  live, batched = live - 1, batched - 1
   told[#told + 1] = batch .. '-' .. index
   return true
 end
@@ -230,6 +243,14 @@ local function cached(fingerprint, max_age, now)
   return doc:sub(from + tonumber(length))
 end
 
+local STATE_OF = { s = 'succeeded', f = 'failed', c = 'cancelled', x = 'expired' }
+
+-- How an item of a packed chunk ended; nothing if the chunk is not packed.
+local function packed_state(batch, index)
+  local at = index % CHUNK
+  return STATE_OF[call('GETRANGE', P .. 'b:' .. batch .. ':p:' .. math.floor(index / CHUNK), at, at)]
+end
+
 local COUNT = { succeeded = 'ok', failed = 'bad', cancelled = 'cx', expired = 'ex' }
 
 -- Notes which entry a batch's items wait in: a whole chunk's, or the one of some of its items.
@@ -270,21 +291,16 @@ local function bit_at(bytes, at)
   return math.floor(byte / 2 ^ (7 - at % 8)) % 2 == 1
 end
 
--- The items that an entry stands for: not ended, without a record of their own, in no later entry.
-local function items_of(fields, lane, entry)
-  local key, k, asked, names = P .. 'b:' .. fields.b, tonumber(fields.k), {}, {}
-  if fields.i then
-    for index in fields.i:gmatch('%d+') do asked[#asked + 1] = tonumber(index) end
-  else
-    local total = tonumber(call('HGET', key, 'total') or 0)
-    for index = k * CHUNK, math.min(total, (k + 1) * CHUNK) - 1 do asked[#asked + 1] = index end
-  end
+-- The items of a list, or of a whole chunk, that have not ended, have no record of their own, and
+-- wait in the given place; in none if that is false.
+local function open_items(batch, k, asked, here)
+  local key, names = P .. 'b:' .. batch, {}
   if #asked == 0 then return {} end
   for n, index in ipairs(asked) do names[n] = 'i' .. index end
   local at, whole = call('HMGET', key .. ':s', unpack(names)), call('HGET', key .. ':s', k)
   local from, to = k * CHUNK / 8, (k + 1) * CHUNK / 8 - 1
   local done, out = call('GETRANGE', key .. ':done', from, to), call('GETRANGE', key .. ':out', from, to)
-  local items, here = {}, lane .. '\n' .. entry
+  local items = {}
   for n, index in ipairs(asked) do
     local open = not bit_at(done, index % CHUNK) and not bit_at(out, index % CHUNK)
     if open and (at[n] or whole) == here then items[#items + 1] = index end
@@ -292,12 +308,135 @@ local function items_of(fields, lane, entry)
   return items
 end
 
--- One item less in an entry; the entry goes with the last.
-local function leave(batch, lane, entry)
-  local key, at = P .. 'b:' .. batch .. ':o', lane .. '\n' .. entry
-  if call('HINCRBY', key, at, -1) <= 0 then
-    call('HDEL', key, at)
-    drop(lane, entry)
+local function indexes_of(k, total)
+  local indexes = {}
+  for index = k * CHUNK, math.min(total, (k + 1) * CHUNK) - 1 do indexes[#indexes + 1] = index end
+  return indexes
+end
+
+local function listed(list)
+  local indexes = {}
+  for index in list:gmatch('%d+') do indexes[#indexes + 1] = tonumber(index) end
+  return indexes
+end
+
+-- The items that an entry stands for: not ended, without a record of their own, in no later entry.
+local function items_of(fields, lane, entry)
+  local k = tonumber(fields.k)
+  local total = not fields.i and tonumber(call('HGET', P .. 'b:' .. fields.b, 'total') or 0)
+  local asked = fields.i and listed(fields.i) or indexes_of(k, total)
+  return open_items(fields.b, k, asked, lane .. '\n' .. entry)
+end
+
+-- Puts items of one chunk into a lane: as one entry, or as several of at most `piece`. Says how many.
+local function push_items(batch, k, items, lane, piece, ...)
+  local pushed = 0
+  for from = 1, #items, piece do
+    local some = {}
+    for n = from, math.min(from + piece - 1, #items) do some[#some + 1] = items[n] end
+    local entry = push(lane, 'b', batch, 'k', k, 'i', table.concat(some, ','), ...)
+    place_at(batch, some, #some, lane, entry)
+    pushed = pushed + 1
+  end
+  return pushed
+end
+
+-- Puts what waits for it of a chunk into the batch's lane, and says how many entries that took.
+local function enter(batch, k, total, lane, piece, sealed)
+  local items = open_items(batch, k, indexes_of(k, total), false)
+  if #items == 0 then return 0 end
+  -- A chunk that may grow is no whole one: what is added to it enters later.
+  local whole = sealed or (k + 1) * CHUNK <= total
+  if piece or not whole then return push_items(batch, k, items, lane, piece or CHUNK, 'w', 1) end
+  place_at(batch, k, #items, lane, push(lane, 'b', batch, 'k', k, 'w', 1))
+  return 1
+end
+
+-- Lets chunks into the batch's lane, in order, as far as its window is open.
+local function fill(batch)
+  local key = P .. 'b:' .. batch
+  local v = call('HMGET', key, 'total', 'phase', 'class', 'next', 'w', 'piece')
+  if not v[1] or v[2] == 'held' then return end
+  local total, lane, piece = tonumber(v[1]), v[3] .. ':b:' .. batch, v[6] and tonumber(v[6])
+  local k, w = tonumber(v[4] or 0), tonumber(v[5] or 0)
+  local before = w
+  while w < WINDOW do
+    local open = call('BITPOS', key .. ':done', 0, k * CHUNK / 8)
+    k = math.max(k, math.floor(open / CHUNK))
+    if k * CHUNK >= total then break end
+    w = w + enter(batch, k, total, lane, piece, not v[2])
+    k = k + 1
+  end
+  call('HSET', key, 'next', k, 'w', w)
+  if w > before then ring(lane) end
+end
+
+-- Takes an entry of a batch out of its lane, and forgets that items waited there.
+local refill = {}
+local function close_entry(batch, lane, entry)
+  local key, at, fields = P .. 'b:' .. batch, lane .. '\n' .. entry, entry_fields(lane, entry)
+  call('HDEL', key .. ':o', at)
+  drop(lane, entry)
+  if not fields then return end
+  local names = { fields.k }
+  if fields.i then
+    names = listed(fields.i)
+    for n, index in ipairs(names) do names[n] = 'i' .. index end
+  end
+  for n, place in ipairs(call('HMGET', key .. ':s', unpack(names))) do
+    if place == at then call('HDEL', key .. ':s', names[n]) end
+  end
+  if fields.w then
+    call('HINCRBY', key, 'w', -1)
+    refill[batch] = true
+  end
+end
+
+-- Where items of a batch wait that come back: before all others, unless it is paused or bounded.
+local function lane_back(class, batch)
+  local v = batch and call('HMGET', P .. 'b:' .. batch, 'paused', 'limit')
+  if v and (v[1] or v[2]) then return class .. ':b:' .. batch end
+  return class .. ':!'
+end
+
+-- Items less in an entry; the entry goes with the last.
+local lighter = {}
+local function leave(batch, lane, entry, n)
+  if call('HINCRBY', P .. 'b:' .. batch .. ':o', lane .. '\n' .. entry, -(n or 1)) <= 0 then
+    close_entry(batch, lane, entry)
+  end
+  lighter[lane] = true
+end
+
+-- Opens a lane again that was closed as its batch had reached its bound, or was paused.
+local function reopen(lane)
+  if lane:sub(3, 4) ~= 'b:' or call('SREM', P .. 'parked', lane) == 0 then return end
+  local class = lane:sub(1, 1)
+  call('ZADD', P .. 'turn:' .. class, 'NX', call('HGET', P .. 'pass', 'v' .. class) or 0, lane)
+  ring(lane)
+end
+
+-- Whether all items of a chunk have ended, and it can be packed. Results that stand for those of
+-- equal executions cannot: they are read by scripts.
+local function is_whole(batch, k)
+  local key = P .. 'b:' .. batch
+  local v = call('HMGET', key, 'total', 'age', 'phase')
+  local size = math.min(CHUNK, tonumber(v[1] or 0) - k * CHUNK)
+  if v[2] ~= '' or size < CHUNK and v[3] then return false end
+  return size == call('BITCOUNT', key .. ':done', k * CHUNK / 8, (k + 1) * CHUNK / 8 - 1)
+end
+
+-- Follows up on what left lanes: fills windows, notes lanes that may be empty now (the upkeep
+-- deletes those that stay so), and chunks that are whole.
+local function sweep(now)
+  for batch in pairs(refill) do fill(batch) end
+  for lane in pairs(gone) do
+    if call('XLEN', P .. 'l:' .. lane) == 0 then call('ZADD', P .. 'empty', now, lane) end
+    lighter[lane] = true
+  end
+  for lane in pairs(lighter) do reopen(lane) end
+  for chunk in pairs(whole_chunks) do
+    if is_whole(chunk:match('^(.*):(%d+)$')) then call('SADD', P .. 'packs', chunk) end
   end
 end
 

@@ -5,7 +5,8 @@
 --   expire, or empty for a chunk with nothing left to run), generation, envelope, tail (history for what goes on), delay ms, run µs, bucket, program,
 --   fingerprint|ttl or '', home lane, tokens of prompts and of completions and cost (millionths) as p|c|m or '',
 --   the history before this attempt
--- Returns per ending {word, state}: word is kept, late or refused.
+-- Returns per ending {word, state}, where word is kept, late or refused; and how many chunks can be
+-- packed.
 local now, ttl, late_counts, dead_max = clock(ARGV[1]), ARGV[2], ARGV[3] == '1', ARGV[4]
 local STATE = { ok = 'succeeded', bad = 'failed', cancel = 'cancelled', expire = 'expired' }
 local answers, ended, acked, held_chunks, left, returned, out = {}, {}, {}, {}, {}, {}, {}
@@ -21,7 +22,7 @@ end
 -- One item of a chunk less; the chunk's entry goes with the last.
 local function leave_chunk(lane, entry, batch)
   local at = lane .. ' ' .. entry
-  local rest = left[at] or { lane = lane, entry = entry, key = P .. 'b:' .. batch .. ':o', n = 0 }
+  local rest = left[at] or { lane = lane, entry = entry, batch = batch, n = 0 }
   rest.n = rest.n + 1
   left[at] = rest
 end
@@ -108,7 +109,7 @@ local function give_back(e)
     returned[at] = list
     list[#list + 1] = e.index
   else
-    local lane = e.home:sub(1, 2) .. '!'
+    local lane = lane_back(e.home:sub(1, 1), e.batch)
     local entry = push(lane, 'j', e.id, 'p', e.envelope, 'h', e.tail, 'g', e.generation)
     call('HSET', P .. 'e:' .. e.id, 'l', lane, 's', entry)
     ring(lane)
@@ -174,10 +175,7 @@ for i = 5, #ARGV, 16 do
   if holds then
     local state = e.fate ~= 'empty' and go_on(e)
     if e.kind == 's' or state then release(e) end
-    if e.fate == 'empty' then
-      call('HDEL', P .. 'b:' .. e.batch .. ':o', e.lane .. '\n' .. e.entry)
-      drop(e.lane, e.entry)
-    end
+    if e.fate == 'empty' then close_entry(e.batch, e.lane, e.entry) end
     answers[#answers + 1] = { state and 'kept' or 'refused', state or '' }
   else
     local state = late(e)
@@ -190,22 +188,15 @@ for lane, entries in pairs(acked) do
   gone[lane] = true
 end
 for _, list in pairs(returned) do
-  local class = call('HGET', P .. 'b:' .. list.batch, 'class')
-  local lane = class .. ':!'
-  local entry = push(lane, 'b', list.batch, 'k', list.chunk, 'i', table.concat(list, ','))
-  place_at(list.batch, list, #list, lane, entry)
+  local v = call('HMGET', P .. 'b:' .. list.batch, 'class', 'piece')
+  local lane = lane_back(v[1], list.batch)
+  push_items(list.batch, list.chunk, list, lane, tonumber(v[2]) or CHUNK)
   ring(lane)
 end
-for _, rest in pairs(left) do
-  local at = rest.lane .. '\n' .. rest.entry
-  if call('HINCRBY', rest.key, at, -rest.n) <= 0 then
-    call('HDEL', rest.key, at)
-    drop(rest.lane, rest.entry)
-  end
-end
+for _, rest in pairs(left) do leave(rest.batch, rest.lane, rest.entry, rest.n) end
 if #out > 0 then call('DEL', unpack(out)) end
 if #ended > 0 and call('EXISTS', P .. 'd') == 1 then call('ZREM', P .. 'd', unpack(ended)) end
 if deaths then call('ZREMRANGEBYRANK', P .. 'dead', 0, -(dead_max + 1)) end
 sweep(now)
 flush(now, ttl)
-return answers
+return { answers, call('SCARD', P .. 'packs') }

@@ -2,7 +2,7 @@
 -- KEYS[1] prefix   ARGV: clock, ids
 -- Returns per id: {'r', document} ended · {'e', record, entry fields or false, consumer, idle ms} with a
 -- record · {'b', batch's spec, created, chunk's inputs, document, earlier document, consumer, idle ms,
--- record or false, called off} for an item · {} if there is none.
+-- record or false, called off, packed documents or false} for an item · {} if there is none.
 local now = clock(ARGV[1])
 local answers = {}
 
@@ -23,18 +23,19 @@ end
 
 local function item(id, batch, index)
   local key = P .. 'b:' .. batch
-  local v = call('HMGET', key, 'spec', 'created', 'total')
-  if not v[1] or index >= tonumber(v[3]) then return {} end
+  local v = call('HMGET', key, 'spec', 'created', 'total', 'phase')
+  if not v[1] or v[4] == 'held' or index >= tonumber(v[3]) then return {} end
   local k = math.floor(index / CHUNK)
   local docs = call('HMGET', key .. ':r:' .. k, index, 'h' .. index)
   local consumer, idle, record = false, 0, false
-  if not docs[1] then
+  local packed = not docs[1] and call('GET', key .. ':p:' .. k)
+  if not docs[1] and not packed then
     record = open_record(id) or false
     local lane, entry = place(batch, index)
     if not record and lane then consumer, idle = holder(lane, entry) end
   end
   return { 'b', v[1], v[2], call('GET', key .. ':in:' .. k), docs[1], docs[2], consumer or false, idle or 0, record,
-    call('SISMEMBER', P .. 'cx', id) }
+    call('SISMEMBER', P .. 'cx', id), packed or false }
 end
 
 for i = 2, #ARGV do

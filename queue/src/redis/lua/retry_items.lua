@@ -1,6 +1,6 @@
 -- Runs ended items of one chunk again, as a new generation: those named, or all that did not succeed.
 -- KEYS[1] prefix   ARGV: clock, ttl, batch, chunk, then indexes, or none for all
--- Returns how many.
+-- Returns how many; -1 if the chunk is packed.
 local now, ttl, batch, k = clock(ARGV[1]), ARGV[2], ARGV[3], ARGV[4]
 local key = P .. 'b:' .. batch
 local results = key .. ':r:' .. k
@@ -9,8 +9,10 @@ if #ARGV > 4 then
   wanted = {}
   for i = 5, #ARGV do wanted[ARGV[i]] = true end
 end
+if call('EXISTS', key .. ':p:' .. k) == 1 then return -1 end
 local rows, picked = call('HGETALL', results), {}
-local program = call('HGET', key, 'program')
+local v = call('HMGET', key, 'program', 'deadline', 'class', 'piece', 'next', 'failed')
+local program, failed = v[1], tonumber(v[6] or 0)
 for i = 1, #rows, 2 do
   local index, doc = rows[i], rows[i + 1]
   local state = doc:match('^%a+')
@@ -21,18 +23,27 @@ for i = 1, #rows, 2 do
     call('SETBIT', key .. ':done', index, 0)
     call('ZREM', P .. 'dead', batch .. '-' .. index)
     in_batch(batch, state, -1)
+    if state == 'failed' then failed = failed - 1 end
     bump(program, 'again_' .. COUNT[state], 1)
   end
 end
 if #picked == 0 then return 0 end
-call('HDEL', key, 'finished', 'stop', 'expiring')
-local deadline = call('HGET', key, 'deadline')
-if deadline then call('ZADD', P .. 'd', deadline, 'b:' .. batch) end
+table.sort(picked, function(a, b) return tonumber(a) < tonumber(b) end)
+call('HSET', key, 'base', failed) -- those that stay failed were borne before
+call('HDEL', key, 'finished', 'stop', 'expiring', 'stopping')
+call('HINCRBY', key, 'again', 1)
+if v[2] then call('ZADD', P .. 'd', v[2], 'b:' .. batch) end
+call('ZREM', P .. 'd', 'c:' .. batch)
 call('ZREM', P .. 'old', batch)
-local lane = call('HGET', key, 'class') .. ':b:' .. batch
-local entry = push(lane, 'b', batch, 'k', k, 'i', table.concat(picked, ','))
-place_at(batch, picked, #picked, lane, entry)
-waiting, live = waiting + #picked, live + #picked
-ring(lane)
+waiting, live, batched = waiting + #picked, live + #picked, batched + #picked
+if #open_items(batch, k, picked, false) < #picked then
+  -- They were part of an entry that is still there, and must not be taken for part of it again.
+  local lane = v[3] .. ':b:' .. batch
+  push_items(batch, k, picked, lane, tonumber(v[4]) or CHUNK)
+  ring(lane)
+else
+  call('HSET', key, 'next', math.min(tonumber(v[5] or 0), tonumber(k)))
+  fill(batch)
+end
 flush(now, ttl)
 return #picked

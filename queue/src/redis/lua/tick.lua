@@ -26,8 +26,8 @@ local function promote()
 end
 
 -- The second loss makes a suspect, which runs alone; each loss of a suspect is charged to it.
-local function lane_after(class, losses)
-  return class .. (losses >= 2 and ':?' or ':!')
+local function lane_after(class, losses, batch)
+  return losses >= 2 and class .. ':?' or lane_back(class, batch)
 end
 
 local function lose_single(lane, entry, fields)
@@ -43,7 +43,7 @@ local function lose_single(lane, entry, fields)
     bump(program_of(fields.p, batch), 'bad', 1)
     call('ZADD', P .. 'dead', now, id)
   else
-    local to = lane_after(lane:sub(1, 1), losses)
+    local to = lane_after(lane:sub(1, 1), losses, batch)
     local again = push(to, 'j', id, 'p', fields.p, 'h', fields.h or '[]', 'g', fields.g or 0, 'cr', losses)
     local lost = call('HGET', P .. 'e:' .. id, 'x') or ' '
     call('HSET', P .. 'e:' .. id, 'l', to, 's', again, 'x', lost .. entry .. ' ')
@@ -82,23 +82,15 @@ local function lose_chunk(lane, entry, fields)
   local losses, rest = tonumber(fields.cr or 0) + 1, items_of(fields, lane, entry)
   local key = P .. 'b:' .. fields.b
   rest = without_cancelled(fields.b, rest)
-  drop(lane, entry)
-  call('HDEL', key .. ':o', lane .. '\n' .. entry)
+  close_entry(fields.b, lane, entry)
   call('SADD', key .. ':lost', lane .. '\n' .. entry)
   if losses - 2 >= crashes_max then
     for _, index in ipairs(rest) do fail_item(fields, index, losses) end
     return
   end
-  local to = lane_after(lane:sub(1, 1), losses)
-  local function again(items)
-    local name = push(to, 'b', fields.b, 'k', fields.k, 'i', table.concat(items, ','), 'cr', losses)
-    place_at(fields.b, items, #items, to, name)
-  end
-  if losses >= 2 then
-    for _, index in ipairs(rest) do again({ index }) end
-  elseif #rest > 0 then
-    again(rest)
-  end
+  local to = lane_after(lane:sub(1, 1), losses, fields.b)
+  local piece = losses >= 2 and 1 or tonumber(call('HGET', key, 'piece') or CHUNK)
+  push_items(fields.b, fields.k, rest, to, piece, 'cr', losses)
   waiting = waiting + #rest
   ring(to)
 end
@@ -155,31 +147,61 @@ local function expire_one(id)
   expired = expired + 1
 end
 
--- Ends a few chunks of a batch; the rest comes with the next rounds.
-local function expire_batch(member)
+-- No more items come to a batch.
+local function close_upload(batch)
+  local key = P .. 'b:' .. batch
+  call('ZREM', P .. 'up', batch)
+  if call('HDEL', key, 'phase') == 1 then
+    call('DEL', key .. ':parts', key .. ':c')
+    close_batch(batch, now, ttl)
+  end
+end
+
+-- Ends a few chunks of a batch that is too late (`b:`) or called off (`c:`); the rest comes with the
+-- next rounds.
+local function end_batch(member)
   local batch = member:sub(3)
   local key = P .. 'b:' .. batch
-  local v = call('HMGET', key, 'expiring', 'total', 'finished')
+  local state, mark = 'expired', 'expiring'
+  if member:sub(1, 2) == 'c:' then state, mark = 'cancelled', 'stopping' end
+  close_upload(batch)
+  local v = call('HMGET', key, mark, 'total', 'finished')
   local k, further = tonumber(v[1] or 0), v[2] and not v[3] and tonumber(v[2]) > 0
   for _ = 1, 4 do
     if not further then break end
-    further = end_chunk(batch, k, 'expired', now)
+    further = end_chunk(batch, k, state, now)
     k = k + 1
-    expired = expired + 1
+    if state == 'expired' then expired = expired + 1 end
   end
   if further then
-    call('HSET', key, 'expiring', k)
+    call('HSET', key, mark, k)
     more = true
   else
     call('ZREM', P .. 'd', member)
   end
 end
 
+-- Gives uploads up that nobody goes on with: what nobody saw is forgotten, the rest called off.
+local function give_uploads_up()
+  local stale = call('ZRANGEBYSCORE', P .. 'up', '-inf', now, 'LIMIT', 0, most)
+  for _, batch in ipairs(stale) do
+    local key = P .. 'b:' .. batch
+    call('ZREM', P .. 'up', batch)
+    if call('HGET', key, 'phase') == 'held' then
+      call('ZADD', P .. 'old', now, batch)
+    else
+      call('HSET', key, 'stop', now)
+      call('ZADD', P .. 'd', now, 'c:' .. batch)
+    end
+  end
+  more = more or #stale > 0
+end
+
 local function expire()
   local late = call('ZRANGEBYSCORE', P .. 'd', '-inf', now, 'LIMIT', 0, most)
   for _, id in ipairs(late) do
-    if id:sub(1, 2) == 'b:' then
-      expire_batch(id)
+    if id:sub(2, 2) == ':' then
+      end_batch(id)
     else
       call('ZREM', P .. 'd', id)
       expire_one(id)
@@ -217,9 +239,10 @@ local function trim()
     local chunks = math.ceil(tonumber(call('HGET', key, 'total') or 0) / CHUNK)
     local from = tonumber(call('HGET', key, 'trimmed') or 0)
     local to = math.min(chunks, from + 500)
-    for k = from, to - 1 do call('UNLINK', key .. ':in:' .. k, key .. ':r:' .. k) end
+    for k = from, to - 1 do call('UNLINK', key .. ':in:' .. k, key .. ':r:' .. k, key .. ':p:' .. k) end
     if to == chunks then
-      call('UNLINK', key, key .. ':done', key .. ':out', key .. ':o', key .. ':s', key .. ':lost')
+      call('UNLINK', key, key .. ':done', key .. ':out', key .. ':o', key .. ':s', key .. ':lost',
+        key .. ':parts', key .. ':c')
       call('ZREM', P .. 'old', batch)
     else
       call('HSET', key, 'trimmed', to)
@@ -234,6 +257,7 @@ if given_up ~= '' then
 else
   promote()
   rescue_dead()
+  give_uploads_up()
   expire()
   trim()
 end

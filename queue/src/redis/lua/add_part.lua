@@ -1,0 +1,66 @@
+-- Adds a part to an open batch, or nothing of it.
+-- KEYS[1] prefix
+-- ARGV: clock, ttl, upload ttl, batch, index of the first item, how many, digest or '', records of custom
+--   ids, how many chunks, these by 2 (number, inputs), how many items are invalid, these by 2 (index,
+--   tail), then the items that could be cached by 2 (index, fingerprint)
+-- Returns {word, items of the batch}: word is added, known, step, sealed or none.
+local now, ttl, upload_ttl, batch = clock(ARGV[1]), ARGV[2], ARGV[3], ARGV[4]
+local first, count, digest, names = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7], ARGV[8]
+local key = P .. 'b:' .. batch
+local v = call('HMGET', key, 'total', 'phase', 'stop', 'program', 'age', 'next')
+if not v[1] then return { 'none', 0 } end
+local total, held = tonumber(v[1]), v[2] == 'held'
+local content = count .. ' ' .. digest
+if first < total and call('HGET', key .. ':parts', first) == content then return { 'known', total } end
+if not v[2] or v[3] then return { 'sealed', total } end
+if first ~= total then return { 'step', total } end
+
+local at = 10
+for _ = 1, tonumber(ARGV[9]) do
+  call('SET', key .. ':in:' .. ARGV[at], ARGV[at + 1])
+  at = at + 2
+end
+call('HSET', key, 'total', total + count)
+call('HSET', key .. ':parts', first, content)
+if names ~= '' and not held then call('APPEND', key .. ':c', names) end
+call('ZADD', P .. 'up', string.format('%d', now + upload_ttl), batch)
+
+local hits, misses, settled, program = 0, 0, 0, v[4]
+local invalid = tonumber(ARGV[at])
+at = at + 1
+for _ = 1, invalid do
+  settle_item(batch, tonumber(ARGV[at]), 'failed', 0, '', ARGV[at + 1], now)
+  at = at + 2
+end
+for i = at, #ARGV, 2 do
+  local tail = cached(ARGV[i + 1], tonumber(v[5]), now)
+  if tail then
+    settle_item(batch, tonumber(ARGV[i]), 'succeeded', 0, 'c', tail, now)
+    hits = hits + 1
+  else
+    misses = misses + 1
+  end
+end
+settled = invalid + hits
+if held then
+  -- It is counted when it is sealed: until then there is nothing.
+  live, batched, told, whole_chunks = 0, 0, {}, {}
+  if hits + misses > 0 then
+    call('HINCRBY', key, 'hits', hits)
+    call('HINCRBY', key, 'misses', misses)
+  end
+else
+  live, batched, waiting = live + count, batched + count, waiting + count - settled
+  if invalid > 0 then bump(program, 'bad', invalid) end
+  if hits > 0 then
+    bump(program, 'ok', hits)
+    bump(program, 'hit', hits)
+  end
+  if misses > 0 then bump(program, 'miss', misses) end
+  -- What is added to a chunk that has entered already enters for itself.
+  call('HSET', key, 'next', math.min(tonumber(v[6] or 0), math.floor(first / CHUNK)))
+  fill(batch)
+  sweep(now)
+end
+flush(now, ttl)
+return { 'added', total + count }

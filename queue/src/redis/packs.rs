@@ -1,0 +1,177 @@
+//! Chunks whose items have all ended, packed: their documents are one string then.
+//!
+//! A packed chunk begins with a letter for each item, by which scripts know how it ended. The rest
+//! is a zstd frame of fields and documents, each behind its length. Whatever changes an item of it
+//! unpacks it first.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use tokio::sync::Notify;
+use tracing::warn;
+
+use super::{
+    Store,
+    document::{Head, corrupt},
+};
+use crate::{BatchId, CHUNK_ITEMS, Error, Result, State};
+
+/// How many chunks are packed with one round trip.
+const GROUP: usize = 32;
+/// How hard to compress: results are kept long, and read seldom.
+const ZSTD_LEVEL: i32 = 3;
+/// The most that the documents of a chunk may be when unpacked.
+const BYTES_MAX: usize = 1 << 30;
+
+type Documents = HashMap<String, Vec<u8>>;
+
+/// Packs what the scripts say can be packed, whenever it is told. Ends when the store is gone.
+pub(super) fn start(store: &Arc<Store>) -> Arc<Notify> {
+    let (bell, store) = (Arc::new(Notify::new()), Arc::downgrade(store));
+    let rung = Arc::clone(&bell);
+    tokio::spawn(async move {
+        loop {
+            rung.notified().await;
+            let Some(store) = store.upgrade() else { return };
+            // What is not packed now takes more memory, and nothing else.
+            if let Err(error) = pack_all(&store).await {
+                warn!(%error, "cannot pack results: {error}");
+            }
+        }
+    });
+    bell
+}
+
+async fn pack_all(store: &Store) -> Result<()> {
+    loop {
+        let mut pipe = redis::pipe();
+        pipe.cmd("SPOP").arg(store.keys.named("packs")).arg(GROUP);
+        let (names,): (Vec<String>,) = store.home.query(&pipe).await?;
+        let chunks = names.iter().map(|name| chunk(name)).collect::<Result<Vec<_>>>()?;
+        if chunks.is_empty() {
+            return Ok(());
+        }
+        pack_some(store, &chunks).await?;
+    }
+}
+
+async fn pack_some(store: &Store, chunks: &[(BatchId, u32)]) -> Result<()> {
+    let mut pipe = redis::pipe();
+    for (batch, number) in chunks {
+        pipe.hget(store.keys.batch(*batch), "again");
+        pipe.hgetall(store.keys.results(*batch, *number));
+    }
+    let read: Vec<redis::Value> = store.home.query(&pipe).await?;
+    let mut read = read.into_iter();
+    for (batch, number) in chunks {
+        let again: Option<String> = super::read::some(read.next())?;
+        let documents: Documents = super::claim::read(read.next())?;
+        if documents.is_empty() {
+            continue; // it is packed already, or forgotten
+        }
+        let (batch, fields) = (batch.to_string(), documents.len());
+        let packed = tokio::task::spawn_blocking(move || pack(documents)).await;
+        let packed = packed.map_err(|error| Error::Unavailable(error.to_string()))??;
+        let mut call = store.scripts.pack.key(store.prefix());
+        call.arg(&batch).arg(*number).arg(fields).arg(again.as_deref().unwrap_or("0"));
+        call.arg(packed.as_slice());
+        store.home.call::<()>(&call).await?;
+    }
+    Ok(())
+}
+
+/// Puts the documents of a packed chunk back, so that some of them can change.
+pub(super) async fn unpack_chunk(store: &Store, batch: BatchId, chunk: usize) -> Result<()> {
+    let mut pipe = redis::pipe();
+    pipe.get(store.keys.packed(batch, chunk));
+    let (packed,): (Option<Vec<u8>>,) = store.home.query(&pipe).await?;
+    let Some(packed) = packed else { return Ok(()) };
+    let batch = batch.to_string();
+    let mut call = store.scripts.unpack.key(store.prefix());
+    call.arg(&batch).arg(chunk);
+    for (field, document) in documents(&packed)? {
+        call.arg(field).arg(document);
+    }
+    store.home.call(&call).await
+}
+
+/// A chunk's name as the scripts write it: `batch:number`.
+fn chunk(name: &str) -> Result<(BatchId, u32)> {
+    let (batch, number) = name.split_once(':').ok_or_else(|| corrupt("a chunk's name"))?;
+    Ok((batch.parse()?, number.parse().map_err(|_| corrupt("a chunk's name"))?))
+}
+
+fn pack(documents: Documents) -> Result<Vec<u8>> {
+    let documents: BTreeMap<String, Vec<u8>> = documents.into_iter().collect();
+    let mut packed = vec![b'-'; CHUNK_ITEMS];
+    let mut plain = Vec::new();
+    for (field, document) in &documents {
+        if let Ok(index) = field.parse::<usize>() {
+            packed[index % CHUNK_ITEMS] = letter(Head::split(document)?.0.state);
+        }
+        for part in [field.as_bytes(), document.as_slice()] {
+            let length = u32::try_from(part.len()).map_err(|_| corrupt("a document's length"))?;
+            plain.extend_from_slice(&length.to_be_bytes());
+            plain.extend_from_slice(part);
+        }
+    }
+    let frame = zstd::bulk::compress(&plain, ZSTD_LEVEL);
+    packed.append(&mut frame.map_err(|error| Error::Corrupt(error.to_string()))?);
+    Ok(packed)
+}
+
+/// The documents of a packed chunk, by their fields.
+pub(super) fn documents(packed: &[u8]) -> Result<Documents> {
+    let broken = || corrupt("packed results");
+    let frame = packed.get(CHUNK_ITEMS..).ok_or_else(broken)?;
+    let size = zstd::zstd_safe::get_frame_content_size(frame).ok().flatten();
+    let size = size.and_then(|size| usize::try_from(size).ok()).filter(|it| *it <= BYTES_MAX);
+    let plain = zstd::bulk::decompress(frame, size.ok_or_else(broken)?).map_err(|_| broken())?;
+    let (mut rest, mut documents) = (plain.as_slice(), Documents::new());
+    let mut part = || {
+        let (length, after) = rest.split_first_chunk::<4>()?;
+        let (part, after) = after.split_at_checked(u32::from_be_bytes(*length) as usize)?;
+        rest = after;
+        Some(part.to_vec())
+    };
+    while let Some(field) = part() {
+        let field = String::from_utf8(field).map_err(|_| broken())?;
+        documents.insert(field, part().ok_or_else(broken)?);
+    }
+    Ok(documents)
+}
+
+/// The letter for how an item ended; `STATE_OF` in common.lua.
+fn letter(state: State) -> u8 {
+    match state {
+        State::Succeeded => b's',
+        State::Failed => b'f',
+        State::Cancelled => b'c',
+        State::Expired => b'x',
+        State::Scheduled | State::Queued | State::Running => b'-',
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn documents_come_back_from_a_pack() {
+        let document = |state: &str, tail: &str| format!("{state}|0|7||0\n{tail}").into_bytes();
+        let given = Documents::from([
+            ("64".to_owned(), document("succeeded", "a")),
+            ("66".to_owned(), document("failed", "")),
+            ("h66".to_owned(), document("expired", "b")),
+        ]);
+
+        let packed = pack(given.clone()).unwrap();
+
+        assert!(packed.starts_with(b"s-f-"));
+        assert_eq!(documents(&packed).unwrap(), given);
+        assert!(documents(&packed[..packed.len() - 1]).is_err());
+        assert!(documents(b"short").is_err());
+    }
+}
