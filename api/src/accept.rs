@@ -1,12 +1,12 @@
 //! From a request to work: the one place where a program's rules and the queue's meet.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use chrono::Utc;
 use programs::Program;
 use queue::{
-    BatchId, BatchItem, CacheKey, End, ExecutionId, Failure, FailureKind, Fields, Idempotency,
-    Mode, NewBatch, NewExecution, Report, Spec,
+    Batch, BatchId, BatchItem, CacheKey, End, ExecutionId, Failure, FailureKind, Fields,
+    Idempotency, Mode, NewBatch, NewExecution, Policy, Report, Spec,
 };
 use serde_json::{Value, json};
 
@@ -20,10 +20,10 @@ use crate::{
 /// Makes an execution of a request for a program.
 pub(crate) fn execution(
     request: ExecuteRequest,
-    program: &Program,
+    program: &Arc<Program>,
     owner: &str,
     idempotency: Option<Idempotency>,
-    config: &Config,
+    config: &Arc<Config>,
 ) -> Result<NewExecution> {
     let now = Utc::now();
     let (inputs, start, options) = request.split();
@@ -45,23 +45,36 @@ pub(crate) fn execution(
 /// Makes a batch of a request for a program. An item that does not fit fails alone.
 pub(crate) fn batch(
     request: BatchRequest,
-    program: &Program,
+    program: &Arc<Program>,
     owner: &str,
     idempotency: Option<Idempotency>,
-    config: &Config,
+    config: &Arc<Config>,
 ) -> Result<NewBatch> {
-    let (list, options) = request.split();
-    bounds::batch(list.len(), options.mode, config)?;
+    let (list, policy, options) = request.split();
+    bounds::list(list.len(), config)?;
+    let (mut new, plan) = empty_batch(policy, options, program, owner, config)?;
+    new.items = list.into_iter().map(|inputs| plan.item(inputs)).collect();
+    Ok(NewBatch { idempotency, ..new })
+}
+
+/// Makes a batch without items, and what makes items for it.
+pub(crate) fn empty_batch(
+    policy: Policy,
+    options: Options,
+    program: &Arc<Program>,
+    owner: &str,
+    config: &Arc<Config>,
+) -> Result<(NewBatch, Plan)> {
+    bounds::batch(options.mode, policy)?;
     let plan = Plan::new(options, program, owner, config)?;
-    let items = list.into_iter().map(|inputs| plan.item(inputs)).collect();
-    let (id, cache_ttl) = (BatchId::new(), plan.ttl);
-    Ok(NewBatch { id, spec: plan.spec, cache_ttl, items, idempotency })
+    let (id, spec, cache_ttl) = (BatchId::new(), plan.spec.clone(), plan.ttl);
+    Ok((NewBatch { id, spec, cache_ttl, policy, items: Vec::new(), idempotency: None }, plan))
 }
 
 /// How to run one program, settled once for all inputs.
-struct Plan<'a> {
-    program: &'a Program,
-    config: &'a Config,
+pub(crate) struct Plan {
+    program: Arc<Program>,
+    config: Arc<Config>,
     spec: Spec,
     /// How long results stand for equal executions; none for "do not cache".
     ttl: Option<Duration>,
@@ -73,12 +86,12 @@ struct Refused {
     faults: Vec<Fault>,
 }
 
-impl<'a> Plan<'a> {
+impl Plan {
     fn new(
         options: Options,
-        program: &'a Program,
+        program: &Arc<Program>,
         owner: &str,
-        config: &'a Config,
+        config: &Arc<Config>,
     ) -> Result<Self> {
         bounds::check(&options, config)?;
         program.runnable()?;
@@ -107,7 +120,18 @@ impl<'a> Plan<'a> {
             tracked: config.mlflow_tracking && options.mode != Mode::DryRun,
             stream: options.stream,
         };
+        let (program, config) = (Arc::clone(program), Arc::clone(config));
         Ok(Self { program, config, spec, ttl })
+    }
+
+    /// The plan of a batch that was opened before, for more of its items.
+    pub(crate) fn of_batch(batch: Batch, program: Arc<Program>, config: Arc<Config>) -> Self {
+        Self { program, config, spec: batch.spec, ttl: batch.cache_ttl }
+    }
+
+    /// Whether the program has an input of this name, as far as is known.
+    pub(crate) fn has_input(&self, name: &str) -> bool {
+        self.program.has_input(name)
     }
 
     fn check(&self, inputs: &Fields) -> Result<(), Refused> {
@@ -138,7 +162,7 @@ impl<'a> Plan<'a> {
         Some(if model.is_empty() { own } else { format!("{own} {model}") })
     }
 
-    fn item(&self, inputs: Value) -> BatchItem {
+    pub(crate) fn item(&self, inputs: Value) -> BatchItem {
         let Value::Object(inputs) = inputs else {
             return not_run(Fields::new(), "inputs must be an object".to_owned());
         };
@@ -152,7 +176,8 @@ impl<'a> Plan<'a> {
     }
 }
 
-fn not_run(inputs: Fields, message: String) -> BatchItem {
+/// An item that fails at once.
+pub(crate) fn not_run(inputs: Fields, message: String) -> BatchItem {
     let invalid = Some(Failure { kind: FailureKind::Validation, message });
     BatchItem { inputs, custom_id: None, fingerprint: None, invalid }
 }

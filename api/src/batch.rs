@@ -32,8 +32,16 @@ pub(crate) struct BatchView {
     program_version: String,
     #[schema(schema_with = schema::mode)]
     mode: Mode,
-    /// How many items it has.
+    /// How many items it has, so far if it is `uploading`.
     total: u64,
+    /// How many items have come: with which one an upload goes on.
+    received: u64,
+    /// How many of its items may be with workers at once; null for any number.
+    concurrency: Option<u32>,
+    /// How many items may fail before the rest is called off; null for any number.
+    max_errors: Option<u64>,
+    /// Dollars that its items together may spend on models; null for any number.
+    budget: Option<f64>,
     counts: Counts,
     /// The share of items that have ended, from 0 to 1.
     #[schema(example = 0.42)]
@@ -91,6 +99,10 @@ impl From<Batch> for BatchView {
             program_version: batch.spec.version,
             mode: batch.spec.mode,
             total: batch.total,
+            received: batch.total,
+            concurrency: batch.policy.concurrency,
+            max_errors: batch.policy.errors_max,
+            budget: batch.spec.allowance.batch_micros.map(|micros| micros as f64 / 1e6),
             counts: Counts {
                 pending,
                 succeeded: batch.ended.succeeded,

@@ -53,6 +53,12 @@ pub(crate) fn is_json(media_type: &str) -> bool {
         || suffix.is_some_and(|it| it.eq_ignore_ascii_case("+json"))
 }
 
+/// Whether a body is lines of JSON.
+pub(crate) fn is_lines(media_type: &str) -> bool {
+    let names = ["application/x-ndjson", "application/jsonl", "application/x-jsonlines"];
+    names.iter().any(|name| media_type.eq_ignore_ascii_case(name))
+}
+
 /// A whole body of at most so many bytes, which may neither stop nor drip for long.
 pub(crate) async fn read(request: Request, config: &Config, most: usize) -> Result<Bytes> {
     let length = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());

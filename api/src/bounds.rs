@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::http::Uri;
 use chrono::{DateTime, TimeDelta, Utc};
-use queue::{Allowance, Mode, micros};
+use queue::{Allowance, Mode, Policy, micros};
 use serde_json::Value;
 
 use crate::{
@@ -17,6 +17,9 @@ use crate::{
 
 /// The most attempts after the first.
 pub(crate) const RETRIES_MAX: u32 = 100;
+
+/// The most items of a batch that comes as one JSON list.
+const LIST_ITEMS_MAX: usize = 10_000;
 
 /// The most dollars that a budget can be.
 const BUDGET_MAX: f64 = 1_000_000.0;
@@ -59,14 +62,20 @@ pub(crate) fn timeout(seconds: f64, config: &Config) -> Result<Duration> {
 /// What may be spent, by the request and by the program.
 pub(crate) fn allowance(asked: Budget, of_program: Option<f64>) -> Result<Allowance> {
     let (Budget::Execution(dollars) | Budget::Batch(dollars)) = asked;
-    if dollars.is_some_and(|it| !(0.0..=BUDGET_MAX).contains(&it)) {
-        return Err(invalid("/budget", format!("is 0 to {BUDGET_MAX} dollars")));
-    }
+    budget(dollars)?;
     let (execution, batch) = match asked {
         Budget::Execution(dollars) => (dollars.or(of_program), None),
         Budget::Batch(dollars) => (of_program, dollars),
     };
     Ok(Allowance { execution_micros: execution.map(micros), batch_micros: batch.map(micros) })
+}
+
+/// Checks a budget.
+pub(crate) fn budget(dollars: Option<f64>) -> Result<()> {
+    if dollars.is_some_and(|it| !(0.0..=BUDGET_MAX).contains(&it)) {
+        return Err(invalid("/budget", format!("is 0 to {BUDGET_MAX} dollars")));
+    }
+    Ok(())
 }
 
 /// When to start, by whichever of the two ways it is said.
@@ -91,12 +100,34 @@ pub(crate) fn not_before(
     Ok(run_at.or_else(|| delayed().map(|delay| now + delay)))
 }
 
+/// Checks how many items came in one JSON body.
+pub(crate) fn list(items: usize, config: &Config) -> Result<()> {
+    let most = config.batch_items_max.min(LIST_ITEMS_MAX);
+    if (1..=most).contains(&items) {
+        return Ok(());
+    }
+    let message = format!(
+        "has 1 to {most} items, and {items} were sent; send more as `application/x-ndjson`"
+    );
+    Err(invalid("/inputs_list", message))
+}
+
+/// Checks that an upload has no more items than it may have.
+pub(crate) fn items_max(items: u64, most: u64) -> Result<()> {
+    let message = || format!("are more than {most}");
+    if items <= most { Ok(()) } else { Err(invalid("/items", message())) }
+}
+
+/// Checks that a batch has an item.
+pub(crate) fn not_empty(items: u64) -> Result<()> {
+    let message = "are none: a batch has at least one line that is not blank";
+    if items > 0 { Ok(()) } else { Err(invalid("/items", message)) }
+}
+
 /// Checks what a batch is apart from its items.
-pub(crate) fn batch(items: usize, mode: Mode, config: &Config) -> Result<()> {
-    let most = config.batch_items_max;
-    if items == 0 || items > most {
-        let message = format!("has 1 to {most} items, and {items} were sent");
-        return Err(invalid("/inputs_list", message));
+pub(crate) fn batch(mode: Mode, policy: Policy) -> Result<()> {
+    if policy.concurrency == Some(0) {
+        return Err(invalid("/concurrency", "is 1 or more"));
     }
     match mode {
         Mode::DryRun => Err(invalid("/mode", "of a batch is `normal` or `debug`")),

@@ -36,6 +36,15 @@ impl App {
         Ok(self.registry.get(id)?)
     }
 
+    /// The program that a batch was opened for; else its successor.
+    pub(crate) async fn program_of(&self, spec: &queue::Spec) -> Result<Arc<Program>> {
+        let pinned = format!("{}@{}", spec.program, spec.version);
+        match self.registry.get(&pinned) {
+            Ok(program) => Ok(program),
+            Err(_) => self.program(&spec.program).await,
+        }
+    }
+
     /// Loads the fleet's programs if they have changed since the last time.
     pub(crate) async fn catch_up(&self) -> queue::Result<()> {
         let seen = &self.local.epoch.0;

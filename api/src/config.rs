@@ -19,8 +19,10 @@ pub struct Config {
     pub body_idle_seconds_max: u64,
     /// How long a request body may take in all.
     pub body_total_seconds_max: u64,
-    /// The most items of one JSON batch.
+    /// The most items of one batch; of one JSON list at most 10,000.
     pub batch_items_max: usize,
+    /// The longest line of a batch that is uploaded.
+    pub line_bytes_max: usize,
     /// How deep inputs may be nested.
     pub inputs_depth_max: usize,
     /// How long one attempt may take, if neither request nor program says.
@@ -58,7 +60,8 @@ impl Default for Config {
             program_bytes_max: 1024 * 1024,
             body_idle_seconds_max: 30,
             body_total_seconds_max: 300,
-            batch_items_max: 10_000,
+            batch_items_max: 10_000_000,
+            line_bytes_max: 1024 * 1024,
             inputs_depth_max: 64,
             timeout_seconds: 300,
             timeout_seconds_max: 24 * 3600,

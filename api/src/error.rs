@@ -40,6 +40,8 @@ pub(crate) enum Error {
     Malformed(String),
     /// The body is of another type.
     ContentType(&'static str),
+    /// The body is encoded in another way.
+    Encoding,
     /// The body is larger than so many bytes.
     TooLarge(usize),
     /// The body came too slowly.
@@ -144,7 +146,7 @@ impl Error {
             Error::Scope(_) => Kind::Forbidden,
             Error::Rate(_) => Kind::RateLimited,
             Error::Syntax(_) | Error::Malformed(_) => Kind::Malformed,
-            Error::ContentType(_) => Kind::UnsupportedMediaType,
+            Error::ContentType(_) | Error::Encoding => Kind::UnsupportedMediaType,
             Error::TooLarge(_) => Kind::BodyTooLarge,
             Error::TooSlow => Kind::BodyTooSlow,
             Error::Conflict(_) => Kind::Conflict,
@@ -172,6 +174,9 @@ impl Error {
                 detail.clone()
             }
             Error::ContentType(expected) => format!("send the body as `Content-Type: {expected}`"),
+            Error::Encoding => {
+                "send the body with `Content-Encoding: gzip`, `zstd`, or without".to_owned()
+            }
             Error::TooLarge(most) => format!("a body here has at most {most} bytes"),
             Error::TooSlow => "the body stopped in the middle".to_owned(),
             Error::Queue(error) => detail_of_queue(error),
@@ -186,8 +191,20 @@ impl Error {
         {
             return Some(*after);
         }
-        let gone = matches!(self, Error::Queue(queue::Error::Unavailable(_)));
-        gone.then_some(Duration::from_secs(1))
+        let Error::Queue(error) = self else { return None };
+        let gone = matches!(error, queue::Error::Unavailable(_));
+        let full = matches!(error, queue::Error::NoRoom(_));
+        (gone || full).then_some(Duration::from_secs(if full { 10 } else { 1 }))
+    }
+
+    /// How many items a batch has that an upload is out of step with.
+    fn received(&self) -> Option<u64> {
+        let Error::Queue(queue::Error::OutOfStep { received } | queue::Error::Sealed { received }) =
+            self
+        else {
+            return None;
+        };
+        Some(*received)
     }
 
     /// How to show a better token.
@@ -215,9 +232,11 @@ const OPERATOR: &str = "something failed that the operator must look at; the log
 fn kind_of_queue(error: &queue::Error) -> Kind {
     match error {
         queue::Error::NotFound(_) => Kind::NotFound,
-        queue::Error::AlreadyEnded(_) => Kind::Conflict,
+        queue::Error::AlreadyEnded(_)
+        | queue::Error::OutOfStep { .. }
+        | queue::Error::Sealed { .. } => Kind::Conflict,
         queue::Error::KeyReused => Kind::IdempotencyKeyReused,
-        queue::Error::Full { .. } => Kind::QueueFull,
+        queue::Error::Full { .. } | queue::Error::NoRoom(_) => Kind::QueueFull,
         queue::Error::Unsupported(_) => Kind::Validation,
         queue::Error::Unavailable(_) => Kind::Unavailable,
         queue::Error::Setup(_) | queue::Error::Corrupt(_) => Kind::Internal,
@@ -231,6 +250,9 @@ fn detail_of_queue(error: &queue::Error) -> String {
         | queue::Error::AlreadyEnded(_)
         | queue::Error::KeyReused
         | queue::Error::Full { .. }
+        | queue::Error::NoRoom(_)
+        | queue::Error::OutOfStep { .. }
+        | queue::Error::Sealed { .. }
         | queue::Error::Unsupported(_) => error.to_string(),
         queue::Error::Unavailable(_) => "the store cannot be reached; try again".to_owned(),
         queue::Error::Setup(_) | queue::Error::Corrupt(_) => OPERATOR.to_owned(),
@@ -252,8 +274,9 @@ impl IntoResponse for Error {
             let value = HeaderValue::try_from(value).ok();
             response.headers_mut().extend(value.map(|value| (name, value)));
         }
-        let detail = self.detail();
-        response.extensions_mut().insert(Problem::new(kind, detail, self.faults()));
+        let (detail, received) = (self.detail(), self.received());
+        let problem = Problem::new(kind, detail, self.faults()).with_received(received);
+        response.extensions_mut().insert(problem);
         response
     }
 }

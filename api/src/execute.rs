@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::{
-    extract::State,
+    extract::{FromRequest, Request, State},
     http::{
         HeaderName, HeaderValue, StatusCode,
         header::{LOCATION, RETRY_AFTER},
@@ -11,7 +11,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use chrono::{DateTime, Utc};
-use queue::{Execution, ExecutionId, Mode, Submitted};
+use queue::{BatchId, Execution, ExecutionId, Mode, Submitted};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -19,10 +19,10 @@ use uuid::Uuid;
 use crate::{
     App, PREFIX, accept,
     answer::{Misread, NotThere},
-    body::Json,
+    body::{self, Json, media_type},
     caller::Caller,
     error::Result,
-    events,
+    events, parts,
     prefer::{Follow, Key, Wait},
     record::ExecutionRecord,
     request::{BatchRequest, ExecuteRequest},
@@ -168,10 +168,20 @@ fn accepted(submitted: Submitted, program_id: String, mode: Mode) -> Response {
     (StatusCode::ACCEPTED, location, soon(), axum::Json(body)).into_response()
 }
 
-/// Enqueue many executions of one program.
+/// Enqueue many executions of one program: as a JSON list, or as lines of JSON of any number.
+///
+/// A line is an item's inputs, or `{"custom_id": …, "inputs": {…}}`. A line that cannot be run
+/// fails alone, and its record says which it was. Nothing runs before the upload is whole; one that
+/// is cut off leaves nothing behind. How the items of an upload run, its query says.
 #[utoipa::path(
-    post, path = "/execute/batch", tag = "Submission", request_body = BatchRequest,
+    post, path = "/execute/batch", tag = "Submission",
+    request_body(content(
+        (BatchRequest = "application/json"), (String = "application/x-ndjson"),
+    )),
     params(
+        ("program_id" = Option<String>, Query, description = "Of an upload: its program. It takes \
+            the other options of `POST /batch` too"),
+        ("Content-Encoding" = Option<String>, Header, description = "Of an upload: `gzip`, `zstd`"),
         ("Idempotency-Key" = Option<String>, Header,
             description = "Your name for the request: repeated within 24 h, it runs once"),
     ),
@@ -186,8 +196,12 @@ pub(crate) async fn execute_batch(
     caller: Caller,
     key: Key,
     cause: Cause,
-    Json { value, bytes }: Json<BatchRequest>,
+    request: Request,
 ) -> Result<Response> {
+    if body::is_lines(media_type(request.headers())) {
+        return parts::whole(&app, &caller, key, cause, request).await;
+    }
+    let Json { value, bytes } = Json::<BatchRequest>::from_request(request, &app).await?;
     let program = app.program(&value.program_id).await?;
     let key = key.of("/execute/batch", &bytes);
     let mut new = accept::batch(value, &program, &caller.subject, key, &app.config)?;
@@ -195,13 +209,23 @@ pub(crate) async fn execute_batch(
     let (mode, program_id, total) = (new.spec.mode, new.spec.program.clone(), new.items.len());
     let invalid = new.items.iter().filter(|item| item.invalid.is_some()).count();
     let submitted = app.queue.submit_batch(new).await?;
+    Ok(accepted_batch(submitted, program_id, mode, total, invalid))
+}
+
+pub(crate) fn accepted_batch(
+    submitted: Submitted<BatchId>,
+    program_id: String,
+    mode: Mode,
+    total: usize,
+    invalid: usize,
+) -> Response {
     let (batch_id, status) = (submitted.id.to_string(), submitted.state.as_str());
     let (created_at, links) = (created_at(&batch_id), batch_links(&batch_id));
     let location = location("batch", &batch_id);
     let body =
         AcceptedBatch { batch_id, status, program_id, mode, total, invalid, created_at, links };
     let response = (StatusCode::ACCEPTED, location, soon(), axum::Json(body)).into_response();
-    Ok(mark(response, submitted.replayed, None))
+    mark(response, submitted.replayed, None)
 }
 
 pub(crate) fn batch_links(batch_id: &str) -> BatchLinks {
@@ -228,7 +252,7 @@ pub(crate) fn soon() -> [(HeaderName, HeaderValue); 1] {
     [(RETRY_AFTER, HeaderValue::from_static("1"))]
 }
 
-fn mark(mut response: Response, replayed: bool, waited: Option<Duration>) -> Response {
+pub(crate) fn mark(mut response: Response, replayed: bool, waited: Option<Duration>) -> Response {
     let headers = response.headers_mut();
     if replayed {
         headers.insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));

@@ -20,6 +20,7 @@ mod caller;
 mod catalogue;
 mod config;
 mod dead;
+mod decoding;
 mod docs;
 mod encoding;
 mod error;
@@ -27,10 +28,13 @@ mod events;
 mod execute;
 mod execution;
 mod health;
+mod item;
 mod line;
 mod metrics;
+mod ndjson;
 mod observe;
 mod page;
+mod parts;
 mod prefer;
 mod problem;
 mod program;
@@ -47,6 +51,7 @@ mod steer;
 mod telemetry;
 mod time;
 pub mod token;
+mod upload;
 
 use std::sync::Arc;
 
@@ -90,6 +95,7 @@ pub(crate) struct Local {
     epoch: catalogue::Epoch,
     health: health::LastHealth,
     openapi: Bytes,
+    uploads: upload::Uploads,
 }
 
 impl App {
@@ -103,6 +109,7 @@ impl App {
             epoch: catalogue::Epoch::default(),
             health: health::LastHealth::default(),
             openapi: openapi().to_string().into(),
+            uploads: upload::Uploads::default(),
         };
         let stop = Arc::default();
         Self { queue, registry, config, stop, local: Arc::new(local), spans: None }

@@ -76,6 +76,11 @@ impl<S: Sync> FromRequestParts<S> for Key {
 }
 
 impl Key {
+    /// Whether the client gave a name.
+    pub(crate) fn is_given(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// The name and what it stands for: the same body sent to another path is another request.
     pub(crate) fn of(self, path: &str, body: &[u8]) -> Option<Idempotency> {
         let key = self.0?;

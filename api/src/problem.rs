@@ -29,6 +29,9 @@ pub(crate) struct Problem {
     /// The request, as in `X-Request-Id`.
     #[schema(example = "urn:request:0190c1a2b3")]
     instance: String,
+    /// How many items the batch has: with which item to go on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    received: Option<u64>,
     /// Which parts of the body are wrong.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<Fault>,
@@ -51,7 +54,12 @@ impl Problem {
     pub(crate) fn new(kind: Kind, detail: String, errors: Vec<Fault>) -> Self {
         let (status, word, title) = kind.parts();
         let (kind, status) = (format!("{PREFIX}/docs#{word}"), status.as_u16());
-        Self { kind, title, status, detail, instance: String::new(), errors }
+        let instance = String::new();
+        Self { kind, title, status, detail, instance, received: None, errors }
+    }
+
+    pub(crate) fn with_received(self, received: Option<u64>) -> Self {
+        Self { received, ..self }
     }
 }
 

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use queue::{Class, Durability, Fields, Mode};
-use serde::Deserialize;
+use queue::{Class, Durability, Fields, Mode, Policy};
+use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use serde_json::Value;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::schema;
 
@@ -114,8 +114,64 @@ pub(crate) struct BatchRequest {
     /// What you want to find again in the records' `metadata`.
     #[serde(default)]
     pub(crate) metadata: BTreeMap<String, String>,
+    /// How many of its items may be with workers at once.
+    #[schema(minimum = 1)]
+    pub(crate) concurrency: Option<u32>,
+    /// How many items may fail: one more, and the rest is called off; 0 stops at the first.
+    pub(crate) max_errors: Option<u64>,
     /// An http or https URL that is told when the batch has ended, by a signed POST.
     pub(crate) webhook: Option<String>,
+}
+
+/// How the items of an upload run, as its query says.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct UploadQuery {
+    /// The program: `name`, whose newest version is meant, or `name@version`.
+    #[param(max_length = 256)]
+    pub(crate) program_id: String,
+    /// Run them (`normal`), or run them and keep traces (`debug`).
+    #[serde(default)]
+    #[param(schema_with = schema::mode)]
+    mode: Mode,
+    /// How many seconds one attempt at one item may take.
+    #[param(exclusive_minimum = 0, maximum = 86400)]
+    timeout: Option<f64>,
+    /// How many more attempts at one item there may be after the first.
+    #[param(maximum = 100)]
+    max_retries: Option<u32>,
+    /// How urgent it is; `bulk` if absent.
+    #[param(schema_with = schema::class)]
+    priority: Option<Class>,
+    /// Whether equal executions' results will do.
+    cache: Option<bool>,
+    /// Dollars that all its items together may spend on models.
+    #[param(minimum = 0, maximum = 1_000_000)]
+    budget: Option<f64>,
+    /// Overrides of the program's LM settings, as JSON.
+    #[serde(default, deserialize_with = "json_text")]
+    #[param(value_type = Option<String>)]
+    lm: Fields,
+    /// When it is worthless: items that have not ended then are `expired`.
+    deadline: Option<DateTime<Utc>>,
+    /// What you want to find again in the records' `metadata`, as JSON.
+    #[serde(default, deserialize_with = "json_text")]
+    #[param(value_type = Option<String>)]
+    metadata: BTreeMap<String, String>,
+    /// How many of its items may be with workers at once.
+    #[param(minimum = 1)]
+    concurrency: Option<u32>,
+    /// How many items may fail: one more, and the rest is called off; 0 stops at the first.
+    max_errors: Option<u64>,
+    /// A URL that is told when the batch has ended.
+    webhook: Option<String>,
+}
+
+/// A value of a query that is JSON itself.
+fn json_text<'de, T: DeserializeOwned, D: Deserializer<'de>>(it: D) -> Result<T, D::Error> {
+    let text = String::deserialize(it)?;
+    serde_json::from_str(&text).map_err(serde::de::Error::custom)
 }
 
 /// What single executions and batches have in common: how to run.
@@ -172,7 +228,8 @@ impl ExecuteRequest {
 
 impl BatchRequest {
     /// What to run, and how.
-    pub(crate) fn split(self) -> (Vec<Value>, Options) {
+    pub(crate) fn split(self) -> (Vec<Value>, Policy, Options) {
+        let policy = Policy { concurrency: self.concurrency, errors_max: self.max_errors };
         let options = Options {
             mode: self.mode,
             timeout: self.timeout,
@@ -186,6 +243,27 @@ impl BatchRequest {
             stream: false,
             webhook: self.webhook,
         };
-        (self.inputs_list, options)
+        (self.inputs_list, policy, options)
+    }
+}
+
+impl UploadQuery {
+    /// How to run.
+    pub(crate) fn split(self) -> (Policy, Options) {
+        let policy = Policy { concurrency: self.concurrency, errors_max: self.max_errors };
+        let options = Options {
+            mode: self.mode,
+            timeout: self.timeout,
+            max_retries: self.max_retries,
+            class: self.priority.unwrap_or(Class::Bulk),
+            cache: self.cache,
+            budget: Budget::Batch(self.budget),
+            lm: self.lm,
+            deadline: self.deadline,
+            metadata: self.metadata,
+            stream: false,
+            webhook: self.webhook,
+        };
+        (policy, options)
     }
 }

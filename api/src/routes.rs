@@ -14,7 +14,7 @@ use crate::{
     App, PREFIX, batch, caller, dead,
     docs::{self, Access, Contract},
     error::Error,
-    execute, execution, health, metrics, observe, program, results, stats, steer,
+    execute, execution, health, metrics, observe, parts, program, results, stats, steer,
     token::Scope,
 };
 
@@ -44,6 +44,12 @@ fn submit() -> OpenApiRouter<App> {
         .routes(routes!(execute::execute_batch))
         .routes(routes!(execution::cancel))
         .routes(routes!(execution::retry))
+        .routes(routes!(parts::open))
+        .routes(routes!(parts::add))
+        .routes(routes!(parts::seal))
+        .routes(routes!(parts::pause))
+        .routes(routes!(parts::resume))
+        .routes(routes!(parts::budget))
         .routes(routes!(batch::cancel))
         .routes(routes!(batch::retry))
         .routes(routes!(dead::retry))

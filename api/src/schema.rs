@@ -60,7 +60,7 @@ pub(crate) fn durability() -> Object {
 
 /// How a batch stands.
 pub(crate) fn batch_state() -> Object {
-    words(["in_progress", "cancelling", "cancelled", "completed"])
+    words(["uploading", "paused", "in_progress", "cancelling", "cancelled", "completed"])
 }
 
 /// Any JSON object.

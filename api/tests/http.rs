@@ -24,3 +24,5 @@ mod serve;
 mod site;
 #[path = "http/submit.rs"]
 mod submit;
+#[path = "http/upload.rs"]
+mod upload;

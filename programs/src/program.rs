@@ -129,6 +129,18 @@ impl Program {
         }
     }
 
+    /// Whether it has an input of this name, as far as is known here: see [`Program::check`].
+    pub fn has_input(&self, name: &str) -> bool {
+        match &self.runtime {
+            Runtime::Native(module) => module.signature().inputs.iter().any(|it| it.name == name),
+            Runtime::Python(python) => {
+                let manifest = python.finding.as_ref().and_then(|it| it.manifest.as_ref());
+                let properties = manifest.and_then(|it| it.input_schema.get("properties"));
+                properties.is_some_and(|it| it.get(name).is_some())
+            }
+        }
+    }
+
     /// The first of its tools that starts a process, if there is one.
     pub fn command_tool(&self) -> Option<&str> {
         let starts = |it: &&ToolConfig| matches!(it.kind, ToolKind::McpCommand(_));

@@ -101,8 +101,13 @@ pub enum BatchState {
 
 impl BatchState {
     /// Where one stands, by what is so of it.
-    pub(crate) fn of(all_ended: bool, called_off: bool, open: bool, paused: bool) -> Self {
-        match (all_ended && !open, called_off) {
+    pub(crate) fn of(
+        finished_at: Option<DateTime<Utc>>,
+        called_off: bool,
+        open: bool,
+        paused: bool,
+    ) -> Self {
+        match (finished_at.is_some(), called_off) {
             (true, false) => Self::Completed,
             (true, true) => Self::Cancelled,
             (false, true) => Self::Cancelling,

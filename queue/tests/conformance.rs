@@ -43,6 +43,10 @@ mod rig;
 mod sqlite_only;
 #[path = "conformance/stats.rs"]
 mod stats;
+#[path = "conformance/steering.rs"]
+mod steering;
+#[path = "conformance/uploads.rs"]
+mod uploads;
 
 macro_rules! conform {
     ($($area:ident: $($case:ident),+;)+) => {
@@ -110,6 +114,17 @@ conform! {
         item_given_back_from_a_chunk_that_is_lost_comes_once,
         batch_called_off_keeps_what_was_tried,
         late_item_of_an_older_generation_is_refused;
+    uploads: parts_run_as_soon_as_they_are_in, part_is_added_while_its_chunk_runs,
+        part_that_comes_again_changes_nothing, whole_upload_is_seen_when_it_is_sealed,
+        upload_that_is_discarded_leaves_nothing, repeated_whole_upload_is_the_first,
+        upload_that_nobody_goes_on_with_is_given_up, open_batch_is_called_off_whole,
+        open_batch_expires_at_its_deadline, custom_ids_are_known_across_parts,
+        large_batch_is_let_in_by_and_by, all_failed_items_of_a_large_batch_come_again,
+        batches_leave_room_for_executions;
+    steering: paused_batch_gives_nothing, paused_batch_can_be_called_off,
+        no_more_runs_at_once_than_may,
+        bounded_batch_wakes_a_worker_when_there_is_room, too_many_failures_call_the_rest_off,
+        budget_can_be_raised;
     cache: equal_execution_is_answered, another_execution_is_not_answered,
         failure_is_not_cached, debug_run_is_not_cached, old_result_is_not_given,
         cleared_cache_answers_nothing, cache_of_one_program_is_cleared,

@@ -108,10 +108,20 @@ pub(super) const ALL: &[Setting] = &[
     Setting {
         name: "BATCH_ITEMS_MAX",
         group: Group::Api,
-        default: "10000",
-        help: "The most items of one batch",
+        default: "10000000",
+        help: "The most items of one batch; of one that comes as a JSON list, at most 10000",
         set: |it, text| {
-            it.api.batch_items_max = values::whole(text, 1..=1_000_000)?;
+            it.api.batch_items_max = values::whole(text, 1..=100_000_000)?;
+            Ok(())
+        },
+    },
+    Setting {
+        name: "LINE_BYTES_MAX",
+        group: Group::Api,
+        default: "1048576",
+        help: "The longest line of a batch that is uploaded; the item of a longer one fails",
+        set: |it, text| {
+            it.api.line_bytes_max = values::whole(text, 1024..=1 << 26)?;
             Ok(())
         },
     },

@@ -24,6 +24,12 @@ fn description_has_every_route() {
     let expected = "
         post /execute
         post /execute/batch
+        post /batch
+        put /batch/{id}/items
+        post /batch/{id}/seal
+        post /batch/{id}/pause
+        post /batch/{id}/resume
+        post /batch/{id}/budget
         get /programs
         get /programs/{id}
         put /programs/{id}

@@ -153,7 +153,8 @@ fn compose(id: BatchId, fields: &HashMap<String, Vec<u8>>) -> Result<Batch> {
     };
     let (total, open) = (count("total"), fields.contains_key("phase"));
     let stopped = number("stop").is_some();
-    let state = BatchState::of(ended.total() >= total, stopped, open, number("paused").is_some());
+    let finished_at = number("finished").map(time);
+    let state = BatchState::of(finished_at, stopped, open, number("paused").is_some());
     Ok(Batch {
         id,
         state,
@@ -167,7 +168,7 @@ fn compose(id: BatchId, fields: &HashMap<String, Vec<u8>>) -> Result<Batch> {
         open,
         ended,
         created_at: time(number("created").unwrap_or_default()),
-        finished_at: number("finished").map(time),
+        finished_at,
         used: Used {
             prompt_tokens: count("prompt_tokens"),
             completion_tokens: count("completion_tokens"),

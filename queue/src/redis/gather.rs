@@ -80,10 +80,10 @@ async fn serve<C: Commit>(mut commit: C, mut asked: mpsc::Receiver<Asked<C>>) {
 
 /// The same failure, for another caller.
 fn again(error: &Error) -> Error {
-    match error {
-        Error::NoRoom(why) => Error::NoRoom(why),
-        other => Error::Unavailable(other.to_string()),
+    if let Error::NoRoom(why) = error {
+        return Error::NoRoom(why);
     }
+    Error::Unavailable(error.to_string())
 }
 
 fn are_awaited<T>(senders: &[oneshot::Sender<T>]) -> bool {

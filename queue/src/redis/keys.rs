@@ -4,8 +4,8 @@
 //! `b:<batch>`, `!` for what goes before all others of its class, or `?` for suspects.
 //!
 //! - `P cfg`: hash; `paused`, `epoch`, how often caches were `cleared`
-//! - `P n`: hash; how many executions `waiting` (scheduled too) and `live` (not ended), and how many
-//!   of these are `batched`: items of batches
+//! - `P n`: hash; how many executions `waiting` (scheduled too) and `live` (not ended), and how
+//!   many of these are `batched`: items of batches
 //! - `P l:<lane>`: stream; entries of a lane, waiting or with a worker; group `w`
 //! - `P lanes`: set; the lanes that have a stream
 //! - `P empty`: sorted set; lanes found empty, by time (ms)

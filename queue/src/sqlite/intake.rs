@@ -6,10 +6,10 @@ use super::{
     SqliteQueue,
     cancel::{Progress, call_off, cancel},
     retry::{is_being_called_off, retry, retry_dead_page, retry_page},
+    steer::{set_budget, steer_batch},
     submit::submit,
     upload::{
-        PackedPart, add_part, custom_ids, discard_batch, open_batch, seal_batch, set_budget,
-        steer_batch, submit_batch,
+        PackedPart, add_part, custom_ids, discard_batch, open_batch, seal_batch, submit_batch,
     },
 };
 use crate::{

@@ -156,8 +156,8 @@ fn read_batch(row: &Row<'_>) -> Result<(i64, Batch)> {
         expired: number("expired")?,
     };
     let (open, paused) = (batch.phase != Phase::Sealed, row.get("paused")?);
-    let ended_all = batch.finished.is_some();
-    let state = BatchState::of(ended_all, batch.calling_off, open, paused);
+    let finished_at = maybe_time(batch.finished);
+    let state = BatchState::of(finished_at, batch.calling_off, open, paused);
     let errors_max: Option<i64> = row.get("errors_max")?;
     let batch_as_read = Batch {
         id: batch.id,
@@ -169,7 +169,7 @@ fn read_batch(row: &Row<'_>) -> Result<(i64, Batch)> {
         open,
         ended,
         created_at: time(batch.created),
-        finished_at: maybe_time(batch.finished),
+        finished_at,
         used: Used {
             prompt_tokens: number("prompt")?,
             completion_tokens: number("completion")?,

@@ -25,6 +25,7 @@ mod settle;
 mod signal;
 mod sql;
 mod statistics;
+mod steer;
 mod step;
 mod submit;
 mod tally;

@@ -55,7 +55,7 @@ pub(super) fn submit_batch(
     part: &PackedPart,
 ) -> Result<Submitted<BatchId>> {
     let opened = begin(step, new, Release::Whole)?;
-    let Opened::New(batch) = opened else { return opened.answer() };
+    let Opened::New(batch) = opened else { return Ok(opened.answer()) };
     let spec = &new.spec;
     let outcomes = add(step, &batch, part)?;
     let open = outcomes.iter().filter(|outcome| outcome.is_none()).count() as u64;
@@ -77,7 +77,7 @@ pub(super) fn open_batch(
         let key = new.idempotency.as_ref();
         keep_key(step, &new.spec.owner, key, "batch", &new.id.to_string())?;
     }
-    opened.answer()
+    Ok(opened.answer())
 }
 
 /// What became of an attempt to open a batch.
@@ -87,11 +87,11 @@ enum Opened {
 }
 
 impl Opened {
-    fn answer(self) -> Result<Submitted<BatchId>> {
-        Ok(match self {
+    fn answer(self) -> Submitted<BatchId> {
+        match self {
             Self::New(batch) => Submitted { id: batch.id, state: State::Queued, replayed: false },
             Self::Known(submitted) => submitted,
-        })
+        }
     }
 }
 
@@ -396,21 +396,4 @@ pub(super) fn custom_ids(db: &Connection, id: BatchId, from: u64) -> Result<Vec<
         found.extend(names::read(&records).into_iter().skip(known));
     }
     Ok(found)
-}
-
-/// Pauses a batch, or resumes it.
-pub(super) fn steer_batch(step: &mut Step<'_>, id: BatchId, paused: bool) -> Result<()> {
-    let there = step.run(sql!("batch.sql", "steer"), (id.to_string(), paused))?;
-    step.effects.arrived |= !paused;
-    if there > 0 { Ok(()) } else { Err(Error::NotFound("batch")) }
-}
-
-/// Sets what a batch may spend on models.
-pub(super) fn set_budget(step: &mut Step<'_>, id: BatchId, micros: Option<u64>) -> Result<()> {
-    let found = step.one(sql!("batch.sql", "find"), [id.to_string()], BatchRow::read)?;
-    let batch = found.ok_or(Error::NotFound("batch"))?;
-    let mut spec = std::sync::Arc::unwrap_or_clone(batch.spec);
-    spec.allowance.batch_micros = micros;
-    step.run(sql!("batch.sql", "set_spec"), (batch.key, serde_json::to_string(&spec)?))?;
-    Ok(())
 }

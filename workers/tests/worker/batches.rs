@@ -16,6 +16,7 @@ async fn submit(site: &Site, items: usize) -> BatchId {
         id: BatchId::new(),
         spec: Spec { class: Class::Bulk, ..spec("qa") },
         cache_ttl: None,
+        policy: queue::Policy::default(),
         items: (0..items).map(item).collect(),
         idempotency: None,
     };

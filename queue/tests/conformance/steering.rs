@@ -1,0 +1,153 @@
+//! Batches that are paused, bounded, and given up.
+
+use std::{collections::HashSet, time::Duration};
+
+use queue::{BatchId, BatchState, End, Error, NewBatch, Policy};
+
+use crate::{
+    rig::{Rig, Store, batch_of, failed, ids, succeeded},
+    uploads::{end_all, index},
+};
+
+pub(crate) async fn paused_batch_gives_nothing(store: Store) -> Rig {
+    let rig = store.open().await;
+    let worker = rig.worker().await;
+    let id = rig.queue.submit_batch(batch_of(130)).await.unwrap().id;
+    let other = rig.queue.submit_batch(batch_of(2)).await.unwrap().id;
+    let mut leases = rig.claim(&worker, 1).await;
+    assert_eq!(leases.len(), 64);
+    let (back, retried) = (leases.remove(0), leases.remove(0));
+
+    rig.queue.pause_batch(id).await.unwrap();
+    rig.finish(back, End::Returned).await;
+    rig.finish(retried, End::Retry(crate::rig::failure("again"), Duration::ZERO)).await;
+    for lease in leases {
+        rig.finish(lease, succeeded("yes")).await;
+    }
+    let others = rig.claim_all(&worker, 200).await;
+    rig.check().await;
+
+    assert_eq!(ids(&others), [other.item(0), other.item(1)]);
+    assert_eq!(rig.queue.batch(id).await.unwrap().state, BatchState::Paused);
+    rig.queue.resume_batch(id).await.unwrap();
+    assert_eq!(rig.claim_all(&worker, 200).await.len(), 68);
+    rig
+}
+
+pub(crate) async fn paused_batch_can_be_called_off(store: Store) -> Rig {
+    let rig = store.open().await;
+    let id = rig.queue.submit_batch(batch_of(70)).await.unwrap().id;
+    rig.queue.pause_batch(id).await.unwrap();
+
+    rig.queue.cancel_batch(id).await.unwrap();
+    rig.tick().await;
+
+    let done = rig.queue.batch(id).await.unwrap();
+    assert_eq!((done.state, done.ended.cancelled), (BatchState::Cancelled, 70));
+    rig
+}
+
+fn bounded(count: usize, concurrency: u32) -> NewBatch {
+    let policy = Policy { concurrency: Some(concurrency), ..Policy::default() };
+    NewBatch { policy, ..batch_of(count) }
+}
+
+pub(crate) async fn no_more_runs_at_once_than_may(store: Store) -> Rig {
+    let rig = store.open().await;
+    let workers = [rig.worker().await, rig.worker().await];
+    let id = rig.queue.submit_batch(bounded(200, 20)).await.unwrap().id;
+
+    let (mut running, mut seen) = (Vec::new(), HashSet::new());
+    for turn in 0..2000 {
+        let leases = rig.claim(&workers[turn % 2], 30).await;
+        for lease in &leases {
+            assert!(seen.insert(index(lease)), "{} came twice", lease.task.id);
+        }
+        running.extend(leases);
+        assert!(running.len() <= 20, "{} run", running.len());
+        if turn % 50 == 0 {
+            rig.check().await;
+        }
+        // one comes back now and then: it must not come on top of what may run
+        if let Some(lease) = running.pop() {
+            if turn % 9 == 0 {
+                seen.remove(&index(&lease));
+                rig.finish(lease, End::Returned).await;
+            } else {
+                rig.finish(lease, succeeded("yes")).await;
+            }
+        }
+        if seen.len() == 200 && running.is_empty() {
+            break;
+        }
+    }
+
+    let done = rig.queue.batch(id).await.unwrap();
+    assert_eq!((done.state, done.ended.succeeded), (BatchState::Completed, 200));
+    assert_eq!(done.policy.concurrency, Some(20));
+    rig
+}
+
+pub(crate) async fn bounded_batch_wakes_a_worker_when_there_is_room(store: Store) -> Rig {
+    let rig = store.open().await;
+    let worker = rig.worker().await;
+    rig.queue.submit_batch(bounded(5, 1)).await.unwrap();
+    let running = rig.claim(&worker, 9).await;
+    assert_eq!(running.len(), 1);
+
+    let (queue, waiting) = (rig.queue.clone(), worker.clone());
+    let claim = tokio::spawn(async move {
+        queue.claim(&waiting, crate::rig::want(9), crate::rig::SOON).await.unwrap()
+    });
+    for lease in running {
+        rig.finish(lease, succeeded("yes")).await;
+    }
+
+    assert_eq!(claim.await.unwrap().len(), 1);
+    rig
+}
+
+pub(crate) async fn too_many_failures_call_the_rest_off(store: Store) -> Rig {
+    let rig = store.open().await;
+    let worker = rig.worker().await;
+    let policy = Policy { errors_max: Some(2), ..Policy::default() };
+    let id = rig.queue.submit_batch(NewBatch { policy, ..batch_of(300) }).await.unwrap().id;
+    let mut leases = rig.claim(&worker, 64).await;
+
+    for _ in 0..2 {
+        rig.finish(leases.remove(0), failed("no")).await;
+    }
+    rig.tick().await;
+    assert_eq!(rig.queue.batch(id).await.unwrap().state, BatchState::InProgress);
+    rig.finish(leases.remove(0), failed("no")).await;
+    rig.tick().await;
+    assert!(!rig.beat(&worker).await.cancel.is_empty(), "what runs is told to stop");
+    for lease in leases {
+        rig.finish(lease, succeeded("late")).await;
+    }
+    rig.tick().await;
+
+    let done = rig.queue.batch(id).await.unwrap();
+    assert_eq!((done.state, done.ended.failed), (BatchState::Cancelled, 3));
+    assert_eq!(done.ended.cancelled, 297);
+    assert_eq!(rig.queue.retry_batch(id).await.unwrap(), 300);
+    assert_eq!(end_all(&rig, &worker, 300).await.len(), 300);
+    assert_eq!(rig.queue.batch(id).await.unwrap().state, BatchState::Completed);
+    rig
+}
+
+pub(crate) async fn budget_can_be_raised(store: Store) -> Rig {
+    let rig = store.open().await;
+    let worker = rig.worker().await;
+    let mut new = batch_of(65);
+    new.spec.allowance.batch_micros = Some(7);
+    let id = rig.queue.submit_batch(new).await.unwrap().id;
+
+    rig.queue.set_batch_budget(id, Some(9)).await.unwrap();
+
+    let lease = rig.claim(&worker, 1).await.remove(0);
+    assert_eq!(lease.task.spec.allowance.batch_micros, Some(9));
+    let missing = rig.queue.set_batch_budget(BatchId::new(), None).await;
+    assert!(matches!(missing, Err(Error::NotFound(_))), "{missing:?}");
+    rig
+}
