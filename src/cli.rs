@@ -6,6 +6,7 @@ use clap::{Arg, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcom
 
 use crate::{
     commands::{
+        batch::arguments::Batch,
         bench::arguments::Bench,
         export::{self, Export},
         render::Render,
@@ -185,52 +186,6 @@ pub(crate) struct Execute {
     /// Does not wait
     #[arg(long)]
     pub(crate) no_wait: bool,
-}
-
-/// Of `batch`.
-#[derive(Subcommand)]
-pub(crate) enum Batch {
-    /// Submits the inputs of a file: a JSON object a line, or one JSON list of objects
-    Submit {
-        /// The program's id, or id@version
-        program: String,
-        /// The file, or - for standard input
-        file: PathBuf,
-        #[command(flatten)]
-        how: How,
-        /// Follows it to its end
-        #[arg(long)]
-        watch: bool,
-    },
-    /// Shows how far it is
-    Status {
-        /// The batch's id
-        id: String,
-        /// Follows it to its end
-        #[arg(long)]
-        watch: bool,
-    },
-    /// Writes what is there of its results, in the order of its items
-    Results {
-        /// The batch's id
-        id: String,
-        /// Only items that ended so
-        #[arg(long, value_parser = ["succeeded", "failed", "cancelled", "expired"])]
-        status: Option<String>,
-        /// Writes JSON lines into a file
-        #[arg(long, short, value_name = "FILE")]
-        output: Option<PathBuf>,
-    },
-    /// Calls off what has not ended of it
-    Cancel {
-        /// The batch's id
-        id: String,
-    },
-    /// Runs again what did not succeed
-    Retry {
-        /// The batch's id
-        id: String,
-    },
 }
 
 /// Of `status`.

@@ -1,6 +1,6 @@
 //! What each command does, one file a command.
 
-mod batch;
+pub(crate) mod batch;
 pub(crate) mod bench;
 mod demo;
 mod doctor;

@@ -1,5 +1,7 @@
 //! `dspyx batch`: one program, many inputs.
 
+pub(crate) mod arguments;
+
 use std::{
     fs,
     io::{self, Write},
@@ -10,9 +12,9 @@ use std::{
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
+use self::arguments::Batch;
 use super::{execute, view};
 use crate::{
-    cli::Batch,
     client::{Client, escape},
     config::Usage,
     output,
