@@ -8,9 +8,11 @@ use api::{
     token::{self, Scope},
 };
 use backon::{ConstantBuilder, Retryable};
+use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use chrono::Utc;
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url, header};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 use crate::{
     config::{self, Config, Secret},
@@ -25,6 +27,8 @@ const OWN_TOKEN_TTL: Duration = Duration::from_secs(24 * 3600);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longer than a waiting request is held.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(WAIT_SECONDS_MAX + 30);
+/// Longer than a stream is read without a new request.
+const STREAM_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 /// A read is tried again when the server restarts.
 const READ_TRIES: usize = 10;
 const READ_PAUSE: Duration = Duration::from_millis(500);
@@ -56,7 +60,9 @@ impl Failure {
     fn is_passing(&self) -> bool {
         match self {
             Failure::Unreachable { .. } => true,
-            Failure::Refused { status, .. } => *status == StatusCode::SERVICE_UNAVAILABLE,
+            Failure::Refused { status, .. } => {
+                [StatusCode::SERVICE_UNAVAILABLE, StatusCode::TOO_MANY_REQUESTS].contains(status)
+            }
         }
     }
 }
@@ -131,10 +137,7 @@ impl Client {
 
     /// Reads what is waited for: tries again while the server restarts.
     pub(crate) async fn get_patiently(&self, path: &str) -> Result<Value> {
-        let policy = ConstantBuilder::new().with_delay(READ_PAUSE).with_max_times(READ_TRIES);
-        let passing =
-            |it: &anyhow::Error| it.downcast_ref::<Failure>().is_some_and(Failure::is_passing);
-        (async || self.get(path).await).retry(policy).when(passing).await
+        patiently(async || self.get(path).await).await
     }
 
     /// Reads.
@@ -183,9 +186,30 @@ impl Client {
         body(self.send(self.request(Method::DELETE, path)).await?).await
     }
 
-    /// Reads a streamed answer; the pieces come from [`Response::chunk`].
+    /// Reads a streamed answer, however long it takes; the pieces come from [`Response::chunk`].
     pub(crate) async fn stream(&self, path: &str) -> Result<Response> {
-        self.send(self.request(Method::GET, path)).await
+        self.send(self.request(Method::GET, path).timeout(STREAM_TIMEOUT)).await
+    }
+
+    /// The same, trying again while the server restarts.
+    pub(crate) async fn stream_patiently(&self, path: &str) -> Result<Response> {
+        patiently(async || self.stream(path).await).await
+    }
+
+    /// Sends a part of a batch's items, with its digest, trying again while the server restarts.
+    pub(crate) async fn put_part(&self, path: &str, lines: Vec<u8>) -> Result<Value> {
+        let digest = format!("sha-256=:{}:", BASE64.encode(Sha256::digest(&lines)));
+        let send = async || {
+            let request = self.request(Method::PUT, path).header("content-digest", &digest);
+            let request = request.header(header::CONTENT_TYPE, "application/x-ndjson");
+            body(self.send(request.body(lines.clone())).await?).await
+        };
+        patiently(send).await
+    }
+
+    /// Does something that may be repeated, trying again while the server restarts.
+    pub(crate) async fn post_patiently(&self, path: &str, value: &Value) -> Result<Value> {
+        patiently(async || self.post(path, value).await).await
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
@@ -214,6 +238,14 @@ impl Client {
         let problem = serde_json::from_slice(&bytes).unwrap_or_default();
         Err(Failure::Refused { status, problem }.into())
     }
+}
+
+/// Tries again what fails because the server restarts, or takes no more for now.
+async fn patiently<T>(what: impl AsyncFn() -> Result<T>) -> Result<T> {
+    let policy = ConstantBuilder::new().with_delay(READ_PAUSE).with_max_times(READ_TRIES);
+    let passing =
+        |it: &anyhow::Error| it.downcast_ref::<Failure>().is_some_and(Failure::is_passing);
+    (async || what().await).retry(policy).when(passing).await
 }
 
 /// A token for this command alone, of one who holds the key anyway.

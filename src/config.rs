@@ -61,6 +61,8 @@ pub(crate) struct Config {
 pub(crate) struct Server {
     /// Empty until it is known on which port a server of this machine would be.
     pub(crate) url: String,
+    /// Whether the configuration names it.
+    pub(crate) named: bool,
     pub(crate) token: Option<Secret>,
 }
 
@@ -197,7 +199,8 @@ impl Given {
                     .map_err(|allowed| wrong(setting, text, origin, &allowed))?;
             }
         }
-        if config.server.url.is_empty() {
+        config.server.named = !config.server.url.is_empty();
+        if !config.server.named {
             config.server.url = format!("http://127.0.0.1:{}", config.api_port);
         }
         Ok(config)

@@ -111,6 +111,16 @@ pub(crate) fn short(text: &str, most: usize) -> String {
     line
 }
 
+/// A number at a glance: `999`, `1.2k`, `3.4M`.
+pub(crate) fn rounded(number: u64) -> String {
+    let units = [(1_000_000_000, 'G'), (1_000_000, 'M'), (1_000, 'k')];
+    let unit = units.into_iter().find(|(size, _)| number >= *size);
+    unit.map_or_else(
+        || number.to_string(),
+        |(size, letter)| format!("{:.1}{letter}", number as f64 / size as f64),
+    )
+}
+
 /// A value as a person would write it: a text without quotes.
 pub(crate) fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
@@ -118,7 +128,7 @@ pub(crate) fn plain(value: &Value) -> String {
 
 /// A bar for `total` things.
 pub(crate) fn bar(total: u64, what: &'static str) -> ProgressBar {
-    let form = "{msg} {bar:40.cyan/dim} {pos}/{len}  {per_sec}  {eta_precise} left";
+    let form = "{msg} {bar:40.cyan/dim} {pos}/{len}  {per_sec}  {eta_precise} left  {prefix}";
     let bar = ProgressBar::new(total).with_message(what);
     if let Ok(style) = ProgressStyle::with_template(form) {
         bar.set_style(style.progress_chars("━━─"));

@@ -29,6 +29,15 @@ impl Default for Config {
     }
 }
 
+impl Config {
+    /// The same for a command that shows how far it is: with less of it, if nobody asked for more.
+    pub(crate) fn beside_a_bar(&self) -> Self {
+        let usual = *self == Self::default();
+        let level = if usual { "warn".to_owned() } else { self.level.clone() };
+        Self { level, ..self.clone() }
+    }
+}
+
 impl FromStr for Format {
     type Err = anyhow::Error;
 

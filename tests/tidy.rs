@@ -23,7 +23,7 @@ const MAY_USE: [(&str, &[&str]); 6] = [
 ];
 
 /// Outside crates that only some places may name.
-const ONLY_IN: [(&str, &[&str]); 19] = [
+const ONLY_IN: [(&str, &[&str]); 21] = [
     ("opentelemetry::", &["api/src/telemetry.rs", "workers/src/telemetry/", "src/traces/"]),
     ("opentelemetry_sdk::", &["src/traces/"]),
     ("opentelemetry_otlp::", &["src/traces/"]),
@@ -45,7 +45,9 @@ const ONLY_IN: [(&str, &[&str]); 19] = [
             "src/client.rs",
         ],
     ),
-    ("flate2::", &["workers/src/sources/", "api/src/"]),
+    ("flate2::", &["workers/src/sources/", "api/src/", "src/commands/batch/run/"]),
+    ("csv::", &["src/commands/batch/run/"]),
+    ("parquet::", &["src/commands/batch/run/"]),
     ("tar::", &["workers/src/sources/"]),
     ("rmcp::", &["workers/src/tools/"]),
     ("rustls::", &["workers/src/gateway/", "src/client.rs", "src/traces/"]),

@@ -1,6 +1,7 @@
 //! `dspyx batch`: one program, many inputs.
 
 pub(crate) mod arguments;
+mod run;
 
 use std::{
     fs,
@@ -16,7 +17,7 @@ use self::arguments::Batch;
 use super::{execute, view};
 use crate::{
     client::{Client, escape},
-    config::Usage,
+    config::{Config, Usage},
     output,
 };
 
@@ -29,8 +30,17 @@ const LINE_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// How much of a result a line for people shows.
 const SHOWN_CHARS: usize = 80;
 
-pub(super) async fn run(client: &Client, command: Batch, json: bool) -> Result<()> {
+pub(super) async fn run(config: Config, command: Batch, json: bool) -> Result<()> {
+    if let Batch::Run(arguments) = &command {
+        return run::run(config, arguments, json).await;
+    }
+    steer(&Client::of(&config)?, command, json).await
+}
+
+/// What is done with a batch of a server.
+async fn steer(client: &Client, command: Batch, json: bool) -> Result<()> {
     match command {
+        Batch::Run(_) => Ok(()),
         Batch::Submit { program, file, how, watch } => {
             let mut body = execute::options(&how)?;
             body.insert("program_id".to_owned(), json!(program));

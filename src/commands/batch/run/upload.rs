@@ -1,0 +1,101 @@
+//! Sends the inputs to an open batch, part by part: what has arrived is not sent again.
+
+use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+
+use super::{super::super::view, input::Lines};
+use crate::client::{Client, escape};
+
+/// The most items of a part: a whole number of the queue's chunks.
+const PART_ITEMS: usize = 4096;
+/// A part that is larger is sent with fewer items.
+const PART_BYTES: usize = 4 * 1024 * 1024;
+/// How many parts are read ahead.
+const AHEAD: usize = 2;
+
+/// A number of lines, with the index of the first.
+struct Part {
+    first: u64,
+    items: usize,
+    lines: Vec<u8>,
+}
+
+/// Sends all that has not arrived, seals the batch, and tells how many items it has.
+pub(super) async fn upload(client: &Client, batch: &str, lines: Lines) -> Result<u64> {
+    let path = format!("/batch/{}", escape(batch));
+    let mut view = client.get_patiently(&path).await?;
+    if view::text(&view, "status") != "uploading" {
+        return Ok(view::number(&view, "/total"));
+    }
+    let received = view::number(&view, "/received");
+    let (to, mut parts) = mpsc::channel(AHEAD);
+    // A file is read, and a table decoded, on a thread of its own.
+    let reader = tokio::task::spawn_blocking(move || read(lines, received, &to));
+    while let Some(Part { first, items, lines }) = parts.recv().await {
+        let answer = client.put_part(&format!("{path}/items?first={first}"), lines).await?;
+        let there = view::number(&answer, "/received");
+        if there < first + items as u64 {
+            bail!("the server has {there} items after {} were sent", first + items as u64);
+        }
+    }
+    let total = reader.await.context("reading the inputs panicked")??;
+    if total == 0 {
+        bail!("there are no inputs in the file");
+    }
+    view = client.post_patiently(&format!("{path}/seal"), &json!({"total": total})).await?;
+    let sealed = view.get("total").and_then(Value::as_u64);
+    Ok(sealed.unwrap_or(total))
+}
+
+/// Reads the lines from an index on into parts, and tells how many lines there are in all.
+fn read(lines: Lines, received: u64, to: &mpsc::Sender<Part>) -> Result<u64> {
+    let mut total = 0;
+    let empty = |first| Part { first, items: 0, lines: Vec::new() };
+    let mut part = empty(received);
+    for line in lines {
+        let line = line?;
+        total += 1;
+        if total <= received {
+            continue;
+        }
+        part.lines.extend_from_slice(&line);
+        part.lines.push(b'\n');
+        part.items += 1;
+        if part.items == PART_ITEMS || part.lines.len() >= PART_BYTES {
+            // Nobody listens any more: the upload has failed, and says so itself.
+            let Ok(()) = to.blocking_send(std::mem::replace(&mut part, empty(total))) else {
+                return Ok(total);
+            };
+        }
+    }
+    if part.items > 0 {
+        let _gone = to.blocking_send(part);
+    }
+    Ok(total.max(received))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parts(lines: usize, received: u64) -> Vec<(u64, usize)> {
+        let lines: Lines = Box::new((0..lines).map(|n| Ok(n.to_string().into_bytes())));
+        let (to, mut parts) = mpsc::channel(100);
+        read(lines, received, &to).unwrap();
+        let mut all = Vec::new();
+        while let Ok(part) = parts.try_recv() {
+            let text = String::from_utf8(part.lines).unwrap();
+            assert!(text.starts_with(&format!("{}\n", part.first)), "{text}");
+            all.push((part.first, part.items));
+        }
+        all
+    }
+
+    #[test]
+    fn what_has_arrived_is_not_sent_again() {
+        assert_eq!(parts(5000, 0), [(0, 4096), (4096, 904)]);
+        assert_eq!(parts(5000, 4096), [(4096, 904)]);
+        assert_eq!(parts(5000, 5000), []);
+    }
+}
