@@ -30,7 +30,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(WAIT_SECONDS_MAX + 30);
 /// Longer than a stream is read without a new request.
 const STREAM_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 /// A read is tried again when the server restarts.
-const READ_TRIES: usize = 10;
+const READ_TRIES: usize = 60;
 const READ_PAUSE: Duration = Duration::from_millis(500);
 
 /// A server, and the token to show it.

@@ -9,6 +9,8 @@ mod access;
 mod bad_input;
 #[path = "e2e/batch.rs"]
 mod batch;
+#[path = "e2e/batch_run.rs"]
+mod batch_run;
 #[path = "e2e/cli.rs"]
 mod cli;
 #[path = "e2e/crash.rs"]
@@ -67,6 +69,8 @@ on_both_stores! {
         hanging_execution_times_out, events_are_streamed_to_the_end, programs_come_and_go;
     batch: batch_is_done_in_order, bad_items_fail_alone, batch_is_called_off,
         failed_items_are_run_again;
+    batch_run: file_becomes_a_file, killed_run_goes_on, interrupted_run_goes_on,
+        what_failed_runs_again_by_the_same_command, restarted_server_is_waited_for;
     access: nobody_comes_in_without_a_good_token, scopes_are_kept_to, owners_are_kept_apart;
     bad_input: bad_requests_are_refused_in_words;
     model_faults: throttled_execution_comes_back_when_asked, failing_model_is_asked_again,

@@ -29,8 +29,6 @@ const PROGRAMS: [(&str, &str); 5] = [
     ("qa.yaml", include_str!("../../examples/programs/qa.yaml")),
     ("echo.yaml", include_str!("../../examples/programs/echo.yaml")),
 ];
-/// How many executions run at once.
-const SLOTS: usize = 16;
 /// How many results of the batch are shown.
 const SHOWN: usize = 3;
 /// What the items of the batch are about.
@@ -70,16 +68,14 @@ pub(super) async fn run(config: Config, arguments: &Demo, json: bool) -> Result<
 fn in_folder(config: Config, folder: &TempDir) -> Result<Config> {
     let programs_dir = folder.path().join("programs");
     write_programs(&programs_dir)?;
-    let mut config = Config {
+    Ok(Config {
         api_port: 0,
         redis_url: None,
         secret_key: None,
         database_path: folder.path().join("demo.db"),
         programs_dir,
         ..config
-    };
-    config.worker.slots = SLOTS;
-    Ok(config)
+    })
 }
 
 fn write_programs(folder: &Path) -> Result<()> {

@@ -7,8 +7,8 @@ pub(super) const ALL: &[Setting] = &[
     Setting {
         name: "MAX_WORKERS",
         group: Group::Worker,
-        default: "4",
-        help: "How many executions run at once in this process; native programs may use hundreds",
+        default: "256",
+        help: "How many executions run at once in this process; most of the time they wait for models",
         set: |it, text| {
             it.worker.slots = values::whole(text, 1..=10_000)?;
             Ok(())

@@ -45,7 +45,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            slots: 4,
+            slots: 256,
             interactive_reserve: 0.1,
             timeout: Duration::from_secs(300),
             shutdown_timeout: Duration::from_secs(25),

@@ -33,7 +33,7 @@ pub(crate) struct Run {
     pub(crate) output: PathBuf,
     #[command(flatten)]
     pub(crate) how: How,
-    /// How many items run at once at most [default: 64 in this process; on a server, its slots]
+    /// How many items run at once at most [default: as many as MAX_WORKERS]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) concurrency: Option<u32>,
     /// Calls off the rest when more items have failed

@@ -31,9 +31,6 @@ use crate::{
     signal::Stop,
 };
 
-/// How many items run at once in this process, if nobody says.
-const SLOTS: usize = 64;
-
 pub(super) async fn run(config: Config, arguments: &Run, json: bool) -> Result<()> {
     let form = Form::of(&arguments.output)?;
     Kind::of(&arguments.inputs)?;
@@ -41,7 +38,7 @@ pub(super) async fn run(config: Config, arguments: &Run, json: bool) -> Result<(
     let stop = Stop::new();
     let mut listener = JoinSet::new();
     listener.spawn(stop.clone().on_signals());
-    let slots = arguments.concurrency.map_or(SLOTS, |it| it as usize);
+    let slots = arguments.concurrency.map_or(config.worker.slots, |it| it as usize);
     let begun = journal.notes.begun.as_ref().map(|it| &it.ground);
     let place = Place::find(config, begun, slots, &stop).await?;
     let (client, ground) = (place.client.clone(), place.ground.clone());

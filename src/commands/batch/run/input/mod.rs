@@ -67,11 +67,16 @@ impl Kind {
 pub(super) fn open(path: &Path, columns: Columns) -> Result<Lines> {
     let file = File::open(path);
     let file = file.with_context(|| Usage(format!("cannot read {}", path.display())))?;
-    Ok(match Kind::of(path)? {
+    let items: Lines = match Kind::of(path)? {
         Kind::Lines(packing) => Box::new(lines(unpacked(file, packing)?)),
         Kind::Csv(packing) => csv::items(unpacked(file, packing)?, columns)?,
         Kind::Parquet => parquet::items(file)?,
-    })
+    };
+    let mut items = items.peekable();
+    if items.peek().is_none() {
+        return Err(Usage(format!("there are no inputs in {}", path.display())).into());
+    }
+    Ok(Box::new(items))
 }
 
 fn unpacked(file: File, packing: Packing) -> Result<Box<dyn Read + Send>> {
