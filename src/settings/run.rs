@@ -8,7 +8,7 @@ pub(super) const ALL: &[Setting] = &[
         name: "MAX_WORKERS",
         group: Group::Worker,
         default: "256",
-        help: "How many executions run at once in this process; most of the time they wait for models",
+        help: "How many executions run at once in this process; mostly they wait for models",
         set: |it, text| {
             it.worker.slots = values::whole(text, 1..=10_000)?;
             Ok(())
