@@ -11,7 +11,7 @@ import sys
 import threading
 import traceback
 
-from . import bridge, clients, outcome, program, scope, wire
+from . import adapters, bridge, clients, outcome, program, scope, wire
 from .desk import Desk
 from .execution import Execution
 from .settings import Settings, configure_in_place
@@ -39,7 +39,8 @@ class Child:
         self.engine = engine
         self.desk = engine.desk = Desk(link)
         self.executions = {}
-        self.told_rss = _rss()
+        self.size = Size()
+        self.told_rss = self.size.bytes()
         self.loop = None
         self.jobs = queue.SimpleQueue()
         self.threads = 0
@@ -74,7 +75,7 @@ class Child:
             elif kind == "lm_error":
                 self.desk.answer(message["call"], bridge.error_of(message))
             elif kind == "ping":
-                self.link.send("pong", rss_bytes=_rss(), running=len(self.executions))
+                self.link.send("pong", rss_bytes=self.size.bytes(), running=len(self.executions))
             elif kind == "shutdown":
                 break
         # The worker is gone, or has enough: nothing here, nor what it started, goes on.
@@ -97,7 +98,7 @@ class Child:
 
     def _tell_growth(self):
         """Tells how large this process is, when it has grown: the next execution may be too much."""
-        now = _rss()
+        now = self.size.bytes()
         if now > self.told_rss + GROWTH_BYTES:
             self.told_rss = now
             self.link.send("pong", rss_bytes=now, running=len(self.executions))
@@ -271,12 +272,19 @@ def _body(reply):
     return json.dumps(body).encode()
 
 
-def _rss():
-    try:
-        with open("/proc/self/statm", encoding="ascii") as statm:
-            return int(statm.read().split()[1]) * PAGE_BYTES
-    except OSError:
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+class Size:
+    """How large this process is, by a file that stays open: it is asked after each execution."""
+
+    def __init__(self):
+        try:
+            self._statm = os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            self._statm = None
+
+    def bytes(self):
+        if self._statm is None:
+            return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        return int(os.pread(self._statm, 128, 0).split()[1]) * PAGE_BYTES
 
 
 def prepare(limits):
@@ -332,6 +340,7 @@ def start(init):
     engine = bridge.Bridge(init["prefixes"])
     engine.install()
     clients.install(engine, init)
+    adapters.remember()
     scope.follow_threads()
     configure_in_place()
     instance = program.load(init["program"])

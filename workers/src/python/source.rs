@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 /// What an interpreter is started with: reads the files from its socket.
 pub(super) const BOOT: &str = include_str!("../../../python/dspyx/runner/boot.py");
 
-const FILES: [(&str, &str); 15] = [
+const FILES: [(&str, &str); 16] = [
     ("__init__", include_str!("../../../python/dspyx/runner/__init__.py")),
+    ("adapters", include_str!("../../../python/dspyx/runner/adapters.py")),
     ("bridge", include_str!("../../../python/dspyx/runner/bridge.py")),
     ("child", include_str!("../../../python/dspyx/runner/child.py")),
     ("clients", include_str!("../../../python/dspyx/runner/clients.py")),
