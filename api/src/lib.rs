@@ -48,6 +48,7 @@ mod schema;
 mod serve;
 mod stats;
 mod steer;
+mod summary;
 mod telemetry;
 mod time;
 pub mod token;

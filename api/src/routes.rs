@@ -14,7 +14,7 @@ use crate::{
     App, PREFIX, batch, caller, dead,
     docs::{self, Access, Contract},
     error::Error,
-    execute, execution, health, metrics, observe, parts, program, results, stats, steer,
+    execute, execution, health, metrics, observe, parts, program, results, stats, steer, summary,
     token::Scope,
 };
 
@@ -62,6 +62,7 @@ fn read() -> OpenApiRouter<App> {
         .routes(routes!(execution::list))
         .routes(routes!(batch::show))
         .routes(routes!(results::results))
+        .routes(routes!(summary::show))
         .routes(routes!(batch::list))
         .routes(routes!(dead::list))
         .routes(routes!(program::list))

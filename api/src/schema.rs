@@ -18,6 +18,11 @@ pub(crate) fn state() -> Object {
     words(State::ALL.map(State::as_str))
 }
 
+/// Why it failed.
+pub(crate) fn error_kind() -> Object {
+    words(FailureKind::ALL.map(FailureKind::as_str))
+}
+
 /// Why it failed, or null.
 pub(crate) fn error_kind_or_null() -> Object {
     let words = FailureKind::ALL.map(|kind| Some(kind.as_str())).into_iter().chain([None]);

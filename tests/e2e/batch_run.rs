@@ -97,6 +97,7 @@ pub(crate) async fn what_failed_runs_again_by_the_same_command(store: Store) {
 
     let (content, said) = site.run(&RUN).await;
     assert!(!content && said.contains("3 of 70 items did not succeed"), "{said}");
+    assert!(said.contains("3 × lm_error"), "{said}");
     let failed: Vec<Value> = outcomes(&site, "out.jsonl");
     assert_eq!(failed.iter().filter(|it| it["error_kind"] == "lm_error").count(), 3);
     let (content, said) = site.run(&RUN).await;

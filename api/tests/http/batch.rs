@@ -168,6 +168,24 @@ async fn lines_tell_the_outcome_or_what_openai_tells() {
     assert_eq!(errors[0]["error"]["code"], outcomes[1]["error_kind"]);
 }
 
+#[tokio::test]
+async fn summary_tells_why_items_failed() {
+    let site = Site::new().await;
+    let list = json!([{"subject": "x"}, mail()["inputs"], {"subject": "x"}, {"recipient": 1}]);
+    let id = submit(&site, json!({"program_id": "mail", "inputs_list": list})).await;
+    site.finish(site.claim(1).await.remove(0), failed()).await;
+
+    let summary = site.get(&format!("/batch/{id}/summary")).await.json();
+
+    assert_eq!((&summary["total"], &summary["counts"]["failed"]), (&json!(4), &json!(4)));
+    let errors = summary["errors"].as_array().unwrap();
+    let found: Vec<(&Value, &Value, &Value)> =
+        errors.iter().map(|it| (&it["error_kind"], &it["count"], &it["first_index"])).collect();
+    assert_eq!(found[0], (&json!("validation"), &json!(3), &json!(0)));
+    assert_eq!((found[1].1, found[1].2), (&json!(1), &json!(1)));
+    assert_eq!(errors[0]["example"], "Missing required input fields: ['recipient']");
+}
+
 async fn lines(site: &Site, path: &str) -> Vec<Value> {
     let reply = site.get(path).await;
     assert_eq!(reply.status, 200, "{}", reply.text());

@@ -31,6 +31,9 @@ use crate::{
     signal::Stop,
 };
 
+/// How much of an error is shown at the end.
+const EXAMPLE_CHARS: usize = 100;
+
 pub(super) async fn run(config: Config, arguments: &Run, json: bool) -> Result<()> {
     let form = Form::of(&arguments.output)?;
     Kind::of(&arguments.inputs)?;
@@ -151,7 +154,7 @@ impl Job<'_> {
         }
         self.journal.notes.ended = true;
         self.journal.save()?;
-        self.client.get_patiently(&path).await
+        self.client.get_patiently(&format!("{path}/summary")).await
     }
 
     /// Opens a batch, and notes it before anything else happens.
@@ -188,6 +191,11 @@ impl Job<'_> {
         if !json {
             let notes = if notes.is_empty() { notes } else { format!(" ({notes})") };
             output::note(format!("{} outcomes in {outputs}{notes}", ended(record)));
+        }
+        for error in record.get("errors").and_then(Value::as_array).into_iter().flatten() {
+            let (kind, count) = (view::text(error, "error_kind"), view::number(error, "/count"));
+            let example = output::short(view::text(error, "example"), EXAMPLE_CHARS);
+            output::note(format!("  {count} × {kind}: {example}"));
         }
         if let Form::Table(_, lines) = &self.form {
             std::fs::remove_file(lines)?;
