@@ -1,54 +1,58 @@
-"""Many executions at once: put in piece by piece, read back in the order of their inputs."""
+"""Many executions at once, whose results are read back in the order of their inputs."""
 
 from __future__ import annotations
 
+import dataclasses
+import http.client
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from . import calls
 from .calls import Options, Program
-from .encode import encode
 from .errors import RequestError, ServerUnavailable
 from .progress import Progress
 from .result import ExecutionResult
 from .transport import Answer, Request, Transport
+from .upload import upload
 
-# What one batch of the server takes.
-ITEMS_MAX = 10_000
-BYTES_MAX = 12_000_000
 # How often in a row a download may break off without a line.
 BREAKS_MAX = 5
+_PLACE = re.compile(r" \(line \d+[^()]*\)\Z")
 
 
 class Batch:
-    """A batch that was put in: its id and how many items it has; or what refused it."""
+    """A batch that was put in, or refused."""
 
     def __init__(
-        self,
-        transport: Transport,
-        program: Program,
-        id: str | None,
-        count: int,
-        why: ExecutionResult | None,
+        self, transport: Transport, program: Program, batch: str | ExecutionResult, count: int
     ) -> None:
         self._transport, self._program = transport, program
-        self.id, self.count = id, count
-        self._why = why
+        self._batch, self._count = batch, count
 
-    def results(self) -> Iterator[ExecutionResult]:
-        """The results in the order of the inputs, each as soon as it and all before it are there."""
-        if self._why is not None:
-            for _ in range(self.count):
-                yield self._why
+    def results(self, progress: bool | None) -> list[ExecutionResult]:
+        """All results, in the order of the inputs."""
+        results: list[ExecutionResult] = []
+        with Progress(self._count, self._program.name, progress) as bar:
+            for result in self._results():
+                results.append(result)
+                bar.advance(result.success)
+        return results
+
+    def _results(self) -> Iterator[ExecutionResult]:
+        """The results, each as soon as it and all before it are there."""
+        if isinstance(self._batch, ExecutionResult):
+            for _ in range(self._count):
+                yield dataclasses.replace(self._batch)
             return
         name, done, breaks = self._program.name, 0, 0
-        while done < self.count:
+        while done < self._count:
             before = done
             try:
-                for record in self._lines(done):
+                for record in self._lines(self._batch, done):
                     done += 1
-                    yield ExecutionResult.of_record(record, name)
+                    yield ExecutionResult.of_record(_sentence(record), name)
             except ServerUnavailable:
                 breaks = 0 if done > before else breaks + 1
                 if breaks >= BREAKS_MAX:
@@ -56,13 +60,13 @@ class Batch:
 
     def cancel(self) -> None:
         """Calls off what has not ended."""
-        if self.id is not None:
-            steps = calls.ask(Request("POST", f"/batch/{self.id}/cancel"))
+        if isinstance(self._batch, str):
+            steps = calls.ask(Request("POST", f"/batch/{self._batch}/cancel"))
             calls.checked(self._transport.run(steps))
 
-    def _lines(self, cursor: int) -> Iterator[dict[str, Any]]:
+    def _lines(self, batch_id: str, cursor: int) -> Iterator[dict[str, Any]]:
         wait = calls.WAIT_SECONDS
-        path = f"/batch/{self.id}/results?cursor={cursor}&wait={wait}"
+        path = f"/batch/{batch_id}/results?cursor={cursor}&wait={wait}"
         transport = self._transport
         response = transport.open(Request("GET", path, wait_seconds=wait))
         try:
@@ -72,7 +76,7 @@ class Batch:
                 raise RequestError(f"HTTP status {answer.status}", answer.status, {})
             for line in response:
                 yield json.loads(line)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, http.client.HTTPException) as error:
             raise transport.place.lost(error) from error
         finally:
             if not response.isclosed():
@@ -80,59 +84,19 @@ class Batch:
                 transport.close()
 
 
-class Batches:
-    """All that was put in by one call."""
-
-    def __init__(self, program: Program, batches: list[Batch]) -> None:
-        self._program, self._batches = program, batches
-
-    def results(self, progress: bool | None) -> list[ExecutionResult]:
-        """All results, in the order of the inputs."""
-        results: list[ExecutionResult] = []
-        total = sum(it.count for it in self._batches)
-        with Progress(total, self._program.name, progress) as bar:
-            for batch in self._batches:
-                for result in batch.results():
-                    results.append(result)
-                    bar.advance(result.success)
-        return results
-
-    def cancel(self) -> None:
-        """Calls off what has not ended."""
-        for batch in self._batches:
-            batch.cancel()
-
-
 def submit(
     transport: Transport,
     program: Program,
     inputs_list: Iterable[Mapping[str, Any]],
     options: Options,
-) -> Batches:
-    """Puts the inputs in, as few batches as the server takes."""
-    batches = []
-    for body, count in _pieces(program, inputs_list, options):
-        answer = transport.run(calls.submit_batch(program, body))
-        if isinstance(answer, ExecutionResult):
-            batches.append(Batch(transport, program, None, count, answer))
-        else:
-            batches.append(Batch(transport, program, answer, count, None))
-    return Batches(program, batches)
+) -> Batch:
+    """Puts a batch in, of any length."""
+    batch, count = upload(transport, program, inputs_list, options)
+    return Batch(transport, program, batch, count)
 
 
-def _pieces(
-    program: Program, inputs_list: Iterable[Mapping[str, Any]], options: Options
-) -> Iterator[tuple[bytes, int]]:
-    """The bodies of the requests, and how many items each has."""
-    head = encode({"program_id": program.id, **options.body()})[:-1] + b',"inputs_list":['
-    items: list[bytes] = []
-    size = 0
-    for inputs in inputs_list:
-        item = encode(inputs)
-        if items and (len(items) >= ITEMS_MAX or size + len(item) > BYTES_MAX):
-            yield head + b",".join(items) + b"]}", len(items)
-            items, size = [], 0
-        items.append(item)
-        size += len(item) + 1
-    if items:
-        yield head + b",".join(items) + b"]}", len(items)
+def _sentence(record: dict[str, Any]) -> dict[str, Any]:
+    """The record without the line of the upload in its error: what was given has no lines."""
+    if record["error_kind"] == "validation":
+        record["error"] = _PLACE.sub("", record["error"])
+    return record

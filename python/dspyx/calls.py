@@ -100,10 +100,9 @@ def cancel(execution_id: str) -> Steps[bool]:
     return True
 
 
-def submit_batch(program: Program, body: bytes) -> Steps[str | ExecutionResult]:
+def submit_batch(program: Program, request: Request) -> Steps[str | ExecutionResult]:
     """Puts a batch in: its id, or what each item comes to if the program is not there."""
-    headers = {"Content-Type": "application/json"}
-    answer = yield from ask(Request("POST", "/execute/batch", body, headers))
+    answer = yield from ask(request)
     refused = _refused(answer, program, ExecutionMode.NORMAL)
     if refused is not None:
         return refused

@@ -12,7 +12,7 @@ from typing import Any
 
 from . import batch, calls
 from .aio import AsyncTransport
-from .batch import Batches
+from .batch import Batch
 from .calls import Options, Program
 from .future import ExecutionFuture
 from .live import Registrar
@@ -53,7 +53,8 @@ class DSPyPipelineExecutor:
         mlflow_tracking: whether the own server tells MLflow (MLFLOW_TRACKING_URI) of executions.
         timeout: how many seconds one attempt may take.
         max_retries: how many more attempts there may be after the first.
-        max_workers: how many executions the own server runs at once; MAX_WORKERS, or 4.
+        max_workers: how many executions the own server runs at once (MAX_WORKERS, or 4); elsewhere,
+            how many items of one batch.
         url, token: the server to use instead of an own one.
         data_dir: the folder in which the own server keeps everything; else a temporary one.
         programs_dir: the folder of the own server's programs; else PROGRAMS_DIR, or `programs`.
@@ -62,6 +63,7 @@ class DSPyPipelineExecutor:
         self.mlflow_tracking = mlflow_tracking
         self.timeout = timeout
         self.max_retries = max_retries
+        self._given_workers = max_workers
         self.max_workers = max_workers or int(os.environ.get("MAX_WORKERS") or WORKERS)
         self._data_dir = None if data_dir is None else os.fspath(data_dir)
         self._programs_dir = None if programs_dir is None else os.fspath(programs_dir)
@@ -111,11 +113,11 @@ class DSPyPipelineExecutor:
         One input that fails does not fail the others. `progress` shows a bar; if it is not given,
         on a terminal and in a notebook.
         """
-        batches = self._submit_batch(program, model_id, inputs_list, options)
+        put_in = self._submit_batch(program, model_id, inputs_list, options)
         try:
-            return batches.results(progress)
+            return put_in.results(progress)
         except KeyboardInterrupt:
-            batches.cancel()
+            put_in.cancel()
             raise
 
     def submit(
@@ -161,11 +163,11 @@ class DSPyPipelineExecutor:
     ) -> list[ExecutionResult]:
         """As `execute_batch`, for event loops. To stop awaiting it calls the rest of it off."""
         submit = self._submit_batch
-        batches = await asyncio.to_thread(submit, program, model_id, inputs_list, options)
+        put_in = await asyncio.to_thread(submit, program, model_id, inputs_list, options)
         try:
-            return await asyncio.to_thread(batches.results, progress)
+            return await asyncio.to_thread(put_in.results, progress)
         except asyncio.CancelledError:
-            await asyncio.to_thread(batches.cancel)
+            await asyncio.to_thread(put_in.cancel)
             raise
 
     async def aget_execution_stats(self) -> dict[str, Any]:
@@ -246,8 +248,10 @@ class DSPyPipelineExecutor:
         model_id: str | None,
         inputs_list: Iterable[Mapping[str, Any]] | None,
         options: Mapping[str, Any],
-    ) -> Batches:
+    ) -> Batch:
         called = self._program(program, model_id)
+        if self._place is not None and self._given_workers is not None:
+            options = {"concurrency": self._given_workers, **options}
         made = self._options(options)
         return batch.submit(self._connected(), called, inputs_list or [], made)
 

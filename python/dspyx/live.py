@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from . import binary, calls
 from .calls import Program
 from .errors import DspyxError
+from .keys import name_key, of_environment, refuse_secrets, stripped, without_keys
 from .loader import LoadedProgram
 from .server import PrivateServer
 from .transport import Transport
@@ -45,9 +46,6 @@ with open(os.path.join(here, "program.pkl"), "rb") as opened:
 dspy.configure(**settings)
 """
 _SETTINGS = ("adapter", "lm")
-_KEY = re.compile(r"[A-Z0-9_]*_API_KEY\Z")
-# Shorter ones would be found by chance.
-_KEY_CHARS_MIN = 8
 
 
 @dataclass(frozen=True)
@@ -149,7 +147,7 @@ class Registrar:
             made = program.document(module)
         except Refusal as refusal:
             return _reason(refusal)
-        keys = _name_key(made, module)
+        keys = name_key(made, module)
         text = yaml.document({"name": type(module).__name__, "version": "1.0.0", **made})
         digest = _digest(text.encode())
         if digest not in self._refusals:
@@ -182,10 +180,10 @@ class Registrar:
         """Writes the module where the server's Python loads it from."""
         import cloudpickle
 
-        module, keys = _without_keys(module)
+        module, keys = without_keys(module)
         head, settings = _python_settings(keys)
         saved = cloudpickle.dumps((module, settings))
-        _check_secrets(saved, type(module).__name__, keys)
+        refuse_secrets(saved, type(module).__name__, keys)
         code = json.dumps([head, sorted(_code(module))])
         name = type(module).__name__
         id = _hashed(_kebab(name), code, saved)
@@ -208,8 +206,7 @@ class Registrar:
     def _give_keys(self, keys: dict[str, str]) -> None:
         """Hands over these keys, and those of the environment, which may be newer than the server."""
         assert self._server is not None
-        of_here = {name: key for name, key in os.environ.items() if _KEY.match(name) and key}
-        self._server.give_keys({**of_here, **keys})
+        self._server.give_keys({**of_environment(), **keys})
 
 
 class _made:
@@ -246,63 +243,11 @@ def _python_settings(keys: dict[str, str]) -> tuple[dict[str, Any], dict[str, An
             head["lm"] = models.entry(model, "the program", Report())
         except Refusal:
             # A client of one's own, which the gateway cannot stand for.
-            settings["lm"] = _stripped(model, keys)
+            settings["lm"] = stripped(model, keys)
         else:
             settings["lm"] = None
-            keys.update(_name_key(head, None))
+            keys.update(name_key(head, None))
     return head, {name: it for name, it in settings.items() if it is not None}
-
-
-def _name_key(made: dict[str, Any], module: dspy.Module | None) -> dict[str, str]:
-    """Names the variable of a key that the code gives to its model; and that key, by it."""
-    import dspy
-
-    models = [it.lm for _, it in module.named_predictors()] if module is not None else []
-    model = next((it for it in models if it is not None), dspy.settings.lm)
-    key = _key_of(model)
-    if key is None or "lm" not in made:
-        return {}
-    name = f"LM_KEY_{_digest(key.encode()).upper()}"
-    made["lm"]["api_key_env"] = name
-    return {name: key}
-
-
-def _key_of(model: Any) -> str | None:
-    key = (getattr(model, "kwargs", None) or {}).get("api_key")
-    return key if isinstance(key, str) and key else None
-
-
-def _without_keys(module: dspy.Module) -> tuple[dspy.Module, dict[str, str]]:
-    """A copy whose predictors' models have no keys, and these, by the usual variables."""
-    keys: dict[str, str] = {}
-    if any(_key_of(it.lm) for _, it in module.named_predictors()):
-        module = module.deepcopy()
-        for _, predictor in module.named_predictors():
-            predictor.lm = _stripped(predictor.lm, keys)
-    return module, keys
-
-
-def _stripped(model: Any, keys: dict[str, str]) -> Any:
-    key = _key_of(model)
-    if key is None:
-        return model
-    name = f"{model.model.partition('/')[0].upper()}_API_KEY"
-    if keys.setdefault(name, key) != key:
-        raise DspyxError(f"its predictors have different keys for {name}, and only one can be used")
-    model = model.copy()
-    del model.kwargs["api_key"]
-    return model
-
-
-def _check_secrets(saved: bytes, name: str, keys: dict[str, str]) -> None:
-    """Refuses to write a key into a file."""
-    of_here = {it: key for it, key in os.environ.items() if _KEY.match(it)}
-    for variable, key in {**of_here, **keys}.items():
-        if len(key) >= _KEY_CHARS_MIN and key.encode() in saved:
-            raise DspyxError(
-                f"{name} holds the key {variable} in one of its attributes, and would be written "
-                "to a file with it: read it from the environment where it is used"
-            )
 
 
 def _code(module: dspy.Module) -> set[tuple[str, float]]:

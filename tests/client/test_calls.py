@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import pickle
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 import dspyx
-from dspyx import DSPyPipelineExecutor, ExecutionMode, ExecutionResult
+from dspyx import DSPyPipelineExecutor, ExecutionMode, ExecutionResult, calls
 
 SEED_FIELDS = ("success", "outputs", "error", "execution_time", "program_name", "metadata")
 
@@ -73,6 +74,48 @@ def test_a_batch_keeps_its_order_and_fails_by_item(executor: DSPyPipelineExecuto
     assert executor.execute_batch(model_id="fast-program", inputs_list=[]) == []
     unknown = executor.execute_batch(model_id="xyz", inputs_list=[{}, {}])
     assert [it.error for it in unknown] == ["Model xyz not found in registry"] * 2
+
+
+def test_a_batch_may_be_of_any_length_and_come_from_an_iterator(
+    executor: DSPyPipelineExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dspyx.upload.ITEMS_MAX", 500)
+    inputs = ({} if it == 1_700 else {"input": it} for it in range(2_200))
+    run = executor.execute_batch
+
+    results = run(model_id="fast-program", inputs_list=inputs, cache=False, metadata={"a": "b"})
+
+    assert [it.success for it in results] == [it != 1_700 for it in range(2_200)]
+    assert results[1_700].error == "Missing required input fields: ['input']"
+    assert results[0].metadata["a"] == "b"
+    (batch,) = executor._connected().run(calls.get("/batches"))["batches"]
+    assert batch["total"] == 2_200
+    alone = executor.execute(model_id="fast-program", inputs={"input": 2_199})
+    assert results[2_199].outputs == alone.outputs != results[2_198].outputs
+    unknown = run(model_id="xyz", inputs_list=[{}] * 1_100)
+    assert [it.error for it in unknown] == ["Model xyz not found in registry"] * 1_100
+
+
+def test_inputs_that_fail_on_the_way_leave_no_batch_behind(
+    executor: DSPyPipelineExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dspyx.upload.ITEMS_MAX", 5)
+
+    def inputs() -> Iterator[dict[str, Any]]:
+        yield from ({"input": it} for it in range(12))
+        raise OSError("the disk is gone")
+
+    with pytest.raises(OSError, match="the disk is gone"):
+        executor.execute_batch(model_id="fast-program", inputs_list=inputs())
+    (batch,) = executor._connected().run(calls.get("/batches"))["batches"]
+    assert batch["status"] in ("cancelled", "cancelling")
+
+
+def test_max_workers_at_a_server_elsewhere_is_the_batchs(executor: DSPyPipelineExecutor) -> None:
+    there = DSPyPipelineExecutor(max_workers=2, url=executor.url, token=executor.token)
+    there.execute_batch(model_id="fast-program", inputs_list=[{"input": 1}])
+    (batch,) = there._connected().run(calls.get("/batches"))["batches"]
+    assert batch["concurrency"] == 2
 
 
 def test_equal_executions_are_answered_from_the_cache_until_it_is_cleared() -> None:
