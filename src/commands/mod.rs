@@ -37,7 +37,7 @@ pub(crate) async fn run(cli: Cli, given: &Given) -> Result<()> {
         Command::Worker => service::worker(&config).await,
         Command::Export(arguments) => export::run(&arguments).await,
         Command::Execute(arguments) => execute::run(&Client::of(&config)?, &arguments, json).await,
-        Command::Batch(command) => Box::pin(batch::run(config, command, json)).await,
+        Command::Batch(command) => batch::run(config, command, json).await,
         Command::Status(arguments) => status::run(&Client::of(&config)?, &arguments, json).await,
         Command::Programs(command) => programs::run(&config, command, json).await,
         Command::Token(command) => token::run(&config, command, json).await,

@@ -50,7 +50,7 @@ pub(crate) enum Batch {
     /// Runs a program on a file of inputs, and writes a file of outputs; run again, it goes on
     #[command(after_help = RUN_HELP)]
     Run(Run),
-    /// Submits the inputs of a file: a JSON object a line, or one JSON list of objects
+    /// Submits the inputs of a file, of any kind that `run` reads, also a JSON list
     Submit {
         /// The program's id, or id@version
         program: String,

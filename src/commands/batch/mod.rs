@@ -1,7 +1,9 @@
 //! `dspyx batch`: one program, many inputs.
 
 pub(crate) mod arguments;
+mod input;
 mod run;
+mod upload;
 
 use std::{
     fs,
@@ -13,11 +15,11 @@ use std::{
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
-use self::arguments::Batch;
+use self::{arguments::Batch, input::Columns};
 use super::{execute, view};
 use crate::{
     client::{Client, escape},
-    config::{Config, Usage},
+    config::Config,
     output,
 };
 
@@ -32,7 +34,7 @@ const SHOWN_CHARS: usize = 80;
 
 pub(super) async fn run(config: Config, command: Batch, json: bool) -> Result<()> {
     if let Batch::Run(arguments) = &command {
-        return run::run(config, arguments, json).await;
+        return Box::pin(run::run(config, arguments, json)).await;
     }
     steer(&Client::of(&config)?, command, json).await
 }
@@ -42,17 +44,18 @@ async fn steer(client: &Client, command: Batch, json: bool) -> Result<()> {
     match command {
         Batch::Run(_) => Ok(()),
         Batch::Submit { program, file, how, watch } => {
-            let mut body = execute::options(&how)?;
-            body.insert("program_id".to_owned(), json!(program));
-            body.insert("inputs_list".to_owned(), Value::Array(items(&file)?));
+            input::check(&file)?;
+            let options = execute::options(&how)?;
+            let columns =
+                Columns::of(&client.get(&format!("/programs/{}", escape(&program))).await?);
+            let lines = input::open(&file, columns)?;
             let key = how.idempotency_key.as_deref();
-            let path = "/execute/batch";
-            let accepted = client.post_named(path, &Value::Object(body), key).await?;
-            let id = view::text(&accepted, "batch_id");
+            let id = upload::open(client, &program, &options, key).await?;
+            upload::upload(client, &id, lines).await?;
             if watch {
-                return follow(client, id, json).await;
+                return follow(client, &id, json).await;
             }
-            view::batch(&accepted, json)?;
+            view::batch(&read(client, &id).await?, json)?;
             if !json {
                 output::note(format!("follow it with: dspyx batch status {id} --watch"));
             }
@@ -111,31 +114,6 @@ fn ended(record: &Value) -> u64 {
     states.iter().map(|state| view::number(record, &format!("/counts/{state}"))).sum()
 }
 
-/// The inputs of a file: a JSON object a line, or one JSON list of them.
-fn items(file: &Path) -> Result<Vec<Value>> {
-    let text = if file == Path::new("-") {
-        execute::standard_input()?
-    } else {
-        let text = fs::read_to_string(file);
-        text.with_context(|| Usage(format!("cannot read {}", file.display())))?
-    };
-    if text.trim_start().starts_with('[') {
-        let list = serde_json::from_str(&text);
-        return Ok(list.map_err(|error| Usage(format!("{}: {error}", file.display())))?);
-    }
-    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
-    let item = |(at, line): (usize, &str)| match serde_json::from_str(line) {
-        Ok(value @ Value::Object(_)) => Ok(value),
-        Ok(_) => Err(wrong(file, at, "not a JSON object")),
-        Err(error) => Err(wrong(file, at, &error.to_string())),
-    };
-    lines.map(item).collect()
-}
-
-fn wrong(file: &Path, at: usize, why: &str) -> anyhow::Error {
-    Usage(format!("line {} of {}: {why}", at + 1, file.display())).into()
-}
-
 /// Writes results as they come: JSON lines for machines and files, else a line for each.
 async fn results(
     client: &Client,
@@ -192,27 +170,4 @@ pub(super) fn brief(record: &Value) -> String {
     let id = view::text(record, "execution_id");
     let state = output::state(view::text(record, "status"));
     format!("{id}  {state}  {}", output::short(&said, SHOWN_CHARS))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read_items(text: &str) -> Result<Vec<Value>> {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        fs::write(file.path(), text).unwrap();
-        items(file.path())
-    }
-
-    #[test]
-    fn items_are_lines_or_one_list() {
-        let lines = read_items("{\"a\": 1}\n\n{\"a\": 2}").unwrap();
-        assert_eq!(lines, read_items(" [{\"a\": 1}, {\"a\": 2}]").unwrap());
-    }
-
-    #[test]
-    fn a_wrong_line_is_named() {
-        let error = read_items("{\"a\": 1}\nnope").unwrap_err();
-        assert!(error.is::<Usage>() && error.to_string().starts_with("line 2 of "), "{error}");
-    }
 }

@@ -2,27 +2,30 @@
 //! command goes on where it was.
 
 mod download;
-mod input;
 mod journal;
 mod place;
 mod progress;
 mod table;
-mod upload;
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tokio::{sync::watch, task::JoinSet};
 
 use self::{
     download::Outcomes,
-    input::{Columns, Kind},
     journal::{Begun, Ground, Inputs, Journal, Notes},
     place::Place,
     table::Table,
 };
-use super::{super::execute, arguments::Run, ended};
+use super::{
+    super::execute,
+    arguments::Run,
+    ended,
+    input::{self, Columns},
+    upload,
+};
 use crate::{
     client::{Client, Failure, escape},
     commands::view,
@@ -36,7 +39,7 @@ const EXAMPLE_CHARS: usize = 100;
 
 pub(super) async fn run(config: Config, arguments: &Run, json: bool) -> Result<()> {
     let form = Form::of(&arguments.output)?;
-    Kind::of(&arguments.inputs)?;
+    input::check(&arguments.inputs)?;
     let journal = Journal::open(&arguments.output, notes(arguments)?, arguments.restart)?;
     let stop = Stop::new();
     let mut listener = JoinSet::new();
@@ -162,9 +165,7 @@ impl Job<'_> {
         self.journal.save()?;
         outcomes.clear()?;
         let Notes { program, options, key, .. } = &self.journal.notes;
-        let path = format!("/batch?{}", query(program, options));
-        let opened = self.client.post_named(&path, &Value::Null, Some(key)).await?;
-        let batch = view::text(&opened, "batch_id").to_owned();
+        let batch = upload::open(&self.client, program, options, Some(key)).await?;
         let ground = self.ground.clone();
         self.journal.notes.begun = Some(Begun { batch: batch.clone(), ground });
         self.journal.save()?;
@@ -231,27 +232,9 @@ fn explain(error: anyhow::Error) -> anyhow::Error {
     error.context(Usage(words.to_owned()))
 }
 
-/// The options of a batch as a query.
-fn query(program: &str, options: &Map<String, Value>) -> String {
-    let option =
-        |(name, value): (&String, &Value)| format!("&{name}={}", escape(&output::plain(value)));
-    let options: String = options.iter().map(option).collect();
-    format!("program_id={}{options}", escape(program))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn options_are_a_query() {
-        let options = json!({"mode": "normal", "lm": {"model": "a/b"}, "timeout": 1.5});
-        let query = query("qa@1", options.as_object().unwrap());
-        assert_eq!(
-            query,
-            "program_id=qa@1&mode=normal&lm=%7B%22model%22%3A%22a%2Fb%22%7D&timeout=1.5"
-        );
-    }
 
     #[test]
     fn outputs_are_what_their_name_says() {

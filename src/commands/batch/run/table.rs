@@ -171,7 +171,7 @@ mod tests {
              0,a,succeeded,\"x, \"\"y\"\"\nz\",7,true,\"[1,\"\"b\"\"]\",,\n\
              1,,failed,,,,,no,timeout\n"
         );
-        let rows = crate::commands::batch::run::input::open(&parquet, Columns::default()).unwrap();
+        let rows = crate::commands::batch::input::open(&parquet, Columns::default()).unwrap();
         let rows: Vec<Value> =
             rows.map(|it| serde_json::from_slice(&it.unwrap()).unwrap()).collect();
         let first = json!({"index": 0, "status": "succeeded", "text": "x, \"y\"\nz", "n": 7,

@@ -8,7 +8,7 @@ use super::CUSTOM_ID;
 
 /// The columns that a program knows.
 #[derive(Clone, Debug, Default)]
-pub(in crate::commands::batch::run) struct Columns {
+pub(in crate::commands::batch) struct Columns {
     known: BTreeMap<String, Column>,
 }
 
@@ -21,7 +21,7 @@ struct Column {
 
 impl Columns {
     /// The columns of a program, as the API shows it.
-    pub(in crate::commands::batch::run) fn of(program: &Value) -> Self {
+    pub(in crate::commands::batch) fn of(program: &Value) -> Self {
         let schema = program.get("input_schema");
         let properties = schema.and_then(|it| it.get("properties")).and_then(Value::as_object);
         let required = schema.and_then(|it| it.get("required")).and_then(Value::as_array);

@@ -1,4 +1,4 @@
-//! The inputs of a run, whatever file they are in, as lines of JSON that the API takes.
+//! The inputs of a batch, whatever file they are in, as lines of JSON that the API takes.
 
 mod columns;
 mod csv;
@@ -24,7 +24,7 @@ const LINE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 /// What a file of inputs is, by its name.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Kind {
+enum Kind {
     /// A JSON object a line; plain, or compressed.
     Lines(Packing),
     /// A table with a row of names above; plain, or compressed.
@@ -35,14 +35,17 @@ pub(super) enum Kind {
 
 /// How a file is compressed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Packing {
+enum Packing {
     Plain,
     Gzip,
     Zstd,
 }
 
 impl Kind {
-    pub(super) fn of(path: &Path) -> Result<Self> {
+    fn of(path: &Path) -> Result<Self> {
+        if path == Path::new(STDIN) {
+            return Ok(Self::Lines(Packing::Plain));
+        }
         let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
         let (name, packing) = match name.rsplit_once('.') {
             Some((name, "gz")) => (name.to_owned(), Packing::Gzip),
@@ -63,12 +66,25 @@ impl Kind {
     }
 }
 
+/// What stands for standard input in the place of a file.
+const STDIN: &str = "-";
+
+/// Refuses what cannot be read, before anybody is asked anything.
+pub(super) fn check(path: &Path) -> Result<()> {
+    Kind::of(path)?;
+    file(path).map(drop)
+}
+
+fn file(path: &Path) -> Result<File> {
+    let from = if path == Path::new(STDIN) { Path::new("/dev/stdin") } else { path };
+    File::open(from).with_context(|| Usage(format!("cannot read {}", path.display())))
+}
+
 /// The items of a file. Columns of a table are read as the program takes its inputs.
 pub(super) fn open(path: &Path, columns: Columns) -> Result<Lines> {
-    let file = File::open(path);
-    let file = file.with_context(|| Usage(format!("cannot read {}", path.display())))?;
-    let items: Lines = match Kind::of(path)? {
-        Kind::Lines(packing) => Box::new(lines(unpacked(file, packing)?)),
+    let (kind, file) = (Kind::of(path)?, file(path)?);
+    let items: Lines = match kind {
+        Kind::Lines(packing) => of_json(unpacked(file, packing)?)?,
         Kind::Csv(packing) => csv::items(unpacked(file, packing)?, columns)?,
         Kind::Parquet => parquet::items(file)?,
     };
@@ -87,9 +103,19 @@ fn unpacked(file: File, packing: Packing) -> Result<Box<dyn Read + Send>> {
     })
 }
 
-/// The lines that are not blank, as they are: the server says what is wrong with one.
-fn lines(reader: impl Read + Send) -> impl Iterator<Item = Result<Vec<u8>>> + Send {
+/// Objects, a line each, or in one list.
+fn of_json(reader: impl Read + Send + 'static) -> Result<Lines> {
     let mut reader = BufReader::new(reader);
+    if reader.fill_buf()?.trim_ascii_start().first() != Some(&b'[') {
+        return Ok(Box::new(lines(reader)));
+    }
+    let list: Vec<Value> = serde_json::from_reader(reader)
+        .map_err(|error| Usage(format!("the list of inputs is not JSON: {error}")))?;
+    Ok(Box::new(list.into_iter().map(|it| Ok(serde_json::to_vec(&it)?))))
+}
+
+/// The lines that are not blank, as they are: the server says what is wrong with one.
+fn lines(mut reader: impl BufRead + Send) -> impl Iterator<Item = Result<Vec<u8>>> + Send {
     let mut number = 0_u64;
     std::iter::from_fn(move || {
         loop {
@@ -154,6 +180,7 @@ mod tests {
 
         assert_eq!(plain, ["{\"a\": 1}", "{\"a\": 2}", "nope"]);
         assert_eq!(read("in.ndjson.gz", &gzip.finish().unwrap()), plain);
+        assert_eq!(read("in.json", b" [{\"a\": 1},\n 7]"), ["{\"a\":1}", "7"]);
         assert_eq!(read("in.JSONL.zst", &zstd::encode_all(&text[..], 1).unwrap()), plain);
     }
 

@@ -1,11 +1,14 @@
-//! Sends the inputs to an open batch, part by part: what has arrived is not sent again.
+//! Opens a batch and sends its inputs part by part: what has arrived is not sent again.
 
 use anyhow::{Context, Result, bail};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
 
-use super::{super::super::view, input::Lines};
-use crate::client::{Client, escape};
+use super::{super::view, input::Lines};
+use crate::{
+    client::{Client, escape},
+    output,
+};
 
 /// The most items of a part: a whole number of the queue's chunks.
 const PART_ITEMS: usize = 4096;
@@ -19,6 +22,26 @@ struct Part {
     first: u64,
     items: usize,
     lines: Vec<u8>,
+}
+
+/// Opens a batch, or finds the one that was opened under the same key.
+pub(super) async fn open(
+    client: &Client,
+    program: &str,
+    options: &Map<String, Value>,
+    key: Option<&str>,
+) -> Result<String> {
+    let path = format!("/batch?{}", query(program, options));
+    let opened = client.post_named(&path, &Value::Null, key).await?;
+    Ok(view::text(&opened, "batch_id").to_owned())
+}
+
+/// The options of a batch as a query.
+fn query(program: &str, options: &Map<String, Value>) -> String {
+    let option =
+        |(name, value): (&String, &Value)| format!("&{name}={}", escape(&output::plain(value)));
+    let options: String = options.iter().map(option).collect();
+    format!("program_id={}{options}", escape(program))
 }
 
 /// Sends all that has not arrived, seals the batch, and tells how many items it has.
@@ -75,6 +98,16 @@ fn read(lines: Lines, received: u64, to: &mpsc::Sender<Part>) -> Result<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn options_are_a_query() {
+        let options = json!({"mode": "normal", "lm": {"model": "a/b"}, "timeout": 1.5});
+        let query = query("qa@1", options.as_object().unwrap());
+        assert_eq!(
+            query,
+            "program_id=qa@1&mode=normal&lm=%7B%22model%22%3A%22a%2Fb%22%7D&timeout=1.5"
+        );
+    }
 
     fn parts(lines: usize, received: u64) -> Vec<(u64, usize)> {
         let lines: Lines = Box::new((0..lines).map(|n| Ok(n.to_string().into_bytes())));
