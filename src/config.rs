@@ -54,6 +54,7 @@ pub(crate) struct Config {
     pub(crate) log: telemetry::Config,
     pub(crate) server: Server,
     pub(crate) webhooks: workers::WebhookConfig,
+    pub(crate) tracking: workers::TrackingConfig,
 }
 
 /// Whom the commands talk to.
@@ -112,6 +113,7 @@ impl Default for Config {
             log: telemetry::Config::default(),
             server: Server::default(),
             webhooks: workers::WebhookConfig::default(),
+            tracking: workers::TrackingConfig::default(),
         }
     }
 }

@@ -64,7 +64,7 @@ pub(crate) fn worker(config: &Config, queue: Arc<dyn Queue>, registry: Registry)
     let views = workers::Views { execution: api::execution_view, batch: api::batch_view };
     let webhooks = WebhookConfig { views, ..config.webhooks.clone() };
     let worker = worker.with_python(config::python(config)).with_sources(config::sources(config));
-    Ok(worker.with_webhooks(webhooks))
+    Ok(worker.with_webhooks(webhooks).with_tracking(config.tracking.clone()))
 }
 
 /// The configuration of a worker in one process with an API: who can only be asked from this
@@ -84,6 +84,8 @@ pub(crate) fn app(
 ) -> App {
     let asked = [&config.gateway.model, &config.gateway.api_base].map(Option::as_deref);
     let default_model = asked.map(Option::unwrap_or_default).join(" ").trim().to_owned();
-    let config = api::Config { secret_key: key, default_model, ..config.api.clone() };
+    let mlflow_tracking = config.tracking.is_on(&config.sources);
+    let own = config.api.clone();
+    let config = api::Config { secret_key: key, default_model, mlflow_tracking, ..own };
     App::new(queue, registry, Arc::new(config))
 }

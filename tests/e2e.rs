@@ -41,6 +41,8 @@ mod streaming;
 mod tools;
 #[path = "e2e/traces.rs"]
 mod traces;
+#[path = "e2e/tracking.rs"]
+mod tracking;
 #[path = "e2e/webhooks.rs"]
 mod webhooks;
 
@@ -103,6 +105,7 @@ on_both_stores! {
         what_the_caller_does_not_record_is_not_recorded, collector_may_be_away,
         last_spans_are_sent_at_the_end, python_program_has_spans_as_a_native_one,
         contents_are_shown_where_the_operator_says_so;
+    tracking: executions_are_recorded_in_mlflow, batch_is_recorded_as_one_run_and_its_items;
     webhooks: webhook_is_called_and_signed, webhook_is_called_until_it_is_taken,
         webhook_that_is_gone_is_not_called_again, webhook_is_called_when_a_batch_has_ended,
         webhook_of_a_killed_runner_is_called_by_its_heir;
@@ -114,7 +117,7 @@ on_both_stores! {
 
 /// What is the same on every store.
 mod on_any_store {
-    use crate::{mlflow, site::Store, sources};
+    use crate::{mlflow, site::Store, sources, tracking};
 
     #[tokio::test]
     async fn mlflow_model_is_run_by_version_alias_and_run() {
@@ -129,6 +132,16 @@ mod on_any_store {
     #[tokio::test]
     async fn mlflow_says_what_it_has_not() {
         mlflow::mlflow_says_what_it_has_not(Store::Sqlite).await;
+    }
+
+    #[tokio::test]
+    async fn mlflow_may_be_away_and_nothing_is_lost() {
+        tracking::mlflow_may_be_away_and_nothing_is_lost(Store::Sqlite).await;
+    }
+
+    #[tokio::test]
+    async fn runs_in_mlflow_outlive_a_killed_worker() {
+        tracking::runs_in_mlflow_outlive_a_killed_worker(Store::Redis).await;
     }
 
     #[tokio::test]

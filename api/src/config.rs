@@ -40,7 +40,7 @@ pub struct Config {
     pub default_model: String,
     /// Whether programs that are registered here may start MCP servers as processes.
     pub allow_mcp_commands: bool,
-    /// Whether the workers of this fleet report to MLflow; only shown.
+    /// Whether the workers of this fleet record what has ended in MLflow, and so are told of it.
     pub mlflow_tracking: bool,
     /// The longest wait for a result in one request.
     pub wait_seconds_max: u64,

@@ -243,6 +243,9 @@ impl App {
             return Ok(vec![None; executions.len()]);
         }
         let subjects: Vec<_> = executions.iter().map(|it| Subject::Execution(it.id)).collect();
-        Ok(self.queue.notes(&subjects).await?)
+        let notes = self.queue.notes(&subjects).await?.into_iter();
+        // The generation that it is of follows the run's id.
+        let first = |it: String| it.split(' ').next().map(str::to_owned);
+        Ok(notes.map(|words| words.and_then(first)).collect())
     }
 }

@@ -10,6 +10,8 @@ mod bad_input;
 mod batch;
 #[path = "http/contract.rs"]
 mod contract;
+#[path = "http/dashboard.rs"]
+mod dashboard;
 #[path = "http/operation.rs"]
 mod operation;
 #[path = "http/outage.rs"]

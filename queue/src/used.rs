@@ -28,7 +28,7 @@ pub struct Used {
 impl Used {
     /// What a run used, by the `prompt_tokens`, `completion_tokens` and `cost` (dollars) that its
     /// report gives for each model.
-    pub(crate) fn of(report: &Report) -> Self {
+    pub fn of(report: &Report) -> Self {
         let tokens = |name: &str| {
             let of_model = |model: &Value| model.get(name)?.as_u64();
             report.usage.values().filter_map(of_model).fold(0, u64::saturating_add)

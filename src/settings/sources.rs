@@ -51,7 +51,7 @@ pub(super) const ALL: &[Setting] = &[
         group: Group::Sources,
         default: "",
         help: "The MLflow server that models are fetched from, which hands out its artifacts \
-               (--serve-artifacts)",
+               (--serve-artifacts), and that executions are recorded in",
         set: |it, text| {
             it.sources.mlflow_tracking = Some(text.to_owned());
             Ok(())

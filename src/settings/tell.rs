@@ -41,4 +41,47 @@ pub(super) const ALL: &[Setting] = &[
             fits.then_some(()).context("must be at most 1m")
         },
     },
+    Setting {
+        name: "MLFLOW_TRACKING",
+        group: Group::Tell,
+        default: "true",
+        help: "Whether executions and batches are recorded in MLflow, where MLFLOW_TRACKING_URI is \
+               set; the same for every process of a fleet",
+        set: |it, text| {
+            it.tracking.enabled = values::flag(text)?;
+            Ok(())
+        },
+    },
+    Setting {
+        name: "MLFLOW_EXPERIMENT_NAME",
+        group: Group::Tell,
+        default: "dspy-execution",
+        help: "The experiment that they are recorded in; made if it is missing",
+        set: |it, text| {
+            text.clone_into(&mut it.tracking.experiment);
+            Ok(())
+        },
+    },
+    Setting {
+        name: "MLFLOW_TRACES",
+        group: Group::Tell,
+        default: "true",
+        help: "Whether the steps of executions are recorded too, as traces; until then they are \
+               kept with the execution",
+        set: |it, text| {
+            it.tracking.traces = values::flag(text)?;
+            Ok(())
+        },
+    },
+    Setting {
+        name: "MLFLOW_BATCH_RUNS_MAX",
+        group: Group::Tell,
+        default: "100",
+        help: "How many items of a batch have runs of their own below that of the batch; of a \
+               larger one all items, at most 10000, are in a table of its run",
+        set: |it, text| {
+            it.tracking.batch_runs_max = values::whole(text, 0..=10_000)?;
+            Ok(())
+        },
+    },
 ];

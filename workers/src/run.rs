@@ -21,6 +21,7 @@ use crate::{
     sources::SourceError,
     telemetry::{AttemptSpan, Parent},
     teller::Teller,
+    tracking,
 };
 
 /// The longest that any attempt may take: a month.
@@ -79,6 +80,8 @@ struct Client<'a> {
 struct Evidence<'a> {
     span: Option<Parent<'a>>,
     trace: Trace,
+    /// A longer trace is not kept.
+    trace_bytes_max: usize,
     tally: Tally,
     extra: Fields,
     backoff: Backoff,
@@ -94,9 +97,11 @@ async fn attempt(
 ) -> End {
     let limit = Limit::of(&task.spec, shift.config.timeout, began);
     let debug = task.spec.mode == Mode::Debug;
+    let traced = debug || tracking::keeps_trace(shift, task);
     let mut evidence = Evidence {
         span: span.parent(),
-        trace: if debug { Trace::on() } else { Trace::off() },
+        trace: if traced { Trace::on() } else { Trace::off() },
+        trace_bytes_max: if debug { usize::MAX } else { tracking::TRACE_BYTES_MAX },
         tally: Tally::default(),
         extra: span.trace_id().map(|it| ("trace_id".to_owned(), it.into())).into_iter().collect(),
         backoff: Backoff::default(),
@@ -250,11 +255,14 @@ impl Evidence<'_> {
         let usage = self.tally.used().into_iter();
         let usage = usage.filter_map(|(model, it)| Some((model, serde_json::to_value(it).ok()?)));
         let debug_trace = self.trace.is_on().then(|| serde_json::to_value(&self.trace));
+        let fits = |it: &Value| {
+            self.trace_bytes_max == usize::MAX || it.to_string().len() <= self.trace_bytes_max
+        };
         Report {
             outputs,
             failure: None,
             usage: usage.collect(),
-            debug_trace: debug_trace.and_then(Result::ok),
+            debug_trace: debug_trace.and_then(Result::ok).filter(fits),
             extra: self.extra,
         }
     }

@@ -14,7 +14,7 @@ use tokio::{
 };
 
 use crate::{
-    Config, Gateway, Metrics, Spans, WebhookConfig, Worker,
+    Config, Gateway, Metrics, Spans, TrackingConfig, WebhookConfig, Worker,
     bells::Bells,
     python::{Findings, Python},
     refresh::Refresh,
@@ -49,6 +49,7 @@ pub(crate) struct Shift {
     pub(crate) alarm: Alarm,
     pub(crate) refresh: Refresh,
     pub(crate) webhooks: WebhookConfig,
+    pub(crate) tracking: TrackingConfig,
     pub(crate) bells: Bells,
     /// Absent where nothing is traced.
     pub(crate) spans: Option<Spans>,
@@ -59,7 +60,8 @@ pub(crate) struct Shift {
 impl Shift {
     /// The beginning of one; nothing runs yet, and nothing may be claimed before the first beat.
     pub(crate) fn new(worker: Worker, findings: Findings) -> Self {
-        let Worker { queue, registry, gateway, config, python, sources, webhooks, spans } = worker;
+        let Worker { queue, registry, gateway, config, python, sources, .. } = worker;
+        let (webhooks, tracking, spans) = (worker.webhooks, worker.tracking, worker.spans);
         let sources = Sources::new(sources, &gateway, registry.clone(), findings.clone());
         let python = Python::new(python, gateway.reach(), findings, gateway.metrics());
         let host = config.host.clone().unwrap_or_else(host);
@@ -79,6 +81,7 @@ impl Shift {
             alarm: Alarm::default(),
             refresh: Refresh::default(),
             webhooks,
+            tracking,
             bells: Bells::default(),
             spans,
             host,

@@ -18,12 +18,12 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::{
-    Config, Gateway, Metrics, PythonConfig, SourcesConfig, Spans, WebhookConfig, heartbeat,
-    publish, record, refresh,
+    Config, Gateway, Metrics, PythonConfig, SourcesConfig, Spans, TrackingConfig, WebhookConfig,
+    heartbeat, publish, record, refresh,
     roster::Stop,
     run,
     shift::{Shift, Standing},
-    upkeep,
+    tracking, upkeep,
     waiting::{self, Waiting},
     webhooks,
 };
@@ -52,6 +52,7 @@ pub struct Worker {
     pub(crate) spans: Option<Spans>,
     pub(crate) sources: SourcesConfig,
     pub(crate) webhooks: WebhookConfig,
+    pub(crate) tracking: TrackingConfig,
 }
 
 impl Worker {
@@ -63,8 +64,9 @@ impl Worker {
         config: Config,
     ) -> Self {
         let (python, sources) = (PythonConfig::default(), SourcesConfig::default());
-        let webhooks = WebhookConfig::default();
-        Self { queue, registry, gateway, config, python, sources, webhooks, spans: None }
+        let (webhooks, tracking) = (WebhookConfig::default(), TrackingConfig::default());
+        let spans = None;
+        Self { queue, registry, gateway, config, python, spans, sources, webhooks, tracking }
     }
 
     /// The same, running Python programs as this says.
@@ -91,6 +93,12 @@ impl Worker {
         Self { webhooks, ..self }
     }
 
+    /// The same, recording in MLflow as this says, at the server of the sources.
+    #[must_use]
+    pub fn with_tracking(self, tracking: TrackingConfig) -> Self {
+        Self { tracking, ..self }
+    }
+
     /// What it did so far; goes on counting while it runs.
     pub fn metrics(&self) -> Arc<Metrics> {
         self.gateway.metrics()
@@ -110,6 +118,7 @@ impl Worker {
         aside.spawn(async move { shared.toolbox.tidy().await });
         aside.spawn(publish::publish(Arc::clone(&shift), found));
         aside.spawn(webhooks::deliver(Arc::clone(&shift)));
+        aside.spawn(tracking::keep(Arc::clone(&shift)));
         shift.follow();
         let mut floor = Floor::new(Arc::clone(&shift));
         tokio::select! {

@@ -24,7 +24,8 @@ const ECHO: &str = include_str!("../../../examples/programs/echo.yaml");
 pub(super) async fn run(config: Config, arguments: &Drain) -> Result<()> {
     for round in 1..=arguments.rounds {
         let (queue, _folder) = fresh_queue(&config).await?;
-        let submit = submit(&queue, arguments.executions).await?;
+        let tracked = config.tracking.is_on(&config.sources);
+        let submit = submit(&queue, arguments.executions, tracked).await?;
         let (began, cpu) = (Instant::now(), cpu_seconds());
         let stop = CancellationToken::new();
         let worker = start(&config, arguments, &queue, &stop)?;
@@ -41,6 +42,7 @@ pub(super) async fn run(config: Config, arguments: &Drain) -> Result<()> {
             "round": round,
             "store": store_name(&config),
             "programs": arguments.programs,
+            "tracked": config.tracking.is_on(&config.sources),
             "executions": arguments.executions,
             "slots": arguments.slots,
             "submit_per_second": (count / submit.as_secs_f64()).round(),
@@ -52,12 +54,14 @@ pub(super) async fn run(config: Config, arguments: &Drain) -> Result<()> {
     Ok(())
 }
 
-async fn submit(queue: &Arc<dyn Queue>, count: usize) -> Result<Duration> {
+async fn submit(queue: &Arc<dyn Queue>, count: usize, tracked: bool) -> Result<Duration> {
     let (began, mut under_way) = (Instant::now(), JoinSet::new());
     for n in 0..count {
         let (queue, text) = (Arc::clone(queue), format!("number {n}"));
         let inputs = Fields::from_iter([("text".to_owned(), text.into())]);
-        under_way.spawn(async move { queue.submit(new_execution("echo", inputs)).await });
+        let mut new = new_execution("echo", inputs);
+        new.spec.tracked = tracked;
+        under_way.spawn(async move { queue.submit(new).await });
         if under_way.len() >= SUBMITTERS
             && let Some(submitted) = under_way.join_next().await
         {

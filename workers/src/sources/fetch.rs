@@ -8,7 +8,7 @@ use super::{
     budget::Budget,
     github::{self, GitHub},
     hub::Hub,
-    mlflow::Mlflow,
+    mlflow::{Mlflow, mlflow_host},
     store::Store,
     web::{Host, Key, Web},
 };
@@ -19,8 +19,6 @@ const FETCH_MAX: Duration = Duration::from_secs(1800);
 /// The first delay after a fetch that failed; doubles with each.
 const RETRY_BASE: Duration = Duration::from_secs(1);
 
-const MLFLOW_KEY: &str = "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or \
-                          MLFLOW_TRACKING_TOKEN, of one who may read it";
 const HUB_KEY: &str = "if it is there, set HF_TOKEN of one who may read it, or name another \
                        variable in `token_env`";
 const GITHUB_KEY: &str =
@@ -28,7 +26,7 @@ const GITHUB_KEY: &str =
 
 /// Fetches sources.
 pub(super) struct Fetcher {
-    config: SourcesConfig,
+    pub(super) config: SourcesConfig,
     web: Web,
     keys: Keys,
 }
@@ -43,7 +41,7 @@ enum Place<'a> {
 impl Fetcher {
     /// One that asks over the gateway's connections.
     pub(super) fn new(config: SourcesConfig, gateway: &Gateway) -> Self {
-        Self { config, web: Web(gateway.client().clone()), keys: gateway.keys().clone() }
+        Self { config, web: Web::of(gateway), keys: gateway.keys().clone() }
     }
 
     /// How long to leave a source alone after a look.
@@ -115,9 +113,11 @@ impl Fetcher {
                 let address = config.mlflow_tracking.as_ref().or(config.mlflow_registry.as_ref());
                 let unset = "set MLFLOW_TRACKING_URI to the address of the MLflow server";
                 let unset = || SourceError::Refused(unset.to_owned());
-                let tracking = self.mlflow(address.ok_or_else(unset)?, "MLFLOW_TRACKING_URI")?;
+                let host =
+                    |address: &str, variable| mlflow_host(config, &self.keys, address, variable);
+                let tracking = host(address.ok_or_else(unset)?, "MLFLOW_TRACKING_URI")?;
                 let registry = match &config.mlflow_registry {
-                    Some(address) => self.mlflow(address, "MLFLOW_REGISTRY_URI")?,
+                    Some(address) => host(address, "MLFLOW_REGISTRY_URI")?,
                     None => tracking.clone(),
                 };
                 Ok(Place::Mlflow(Mlflow { web, tracking, registry }, uri))
@@ -136,16 +136,6 @@ impl Fetcher {
                 Err(SourceError::Refused("its source is not elsewhere".to_owned()))
             }
         }
-    }
-
-    /// A server of MLflow. As there, a user wins over a token.
-    fn mlflow(&self, address: &str, variable: &'static str) -> Result<Host, SourceError> {
-        let host = Host::new("MLflow", address, variable, MLFLOW_KEY)?;
-        let user = self.config.mlflow_user.clone();
-        let password = self.keys.get("MLFLOW_TRACKING_PASSWORD");
-        let token = || self.keys.get("MLFLOW_TRACKING_TOKEN").map(Key::Token);
-        let key = user.zip(password).map(|(user, password)| Key::User(user, password));
-        Ok(Host { key: key.or_else(token), ..host })
     }
 
     /// The token of a repository: in the variable that it names, else in the usual one.

@@ -10,10 +10,11 @@ use reqwest::Url;
 use serde_json::Value;
 
 use super::{
-    Resolved, SourceError,
+    Resolved, SourceError, SourcesConfig,
     budget::Budget,
-    web::{Failure, Host, Web},
+    web::{Failure, Host, Key, Web},
 };
+use crate::gateway::Keys;
 
 /// How deep the folders of a model may be.
 const DEPTH_MAX: usize = 16;
@@ -23,6 +24,25 @@ const MODELS_MAX: usize = 100;
 const DESCRIPTION: &str = "MLmodel";
 /// The longest of those that is looked into.
 const DESCRIPTION_LINES_MAX: usize = 10_000;
+
+/// What to do where it lets nobody in.
+const KEY_HINT: &str = "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or \
+                        MLFLOW_TRACKING_TOKEN, of one who may use it";
+
+/// A server of MLflow at the address in a variable. As there, a user wins over a token.
+pub(crate) fn mlflow_host(
+    config: &SourcesConfig,
+    keys: &Keys,
+    address: &str,
+    variable: &'static str,
+) -> Result<Host, SourceError> {
+    let host = Host::new("MLflow", address, variable, KEY_HINT)?;
+    let user = config.mlflow_user.clone();
+    let password = keys.get("MLFLOW_TRACKING_PASSWORD");
+    let token = || keys.get("MLFLOW_TRACKING_TOKEN").map(Key::Token);
+    let key = user.zip(password).map(|(user, password)| Key::User(user, password));
+    Ok(Host { key: key.or_else(token), ..host })
+}
 
 /// A server of MLflow, and that of its registry; often one.
 pub(super) struct Mlflow<'a> {
@@ -232,7 +252,7 @@ fn artifact_parts(place: &str) -> impl Iterator<Item = &str> {
 }
 
 /// The place of artifacts behind the server, of their address.
-fn artifacts(uri: &str) -> Result<String, SourceError> {
+pub(crate) fn artifacts(uri: &str) -> Result<String, SourceError> {
     let path = uri.strip_prefix("mlflow-artifacts:").map(|it| match it.strip_prefix("//") {
         // What comes before the path is the server's own name, which is known here.
         Some(rest) => rest.split_once('/').map_or("", |(_, path)| path),

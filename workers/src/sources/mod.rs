@@ -27,7 +27,11 @@ use serde::{Deserialize, Serialize};
 use tokio::{sync::Notify, task::JoinSet};
 
 pub use self::config::SourcesConfig;
-pub(crate) use self::error::SourceError;
+pub(crate) use self::{
+    error::SourceError,
+    mlflow::{artifacts, mlflow_host},
+    web::{Failure, Host, Web},
+};
 use self::{
     fetch::Fetcher,
     watch::{Desk, Watch},
@@ -87,6 +91,11 @@ impl Sources {
         for source in wanted {
             self.desk(source);
         }
+    }
+
+    /// Where they are fetched from.
+    pub(crate) fn config(&self) -> &SourcesConfig {
+        &self.fetcher.config
     }
 
     /// Waits until a source is here, or it is known why not. One that failed is tried again.

@@ -3,13 +3,14 @@
 use std::{path::Path, time::Duration};
 
 use reqwest::{
-    Client, Response, StatusCode, Url,
-    header::{ACCEPT, LOCATION},
+    Client, RequestBuilder, Response, StatusCode, Url,
+    header::{ACCEPT, CONTENT_TYPE, LOCATION},
 };
 use serde_json::Value;
 use tokio::{fs::File, io::AsyncWriteExt, time};
 
 use super::{SourceError, budget::Budget};
+use crate::Gateway;
 
 /// How long an answer may take to begin, and each part of it to come.
 const SILENCE_MAX: Duration = Duration::from_secs(60);
@@ -24,7 +25,7 @@ const REDIRECTS_MAX: usize = 5;
 
 /// A host of sources, and who asks there.
 #[derive(Clone)]
-pub(super) struct Host {
+pub(crate) struct Host {
     /// Its name, for people: `MLflow`.
     pub(super) name: &'static str,
     /// Its address.
@@ -39,7 +40,7 @@ pub(super) struct Host {
 
 /// What is shown to a host.
 #[derive(Clone)]
-pub(super) enum Key {
+pub(crate) enum Key {
     /// A user and a password.
     User(String, String),
     /// A token.
@@ -48,7 +49,7 @@ pub(super) enum Key {
 
 /// What a request came to, if not to an answer.
 #[derive(Debug)]
-pub(super) enum Failure {
+pub(crate) enum Failure {
     /// The host has no such thing; and what it says to that.
     Missing(String),
     /// Anything else.
@@ -89,13 +90,13 @@ impl Host {
     }
 
     /// The address, for people and as a name.
-    pub(super) fn address(&self) -> String {
+    pub(crate) fn address(&self) -> String {
         let path = self.base.path().trim_end_matches('/');
         format!("{}{path}", self.base.origin().ascii_serialization())
     }
 
     /// The address of something there, by the parts of its path.
-    pub(super) fn at<'a>(&self, parts: impl IntoIterator<Item = &'a str>) -> Url {
+    pub(crate) fn at<'a>(&self, parts: impl IntoIterator<Item = &'a str>) -> Url {
         let mut url = self.base.clone();
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty().extend(parts);
@@ -106,11 +107,36 @@ impl Host {
 
 /// Connections to hosts.
 #[derive(Clone)]
-pub(super) struct Web(pub(super) Client);
+pub(crate) struct Web(pub(super) Client);
 
 impl Web {
+    /// The connections of a gateway.
+    pub(crate) fn of(gateway: &Gateway) -> Self {
+        Self(gateway.client().clone())
+    }
+
+    /// Sends JSON to an address, and gives the body of the answer.
+    pub(crate) async fn post(
+        &self,
+        host: &Host,
+        url: Url,
+        body: &Value,
+        headers: &[(&'static str, &str)],
+    ) -> Result<Vec<u8>, Failure> {
+        let request = self.0.post(url.clone()).header(CONTENT_TYPE, "application/json");
+        let request = headers.iter().fold(request, |it, (name, value)| it.header(*name, *value));
+        let response = sent(host, &url, request.body(body.to_string())).await?;
+        whole(host, answered(host, response).await?).await
+    }
+
+    /// Puts a file at an address.
+    pub(crate) async fn put(&self, host: &Host, url: Url, body: Vec<u8>) -> Result<(), Failure> {
+        let response = sent(host, &url, self.0.put(url.clone()).body(body)).await?;
+        answered(host, response).await.map(drop)
+    }
+
     /// The JSON at an address.
-    pub(super) async fn json(&self, host: &Host, url: Url) -> Result<Value, Failure> {
+    pub(crate) async fn json(&self, host: &Host, url: Url) -> Result<Value, Failure> {
         let body = self.body(host, url, "application/json").await?;
         let odd = || {
             let text = format!("what answers at {} is not {}", host.address(), host.name);
@@ -126,16 +152,7 @@ impl Web {
     }
 
     async fn body(&self, host: &Host, url: Url, accept: &str) -> Result<Vec<u8>, Failure> {
-        let mut response = self.get(host, url, accept).await?;
-        let mut body = Vec::new();
-        while let Some(chunk) = chunk(host, &mut response).await? {
-            if body.len() + chunk.len() > ANSWER_BYTES_MAX {
-                let text = format!("{} answers more than {ANSWER_BYTES_MAX} bytes", host.name);
-                return Err(SourceError::Refused(text).into());
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(body)
+        whole(host, self.get(host, url, accept).await?).await
     }
 
     /// Writes what is at an address into a file, of which the host may have said how long it is.
@@ -173,14 +190,8 @@ impl Web {
     async fn get(&self, host: &Host, url: Url, accept: &str) -> Result<Response, Failure> {
         let mut url = url;
         for _ in 0..=REDIRECTS_MAX {
-            let mut request = self.0.get(url.clone()).header(ACCEPT, accept);
-            request = match host.key.as_ref().filter(|_| is_at(&url, host)) {
-                Some(Key::User(user, password)) => request.basic_auth(user, Some(password)),
-                Some(Key::Token(token)) => request.bearer_auth(token),
-                None => request,
-            };
-            let sent = time::timeout(SILENCE_MAX, request.send()).await;
-            let response = sent.map_err(|_| silent(host))?.map_err(|it| unreachable(host, &it))?;
+            let request = self.0.get(url.clone()).header(ACCEPT, accept);
+            let response = sent(host, &url, request).await?;
             if !response.status().is_redirection() {
                 return answered(host, response).await;
             }
@@ -191,6 +202,30 @@ impl Web {
         }
         Err(SourceError::Refused(format!("{} sends on and on", host.name)).into())
     }
+}
+
+/// Sends a request, with what is shown to its host.
+async fn sent(host: &Host, url: &Url, request: RequestBuilder) -> Result<Response, SourceError> {
+    let request = match host.key.as_ref().filter(|_| is_at(url, host)) {
+        Some(Key::User(user, password)) => request.basic_auth(user, Some(password)),
+        Some(Key::Token(token)) => request.bearer_auth(token),
+        None => request,
+    };
+    let sent = time::timeout(SILENCE_MAX, request.send()).await;
+    sent.map_err(|_| silent(host))?.map_err(|it| unreachable(host, &it))
+}
+
+/// The body of an answer.
+async fn whole(host: &Host, mut response: Response) -> Result<Vec<u8>, Failure> {
+    let mut body = Vec::new();
+    while let Some(chunk) = chunk(host, &mut response).await? {
+        if body.len() + chunk.len() > ANSWER_BYTES_MAX {
+            let text = format!("{} answers more than {ANSWER_BYTES_MAX} bytes", host.name);
+            return Err(SourceError::Refused(text).into());
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
 }
 
 fn is_at(url: &Url, host: &Host) -> bool {

@@ -1,0 +1,34 @@
+//! What is recorded in MLflow.
+
+use crate::SourcesConfig;
+
+/// What is recorded in MLflow. Its address, and what it is shown, are those of the sources.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrackingConfig {
+    /// Whether anything is (`MLFLOW_TRACKING`).
+    pub enabled: bool,
+    /// The experiment (`MLFLOW_EXPERIMENT_NAME`).
+    pub experiment: String,
+    /// Whether the steps of executions are, as traces (`MLFLOW_TRACES`).
+    pub traces: bool,
+    /// How many items of a batch have runs of their own (`MLFLOW_BATCH_RUNS_MAX`).
+    pub batch_runs_max: u32,
+}
+
+impl Default for TrackingConfig {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            experiment: "dspy-execution".to_owned(),
+            traces: true,
+            batch_runs_max: 100,
+        }
+    }
+}
+
+impl TrackingConfig {
+    /// Whether executions are recorded: it is wanted, and there is a server.
+    pub fn is_on(&self, sources: &SourcesConfig) -> bool {
+        self.enabled && sources.mlflow_tracking.is_some()
+    }
+}

@@ -1,0 +1,248 @@
+//! Records executions and batches in MLflow: a run for each, and the trace of its steps, as
+//! `mlflow.dspy.autolog` makes it.
+//!
+//! Nothing waits for MLflow. What is to be recorded are notices in the store; one task of a worker
+//! takes them and sends, one after another. While the server is away, the notices stay where they
+//! are, and the oldest are dropped, and counted, when there are too many. What is sent twice
+//! because a worker died in between is known again, by the run's id that is kept with the
+//! execution, or by its tags.
+
+mod batch;
+mod config;
+mod mlflow;
+mod otlp;
+mod run;
+mod spans;
+mod table;
+
+use std::{sync::Arc, time::Duration};
+
+use queue::{Channel, Delivery, Execution, Notice, Spec, Subject, Task};
+use tokio::time::{Instant, sleep, timeout};
+use tracing::{debug, info, warn};
+
+pub use self::config::TrackingConfig;
+use self::{
+    mlflow::{Experiment, Mlflow, Problem},
+    spans::Known,
+};
+use crate::shift::Shift;
+
+/// How many notices are taken at once.
+const AT_ONCE: usize = 20;
+
+/// How long they are with a worker: longer than sending them takes, also where MLflow checks a
+/// password with every request.
+const LEASE: Duration = Duration::from_secs(180);
+
+/// How often it is looked for notices whose executions ended elsewhere.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// The first pause while the server is away, and the longest; each is twice as long as the last.
+const PAUSE_MIN: Duration = Duration::from_secs(1);
+const PAUSE_MAX: Duration = Duration::from_secs(30);
+
+/// How often MLflow may refuse one before it is given up, and the pauses in between.
+const REFUSALS_MAX: u32 = 3;
+const REFUSAL_PAUSE: Duration = Duration::from_secs(5);
+
+/// The longest trace that is kept with an execution, in bytes of JSON.
+pub(crate) const TRACE_BYTES_MAX: usize = 256 * 1024;
+
+/// Whether the steps of an execution are kept with it, to be recorded: not of those items of a
+/// batch that have no run of their own.
+pub(crate) fn keeps_trace(shift: &Shift, task: &Task) -> bool {
+    let config = &shift.tracking;
+    let is_few = task.id.item_of().is_none_or(|(_, index)| index < config.batch_runs_max);
+    let is_on = config.traces && config.is_on(shift.sources.config());
+    task.spec.tracked && is_few && is_on
+}
+
+/// Records what has ended.
+struct Tracker {
+    shift: Arc<Shift>,
+    mlflow: Mlflow,
+    experiment: Option<Experiment>,
+    /// How often in turn the server was away.
+    failures: u32,
+    /// Whether it takes traces: one that keeps its runs in files does not.
+    takes_traces: bool,
+}
+
+/// Records for as long as it is let; ends at once where nothing is to be recorded.
+pub(crate) async fn keep(shift: Arc<Shift>) {
+    if !shift.tracking.is_on(shift.sources.config()) {
+        return;
+    }
+    let mlflow = match Mlflow::new(shift.sources.config(), &shift.gateway) {
+        Ok(mlflow) => mlflow,
+        Err(error) => {
+            warn!(%error, "Failed to initialize MLflow tracking: {error}");
+            return;
+        }
+    };
+    let tracker = Tracker { shift, mlflow, experiment: None, failures: 0, takes_traces: true };
+    tracker.work().await;
+}
+
+impl Tracker {
+    async fn work(mut self) {
+        loop {
+            let pause = match self.round().await {
+                Ok(0) => LOOK,
+                Ok(_) => continue,
+                Err(problem) => self.fail(&problem),
+            };
+            if self.failures > 0 {
+                sleep(pause).await;
+            } else {
+                // Woken or not, it looks.
+                let _: Result<(), _> = timeout(pause, self.shift.bells.tracking.notified()).await;
+            }
+        }
+    }
+
+    /// Records what is due, and says how much that was.
+    async fn round(&mut self) -> Result<usize, Problem> {
+        let experiment = match self.experiment.clone() {
+            Some(experiment) => experiment,
+            None => self.mlflow.experiment(&self.shift.tracking.experiment).await?,
+        };
+        self.experiment = Some(experiment.clone());
+        let queue = &self.shift.queue;
+        let notices = queue.take_notices(Channel::Tracking, AT_ONCE, LEASE).await?;
+        let count = notices.len();
+        let mut notices = notices.into_iter();
+        while let Some(notice) = notices.next() {
+            let delivery = match self.record(&experiment, &notice).await {
+                Ok(delivery) => delivery,
+                Err(Problem::Refused(why)) => self.refused(&notice, &why),
+                Err(problem) => {
+                    let rest = std::iter::once(notice).chain(notices);
+                    let again: Vec<_> =
+                        rest.map(|it| (it, Delivery::Later(Duration::ZERO))).collect();
+                    // If that cannot be said either, they are due again when the lease is over.
+                    drop(self.shift.queue.delivered(&again).await);
+                    return Err(problem);
+                }
+            };
+            self.shift.queue.delivered(&[(notice, delivery)]).await?;
+            self.works();
+        }
+        Ok(count)
+    }
+
+    async fn record(
+        &mut self,
+        experiment: &Experiment,
+        notice: &Notice,
+    ) -> Result<Delivery, Problem> {
+        match notice.subject {
+            Subject::Execution(id) => match self.shift.queue.execution(id).await {
+                Ok(execution) if execution.state.is_terminal() => {
+                    let parent = None;
+                    self.execution(experiment, &execution, parent, notice.taken > 0).await?;
+                    Ok(Delivery::Sent)
+                }
+                // It was started anew, and gives notice again when it ends.
+                Ok(_) | Err(queue::Error::NotFound(_)) => Ok(Delivery::Dropped),
+                Err(error) => Err(error.into()),
+            },
+            Subject::Batch(id) => match self.shift.queue.batch(id).await {
+                Ok(batch) => self.batch(experiment, &batch, notice.taken > 0).await,
+                Err(queue::Error::NotFound(_)) => Ok(Delivery::Dropped),
+                Err(error) => Err(error.into()),
+            },
+        }
+    }
+
+    /// Records an execution as a run, below that of its batch if it is an item; unless it is there.
+    async fn execution(
+        &mut self,
+        experiment: &Experiment,
+        execution: &Execution,
+        parent: Option<&str>,
+        may_be_there: bool,
+    ) -> Result<(), Problem> {
+        let subject = Subject::Execution(execution.id);
+        let run = run::Run::of(execution, parent);
+        let noted = self.noted(subject).await?.and_then(|words| run.id_in(&words));
+        let id = if let Some(id) = noted {
+            id
+        } else {
+            let id = self.mlflow.start(experiment, &run, may_be_there).await?;
+            self.shift.queue.note(subject, &run.words(&id)).await?;
+            id
+        };
+        self.mlflow.log(&id, &run).await?;
+        self.mlflow.end(&id, run.status, run.ended_ms).await?;
+        self.trace(experiment, execution, &id).await
+    }
+
+    /// Sends the trace of a run. One that MLflow does not take is not missed by the run.
+    async fn trace(
+        &mut self,
+        experiment: &Experiment,
+        execution: &Execution,
+        run: &str,
+    ) -> Result<(), Problem> {
+        if !self.takes_traces || !self.shift.tracking.traces {
+            return Ok(());
+        }
+        let known = self.known(&execution.spec).await;
+        let spans = spans::of(execution, &known);
+        match self.mlflow.trace(experiment, run, &otlp::request(execution, &spans)).await {
+            Err(Problem::Refused(why)) => {
+                warn!("MLflow takes no traces, and gets none from here on: {why}");
+                self.takes_traces = false;
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    /// What is known of a program. Of one that was loaded only now, the store knows more.
+    async fn known(&self, spec: &Spec) -> Known {
+        let known = Known::of(&self.shift.registry, spec);
+        if !known.is_guess {
+            return known;
+        }
+        self.shift.refresh(Instant::now()).await;
+        Known::of(&self.shift.registry, spec)
+    }
+
+    async fn noted(&self, subject: Subject) -> Result<Option<String>, Problem> {
+        Ok(self.shift.queue.notes(&[subject]).await?.pop().flatten())
+    }
+
+    /// What becomes of one that MLflow refuses. The experiment may be gone: it is looked up again.
+    fn refused(&mut self, notice: &Notice, why: &str) -> Delivery {
+        self.experiment = None;
+        if notice.taken < REFUSALS_MAX {
+            debug!(subject = %notice.subject, "MLflow refuses a run: {why}");
+            return Delivery::Later(REFUSAL_PAUSE);
+        }
+        warn!(subject = %notice.subject, "MLflow refuses a run, which is given up: {why}");
+        Delivery::Dropped
+    }
+
+    fn works(&mut self) {
+        if std::mem::take(&mut self.failures) > 0 {
+            info!("MLflow is there again; what has ended in between is recorded now");
+        }
+    }
+
+    /// Says once that the server is away, and how long to leave it alone.
+    fn fail(&mut self, problem: &Problem) -> Duration {
+        if self.failures == 0 {
+            warn!(
+                "Failed to initialize MLflow tracking: {problem}; executions go on, and are \
+                 recorded when it is there"
+            );
+        }
+        self.experiment = None;
+        let factor = 1_u32.checked_shl(self.failures).unwrap_or(u32::MAX);
+        self.failures = (self.failures + 1).min(16);
+        PAUSE_MIN.saturating_mul(factor).min(PAUSE_MAX)
+    }
+}
