@@ -102,7 +102,13 @@ impl Home {
         let mut python_allow = config.python_allow.clone();
         // What the process hands over is its own code.
         python_allow.local = true;
+        // Who hands programs over may have no folder of them, and need not be warned of it.
+        let usual = Config::default().programs_dir;
+        let is_missing = config.programs_dir == usual && !usual.exists();
+        let programs_dir =
+            if is_missing { self.path().to_owned() } else { config.programs_dir.clone() };
         let config = Config {
+            programs_dir,
             api_host: std::net::Ipv4Addr::LOCALHOST.into(),
             api_port: 0,
             secret_key: None,

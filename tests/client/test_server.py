@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from dspyx import DSPyPipelineExecutor, ServerUnavailable
+from dspyx import DSPyPipelineExecutor, ServerUnavailable, calls
 
 SOON_SECONDS = 20.0
 TEXT = {"text": "a"}
@@ -168,6 +168,16 @@ def test_its_log_is_ours(
     assert ("dspyx", logging.DEBUG, "stopped") in caplog.record_tuples
     (warning,) = [it for it in caplog.records if it.levelno == logging.WARNING]
     assert "did you mean `signatures`?" in warning.getMessage()
+
+
+def test_who_has_no_folder_of_programs_is_not_warned(
+    caplog: pytest.LogCaptureFixture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PROGRAMS_DIR")
+    monkeypatch.chdir(tmp_path)
+    with DSPyPipelineExecutor() as executor:
+        assert executor._connected().run(calls.get("/programs"))["programs"] == []
+    assert not [it for it in caplog.records if it.levelno >= logging.WARNING]
 
 
 def test_a_server_that_cannot_start_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
