@@ -39,6 +39,19 @@ impl Signature {
         Self { name, instructions, inputs, outputs, types: Definitions::default() }
     }
 
+    /// The signature as the package makes it anew when it gains or loses a field: the instructions
+    /// are cleaned once more, and where none are left they become the default ones.
+    pub(crate) fn made_anew(self) -> Self {
+        let Self { name, instructions, inputs, outputs, types } = self;
+        Self { types, ..Self::new(name, instructions, inputs, outputs) }
+    }
+
+    /// The same with one more input, the last.
+    pub(crate) fn with_input(mut self, field: Field) -> Self {
+        self.inputs.push(field);
+        self.made_anew()
+    }
+
     /// DSPy's instructions where none are written.
     pub fn default_instructions(inputs: &[Field], outputs: &[Field]) -> String {
         let names = |fields: &[Field]| {

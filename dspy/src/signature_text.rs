@@ -114,11 +114,31 @@ fn field<'a>(parameter: &'a str, definitions: &Definitions) -> Parsed<(Field, Op
         Some(quoted) if quoted.starts_with(['"', '\'']) => {
             return Err(SignatureError::Quoted(quoted.trim_matches(['"', '\'']).to_owned()));
         }
+        Some(signed) if has_sign(signed) => {
+            let what = format!("`{signed}`: DSPy reads no sign here; declare the field by itself");
+            return Err(SignatureError::Syntax(what));
+        }
         Some(annotation) => Type::parse_with(annotation, definitions)
             .map_err(|error| SignatureError::Type { name: name.to_owned(), error })?,
     };
     let field = Field { untyped: annotation.is_none(), ..Field::new(name, ty) };
     Ok((field, default))
+}
+
+/// Whether a number in a type has a sign, an exponent's apart.
+fn has_sign(annotation: &str) -> bool {
+    let (mut quote, mut before) = (None, ' ');
+    let mut chars = annotation.chars();
+    while let Some(c) = chars.next() {
+        match quote {
+            Some(_) if c == '\\' => drop(chars.next()),
+            Some(open) => quote = quote.filter(|_| c != open),
+            None if matches!(c, '+' | '-') && !matches!(before, 'e' | 'E') => return true,
+            None => quote = Some(c).filter(|it| matches!(it, '\'' | '"')),
+        }
+        before = c;
+    }
+    false
 }
 
 /// Whether a text is a name or a value written out.
@@ -160,4 +180,23 @@ fn split(text: &str, separator: char) -> Parsed<Vec<&str>> {
     }
     parts.push(&text[start..]);
     Ok(parts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_a_literal_have_no_sign_in_a_text() {
+        let parse = |text: &str| Signature::parse("S", text, &Definitions::default());
+        for signed in ["q -> a: Literal[-1, 1]", "q -> a: list[Literal[+1]]"] {
+            let error = parse(signed).unwrap_err().to_string();
+
+            assert!(error.contains("declare the field by itself"), "{error}");
+        }
+
+        for fine in ["q -> a: Literal['-1', \"\\\"-\"]", "q -> a: Literal[1e-5, 1.5, 2]"] {
+            parse(fine).unwrap();
+        }
+    }
 }

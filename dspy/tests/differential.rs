@@ -112,9 +112,14 @@ fn compare(cases: impl Iterator<Item = u64>, seed: u64) -> Found {
         found.answered += u64::from(answer["answer"]["outputs"].is_object());
         let Some(difference) = engine::difference(&answer) else { continue };
         found.different += 1;
-        if found.shown.len() < SHOWN && found.kinds.insert(difference.kind) {
+        if found.shown.len() >= SHOWN {
+            continue;
+        }
+        if found.kinds.insert(difference.kind) {
             let small = shrink::shrink(&mut oracle, answer, difference);
             found.shown.push(shown(seed, index, &small));
+        } else {
+            found.shown.push(format!("case {index}: {}, too", difference.kind));
         }
     }
     found

@@ -34,7 +34,8 @@ pub(super) fn shown(field: &Field, value: &Value, definitions: &Definitions) -> 
     if python_form::own(&field.ty, value).is_some() {
         return json::dumps_indented(value);
     }
-    match (python_form::model(&field.ty, definitions), value) {
+    let ty = python_form::taken(&field.ty, value, definitions);
+    match (definitions.model(ty), value) {
         (Some((_, model)), Value::Object(map)) => {
             json::dumps_indented(&dumped(model, map, definitions))
         }
@@ -70,7 +71,7 @@ fn dumped_value(ty: &Type, value: Value, definitions: &Definitions) -> Value {
             Some(member) => dumped_value(member, value, definitions),
             None => value,
         },
-        (ty, Value::Object(map)) => match python_form::model(ty, definitions) {
+        (ty, Value::Object(map)) => match definitions.model(ty) {
             Some((_, model)) => dumped(model, &map, definitions),
             None => Value::Object(map),
         },

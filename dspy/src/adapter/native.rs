@@ -9,7 +9,7 @@ use super::{Format, FunctionCalling};
 use crate::{
     Capabilities, Definitions, DspyType, Error, Field, Fields, InputError, LmReply, LmSettings,
     Mistyped, ParseError, Signature, ToolCall, Type,
-    python::{json::dumps_spaced_ascii, object::Object, repr, text::clean_doc},
+    python::{json::dumps_spaced_ascii, object::Object, repr},
     types::{dspy_value::tool_of, validate},
 };
 
@@ -97,9 +97,9 @@ fn plan_tools(asking: Asking<'_>, plan: &mut Plan<'_>) -> Result<(), Error> {
     }
     let reduced = plan.signature.to_mut();
     reduced.outputs.retain(|it| it.name != output.name);
-    instruct(reduced);
+    *reduced = std::mem::take(reduced).made_anew();
     reduced.inputs.retain(|it| it.name != input.name);
-    instruct(reduced);
+    *reduced = std::mem::take(reduced).made_anew();
     Ok(())
 }
 
@@ -159,18 +159,8 @@ fn leave_out(plan: &mut Plan<'_>, ty: &DspyType) {
     if plan.signature.outputs.iter().any(is_it) {
         let reduced = plan.signature.to_mut();
         reduced.outputs.retain(|it| !is_it(it));
-        instruct(reduced);
+        *reduced = std::mem::take(reduced).made_anew();
     }
-}
-
-/// A signature that lost a field is a new one to the package, which cleans its instructions anew
-/// and gives it the default ones if it had none.
-fn instruct(signature: &mut Signature) {
-    signature.instructions = if signature.instructions.is_empty() {
-        Signature::default_instructions(&signature.inputs, &signature.outputs)
-    } else {
-        clean_doc(&signature.instructions)
-    };
 }
 
 /// How a reply is read.

@@ -1,11 +1,14 @@
 //! Python's `str` and `repr` of a typed value: members of enums and models by their classes.
 
+use std::slice;
+
 use serde_json::{Map, Value};
 
 use super::python_own;
 use crate::{
-    Definitions, DspyType, Model, Type,
+    Definitions, DspyType, Extra, Model, Type,
     python::{object::Object, repr},
+    types::taken_for,
 };
 
 /// `str(value)`.
@@ -13,21 +16,31 @@ pub(super) fn str(ty: &Type, value: &Value, definitions: &Definitions) -> String
     if let Some(shown) = own(ty, value).and_then(|ty| python_own::str(ty, value)) {
         return shown;
     }
-    if let Value::String(text) = value
-        && member(ty, value, definitions).is_none()
+    let ty = taken(ty, value, definitions);
+    if let Type::Scalar(scalar) = ty
+        && let Some(shown) = scalar.str(value)
     {
-        return text.clone();
+        return shown;
     }
     match typed(ty, value, definitions) {
         Some(Typed::Model(_, model, map)) => fields(model, map, definitions, " "),
         Some(Typed::Member(class, name)) => format!("{class}.{name}"),
-        None => repr(ty, value, definitions),
+        None => match value {
+            Value::String(text) => text.clone(),
+            value => repr(ty, value, definitions),
+        },
     }
 }
 
 /// `repr(value)`.
 pub(super) fn repr(ty: &Type, value: &Value, definitions: &Definitions) -> String {
     if let Some(shown) = own(ty, value).and_then(|ty| python_own::repr(ty, value)) {
+        return shown;
+    }
+    let ty = taken(ty, value, definitions);
+    if let Type::Scalar(scalar) = ty
+        && let Some(shown) = scalar.repr(value)
+    {
         return shown;
     }
     match typed(ty, value, definitions) {
@@ -60,22 +73,23 @@ pub(super) fn repr(ty: &Type, value: &Value, definitions: &Definitions) -> Strin
             };
             format!("{{{}}}", map.iter().map(entry).collect::<Vec<_>>().join(", "))
         }
-        (Type::Union(args), value) => {
-            let fits = |ty: &&Type| ty.fits(value, definitions);
-            match args.iter().find(fits) {
-                Some(ty) => repr(ty, value, definitions),
-                None => repr::repr(&value.into()),
-            }
-        }
         _ => repr::repr(&Object::from(value)),
     }
 }
 
 /// The type of DSPy's own that a value may be of.
 pub(super) fn own<'a>(ty: &'a Type, value: &Value) -> Option<&'a DspyType> {
-    let mut own =
-        members(ty).filter_map(|it| if let Type::Dspy(own) = it { Some(own) } else { None });
-    own.next().filter(|_| !value.is_null())
+    let members = if let Type::Union(args) = ty { args.as_slice() } else { slice::from_ref(ty) };
+    let own = members.iter().find_map(|it| if let Type::Dspy(own) = it { Some(own) } else { None });
+    own.filter(|_| !value.is_null())
+}
+
+/// Of a union the member that the value is taken for; of any other type, it.
+pub(super) fn taken<'a>(ty: &'a Type, value: &Value, definitions: &Definitions) -> &'a Type {
+    match ty {
+        Type::Union(args) => taken_for(args, value, definitions).unwrap_or(ty),
+        ty => ty,
+    }
 }
 
 /// A value of a class.
@@ -85,37 +99,12 @@ enum Typed<'a> {
 }
 
 fn typed<'a>(ty: &'a Type, value: &'a Value, definitions: &'a Definitions) -> Option<Typed<'a>> {
-    if let Some((class, name)) = member(ty, value, definitions) {
-        return Some(Typed::Member(class, name));
+    if let Some((class, members)) = definitions.members(ty) {
+        let member = members.iter().find(|it| it.value == *value)?;
+        return Some(Typed::Member(class, &member.name));
     }
-    let (class, model) = model(ty, definitions)?;
+    let (class, model) = definitions.model(ty)?;
     Some(Typed::Model(class, model, value.as_object()?))
-}
-
-/// The model that a type is or may be.
-pub(super) fn model<'a>(
-    ty: &'a Type,
-    definitions: &'a Definitions,
-) -> Option<(&'a str, &'a Model)> {
-    members(ty).find_map(|it| definitions.model(it))
-}
-
-/// The class and the name of the member that a value is.
-fn member<'a>(
-    ty: &'a Type,
-    value: &Value,
-    definitions: &'a Definitions,
-) -> Option<(&'a str, &'a str)> {
-    let mut enums = members(ty).filter_map(|it| definitions.members(it));
-    enums.find_map(|(class, members)| {
-        let found = members.iter().find(|it| it.value == *value)?;
-        Some((class, found.name.as_str()))
-    })
-}
-
-/// The types that a union is of; of any other type, it.
-fn members(ty: &Type) -> std::slice::Iter<'_, Type> {
-    if let Type::Union(args) = ty { args.iter() } else { std::slice::from_ref(ty).iter() }
 }
 
 fn fields(
@@ -129,7 +118,12 @@ fn fields(
         let value = map.get(&field.name).or_else(named).or(field.default.as_ref())?;
         Some(format!("{}={}", field.name, repr(&field.ty, value, definitions)))
     });
-    fields.collect::<Vec<_>>().join(between)
+    let is_own = |name: &String| {
+        model.fields.iter().any(|it| it.name == *name || it.alias.as_ref() == Some(name))
+    };
+    let extra = map.iter().filter(|(name, _)| model.extra == Extra::Allow && !is_own(name));
+    let extra = extra.map(|(name, it)| format!("{name}={}", repr::repr(&it.into())));
+    fields.chain(extra).collect::<Vec<_>>().join(between)
 }
 
 fn list(item: &Type, items: &[Value], definitions: &Definitions) -> String {

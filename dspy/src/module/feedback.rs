@@ -88,9 +88,9 @@ impl Advice {
     ) -> (Signature, Fields) {
         let path = scope.to_string();
         let hint = self.by_path.get(inside(&self.base, &path)).cloned();
-        let (mut signature, mut inputs) = (signature.clone(), inputs.clone());
         let desc = Some(HINT_DESC.to_owned());
-        signature.inputs.push(Field { desc, ..Field::new(HINT, Type::Str) });
+        let field = Field { desc, ..Field::new(HINT, Type::Str) };
+        let (signature, mut inputs) = (signature.clone().with_input(field), inputs.clone());
         inputs.insert(HINT.to_owned(), hint.unwrap_or_else(|| NO_HINT.into()));
         (signature, inputs)
     }

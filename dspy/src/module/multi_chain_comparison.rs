@@ -28,7 +28,7 @@ impl MultiChainComparison {
             let field = Field::new(format!("reasoning_attempt_{at}"), Type::Str);
             let desc = Some("${reasoning attempt}".to_owned());
             let prefix = Some(format!("Student Attempt #{at}:"));
-            compared.inputs.push(Field { desc, prefix, ..field });
+            compared = compared.with_input(Field { desc, prefix, ..field });
         }
         let prefix = "Accurate Reasoning: Thank you everyone. Let's now holistically";
         let rationale = Field {
@@ -37,6 +37,7 @@ impl MultiChainComparison {
             ..Field::new("rationale", Type::Str)
         };
         compared.outputs.insert(0, rationale);
+        let compared = compared.made_anew();
         let mut predict = Predictor::new(&signature.name, compared, ModuleKind::Predict);
         predict.settings.temperature = Some(temperature);
         Self { module: Box::new(module), m, predict }
@@ -78,4 +79,27 @@ fn attempt(answer: &Fields, field: &str) -> Result<String, Error> {
 
 fn first_line(text: &str) -> &str {
     strip(strip(text).split('\n').next().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lost_instructions_become_the_default_ones_of_the_fields_so_far() {
+        let text = |name: &str| vec![Field::new(name, Type::Str)];
+        let predict = |written: &str| {
+            let signature = Signature::new("S", written, text("q"), text("a"));
+            let module = Predictor::new("self", signature.clone(), ModuleKind::ChainOfThought);
+            let module = Module::Predict(Box::new(module));
+            MultiChainComparison::new(&signature, module, 2, 0.7).predict.signature.instructions
+        };
+        let two = "Given the fields `q`, `reasoning_attempt_1`, `reasoning_attempt_2`, produce \
+                   the fields `a`.";
+        let one = "Given the fields `q`, `reasoning_attempt_1`, produce the fields `a`.";
+
+        assert_eq!(predict("   \n  "), two);
+        assert_eq!(predict("\n"), one);
+        assert_eq!(predict("Weigh."), "Weigh.");
+    }
 }

@@ -215,7 +215,7 @@ impl Parser<'_> {
         let values: String = self.text[start..self.at].iter().collect();
         self.at += 1;
         let Some(Object::List(values)) = literal::eval(&format!("[{values}]")) else {
-            return Err(self.wrong("`Literal` takes text in quotes, integers, True, False, None"));
+            return Err(self.wrong("`Literal` takes text in quotes, numbers, True, False, None"));
         };
         if values.is_empty() {
             return Err(self.wrong("`Literal` takes at least one value"));
@@ -232,9 +232,13 @@ impl Parser<'_> {
 
     fn literal_value(&self, value: Object) -> Parsed<Value> {
         match value {
-            Object::None | Object::Bool(_) | Object::Int(_) | Object::Str(_) => {
+            Object::Float(float) if !float.is_finite() => {
+                Err(self.wrong("`Literal` does not take a number that is not finite"))
+            }
+            Object::None | Object::Bool(_) | Object::Int(_) | Object::Float(_) | Object::Str(_) => {
+                let is_whole = matches!(value, Object::Int(_));
                 let value = value.into_json();
-                if value.is_f64() || value == "Infinity" || value == "-Infinity" {
+                if is_whole && !(value.is_i64() || value.is_u64()) {
                     return Err(self.wrong("`Literal` takes integers of at most 64 bits"));
                 }
                 Ok(value)
@@ -275,6 +279,7 @@ mod tests {
             ("str | int | None", "Union[str, int, NoneType]"),
             ("Literal['a', \"it's\", 1, True, None]", "Literal['a', \"it's\", 1, True, None]"),
             ("Literal['x]y', 'z']", "Literal['x]y', 'z']"),
+            ("Literal[-1, 1.0, 1, 1e-5]", "Literal[-1, 1.0, 1, 1e-05]"),
             ("dict[str, list[Any]]", "dict[str, list[Any]]"),
             ("tuple[int, ...]", "tuple[int, Ellipsis]"),
             ("tuple[int, str]", "tuple[int, str]"),

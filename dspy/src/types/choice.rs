@@ -14,9 +14,13 @@ use crate::python::{
 /// `Literal`: the value that is the same, else one that is equal.
 pub(super) fn literal(value: &Object, values: &[Value]) -> Coerced {
     let same = values.iter().find(|it| value.is_same(&(*it).into()));
-    // A dictionary of them keeps the last of equals, and so does pydantic.
-    let equal = || values.iter().rfind(|it| value.equals(&(*it).into()));
-    if let Some(found) = same.or_else(equal) {
+    // A dictionary of them keeps the last of equals, and so does pydantic, which looks for plain
+    // integers and texts last.
+    let is_first = |it: &&Value| !(it.is_i64() || it.is_string());
+    let equal = |it: &&Value| value.equals(&(*it).into());
+    let others = || values.iter().filter(is_first).rfind(equal);
+    let plain = || values.iter().rfind(equal);
+    if let Some(found) = same.or_else(others).or_else(plain) {
         return Ok((found.into(), Fit::EXACT));
     }
     none_of("literal_error", value, values)
@@ -44,5 +48,25 @@ fn listed(names: &[String]) -> String {
     match names {
         [names @ .., last] if !names.is_empty() => format!("{} or {last}", names.join(", ")),
         names => names.join(""),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn float_is_taken_for_a_flag_before_an_integer() {
+        let chosen = |value: f64, values: Value| {
+            let values = values.as_array().cloned().unwrap_or_default();
+            literal(&Object::Float(value), &values).ok().map(|(it, _)| it)
+        };
+
+        assert_eq!(chosen(-0.0, json!([0, "zero", false])), Some(Object::Bool(false)));
+        assert_eq!(chosen(0.0, json!([false, "zero", 0])), Some(Object::Bool(false)));
+        assert_eq!(chosen(1.0, json!([1, true])), Some(Object::Bool(true)));
+        assert_eq!(chosen(1.0, json!([0, 1])), Some(Object::int(1)));
     }
 }

@@ -12,7 +12,8 @@ use std::{borrow::Cow, collections::HashSet};
 use serde_json::Value;
 
 use super::{
-    Definition, Definitions, Extra, Model, ModelField, Type, ValidationError, choice, dspy_value,
+    Definition, Definitions, Extra, Model, ModelField, Type, ValidationError, bounds, choice,
+    dspy_value,
     fit::Fit,
     issue::Issue,
     numeric::{bool_of, float_of_text, int_of_text, text_bool},
@@ -231,7 +232,7 @@ impl Coercer<'_> {
             let message = format!("Input should be a valid dictionary or instance of {name}");
             return refuse("model_type", &message, &value);
         };
-        let (mut out, mut issues, mut fit) = (Dict::default(), Vec::new(), Fit::STRICT);
+        let (mut out, mut issues, mut fit) = (Dict::default(), Vec::new(), Fit::MODEL);
         let by_name = self.by_name || model.populate_by_name;
         for field in &model.fields {
             match self.model_field(&given, field, by_name) {
@@ -270,9 +271,13 @@ impl Coercer<'_> {
         };
         match (found, &field.default) {
             (Some(value), _) => {
+                if matches!(field.ty, Type::List(_)) {
+                    let too_long = bounds::check_longest(value, &field.bounds);
+                    too_long.map_err(|it| at_place(vec![*it]))?;
+                }
                 let (coerced, fit) = self.coerce(&field.ty, value.clone()).map_err(at_place)?;
                 // What breaks a bound is shown as it was given.
-                super::bounds::check(&coerced, &field.bounds)
+                bounds::check(&coerced, &field.bounds)
                     .map_err(|it| at_place(vec![Issue { input: value.clone(), ..*it }]))?;
                 Ok((coerced, fit.and(Fit::FIELD)))
             }

@@ -22,6 +22,8 @@ impl Fit {
     pub(super) const LAX: Self = Self { grade: Grade::Lax, fields: None };
     pub(super) const STRICT: Self = Self { grade: Grade::Strict, fields: None };
     pub(super) const EXACT: Self = Self { grade: Grade::Exact, fields: None };
+    /// A model, before its fields.
+    pub(super) const MODEL: Self = Self { grade: Grade::Strict, fields: Some(0) };
     /// A field of a model that was given.
     pub(super) const FIELD: Self = Self { grade: Grade::Exact, fields: Some(1) };
 

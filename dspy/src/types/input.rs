@@ -5,7 +5,10 @@
 
 use serde_json::Value;
 
-use super::{Definition, Definitions, DspyType, Scalar, Type, dspy_value, validate};
+use super::{
+    Definition, Definitions, DspyType, Scalar, Type, dspy_value, taken_for, validate,
+    validate_by_name,
+};
 use crate::python::object::Object;
 
 /// Which types are looked at.
@@ -44,13 +47,22 @@ impl Type {
             }
             (Self::Union(args), value) => {
                 let is_text = value.is_string() && args.contains(&Self::Str);
-                let its = args.iter().find(|it| !is_text && it.accepts(value, definitions));
+                let accepted = || args.iter().find(|it| !is_text && it.accepts(value, definitions));
+                let its = taken_for(args, value, definitions).or_else(accepted);
                 its.map_or_else(|| value.clone(), |it| inner(it, value))
             }
             (Self::Named(name), Value::Object(map)) => {
                 let Some(Definition::Model(model)) = definitions.get(name) else {
                     return value.clone();
                 };
+                // Defaults are there, unknown fields are not.
+                let is_whole = looked == Looked::All || !definitions.use_dspy_types();
+                if looked != Looked::Own
+                    && is_whole
+                    && let Ok(object) = validate_by_name(self, value.into(), definitions)
+                {
+                    return object.into_json();
+                }
                 let entries = map.iter().map(|(name, it)| {
                     let is_it = |field: &&super::ModelField| {
                         field.name == *name || field.alias.as_ref() == Some(name)

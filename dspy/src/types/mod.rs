@@ -17,6 +17,7 @@ mod model_schema;
 mod moment;
 mod name;
 mod numeric;
+mod printed;
 mod scalar;
 pub(crate) mod schema;
 mod union;

@@ -20,14 +20,18 @@ pub(super) fn coerce(coercer: &Coercer<'_>, value: Object, args: &[Type]) -> Coe
     best(coercer, &value, &others).map(|(_, value, fit)| (value, fit))
 }
 
-/// The member that a value is taken for; none if it is of none of them.
+/// The member that a value is taken for; none if it is of none of them. Of an `Optional`, what is
+/// not `None` is taken for the other type in any case.
 pub(super) fn chosen<'t>(
     coercer: &Coercer<'_>,
     value: &Object,
     args: &'t [Type],
 ) -> Option<&'t Type> {
     let members: Vec<&Type> = args.iter().collect();
-    best(coercer, value, &members).ok().map(|(ty, ..)| ty)
+    match members.as_slice() {
+        [only, Type::None] | [Type::None, only] if *value != Object::None => Some(only),
+        members => best(coercer, value, members).ok().map(|(ty, ..)| ty),
+    }
 }
 
 /// The member that fits best, and the value as one of it.
@@ -52,4 +56,46 @@ fn best<'t>(
         }
     }
     best.ok_or(issues)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::{Definition, Definitions, Model, ModelField, types::taken_for};
+
+    /// Models whose only field is the one named, an integer with a default.
+    fn models(fields: &[(&str, &str)]) -> Definitions {
+        let model = |field: &str| Model {
+            fields: vec![ModelField {
+                name: field.to_owned(),
+                alias: None,
+                ty: Type::Int,
+                desc: None,
+                default: Some(0.into()),
+                bounds: serde_json::Map::new(),
+            }],
+            ..Model::default()
+        };
+        let defined =
+            fields.iter().map(|(name, it)| ((*name).to_owned(), Definition::Model(model(it))));
+        Definitions(defined.collect())
+    }
+
+    #[test]
+    fn model_of_which_more_fields_are_given_is_chosen() {
+        let definitions = models(&[("A", "x"), ("B", "y")]);
+        let named = |name: &str| Type::Named(name.to_owned());
+        let counts = Type::Dict(Box::new(Type::Str), Box::new(Type::Int));
+        let chosen = |members: &[Type], value: Value| {
+            taken_for(members, &value, &definitions).map(ToString::to_string)
+        };
+        let (models, mixed) = ([named("A"), named("B")], [counts, named("A")]);
+
+        assert_eq!(chosen(&models, json!({"y": 1})).as_deref(), Some("B"));
+        assert_eq!(chosen(&models, json!({})).as_deref(), Some("A"));
+        assert_eq!(chosen(&mixed, json!({"y": 1})).as_deref(), Some("dict[str, int]"));
+        assert_eq!(chosen(&mixed, json!({"y": "1"})).as_deref(), Some("A"));
+    }
 }

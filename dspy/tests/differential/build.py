@@ -19,6 +19,7 @@ from dspy.adapters.types.base_type import Type as DspyType
 from dspy.adapters.utils import get_annotation_name
 from dspy.utils.constants import IS_TYPE_UNDEFINED
 
+import mutate
 import own as own_types
 
 PLAIN = {"str": str, "int": int, "float": float, "bool": bool, "none": type(None), "any": Any,
@@ -26,6 +27,16 @@ PLAIN = {"str": str, "int": int, "float": float, "bool": bool, "none": type(None
 CLASSES = {f"{it.__module__}.{it.__qualname__}": it for it in (
     datetime.datetime, datetime.date, datetime.time, datetime.timedelta, decimal.Decimal,
     uuid.UUID)}
+
+
+# What these print of an object is not its JSON.
+TELLS_TYPES = ("BAMLAdapter", "TwoStepAdapter")
+
+
+def kinds(neutral):
+    """All kinds of types in a type."""
+    inner = [neutral.get(it) for it in ("item", "key", "value")] + neutral.get("args", [])
+    return {neutral["kind"]}.union(*(kinds(it) for it in inner if isinstance(it, dict)))
 
 
 class World:
@@ -103,6 +114,22 @@ class World:
         if "$set" in value:
             return {self.live(it) for it in value["$set"]}
         return {key: self.live(it) for key, it in value.items()}
+
+    def given(self, case, signature, values):
+        """Values as Python has them, and in JSON. Where JSON alone does not tell what an object is,
+        it is what its type makes of JSON, as of a request's."""
+        tells = {"class", "bytes", *({"ref"} if case["adapter"] in TELLS_TYPES else ())}
+        given, shown = {}, {}
+        for name, value in values.items():
+            field = signature.fields.get(name)
+            if field is not None and kinds(neutral_type(field.annotation, {})) & tells:
+                shown[name] = mutate.plain(value)
+                reader = pydantic.TypeAdapter(field.annotation)
+                given[name] = reader.validate_python(shown[name], by_alias=True, by_name=True)
+            else:
+                given[name] = self.live(value)
+                shown[name] = tagged(given[name])
+        return given, shown
 
     def signature(self, neutral):
         fields = {}

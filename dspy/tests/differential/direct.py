@@ -67,6 +67,7 @@ def make(question):
         return made | {"text": repr(r.choice([r.random(), 1]) * 10.0 ** r.randrange(-320, 308))}
     if ask == "signature":
         return made | {"text": texts.signature(maker)}
+    maker.is_reply = True
     ty = maker.type()
     value = maker.value(ty) if maker.maybe(0.7) else maker.json()
     text = mutate.written(maker, mutate.unnamed(maker, ty, value))

@@ -21,16 +21,25 @@ INSTRUCTIONS = [None, None, None, "Answer.", "", "  lead", "First.\n\n    Second
                 "\n    Only\n    ", "Tab\tx\n\ty", "é\u2028z", "trailing   \n\n", "a\r\nb", "a\x0bb\x0cc",
                 "\ta\n\t  b\n  c", "{x} [[ ## y ## ]]", "   \n  ", "a\n   b\n \tc", "x\n\u00a0y\n  z",
                 "Be brief.\n\n\n- a\n  - b\n"]
+# Texts of Python's classes, and some that are none.
 CLASSES = {
-    "datetime.datetime": ["2024-01-02T03:04:05", "2024-01-02T03:04:05Z", "2024-01-02 03:04", "2024-02-30T00:00:00",
-                          "2024-01-02T03:04:05.123456+02:00", "1700000000", "2024-01-02", "yesterday", "2024-1-2T3:4:5"],
-    "datetime.date": ["2024-01-02", "2024-02-30", "2024-01-02T00:00:00", "2024-01-02T03:00:00", "Jan 2", "20240102", "0"],
-    "datetime.time": ["03:04:05", "03:04", "03:04:05.5", "25:00", "03:04:05Z", "03:04:05+02:00", "3am", "10800"],
-    "datetime.timedelta": ["PT1H", "P1DT2H3M4.5S", "1 day, 2:03:04", "3600", "1.5", "-PT5S", "1:02:03", "soon", "P1W"],
-    "decimal.Decimal": ["1.50", "1e3", "-0.0", "NaN", "Infinity", "1,5", "0.1", "123456789012345678901234567890.12", "x", "1_0"],
-    "uuid.UUID": ["12345678-1234-5678-1234-567812345678", "12345678123456781234567812345678", "urn:uuid:12345678-1234-5678-1234-567812345678",
-                  "{12345678-1234-5678-1234-567812345678}", "1234", "12345678-1234-5678-1234-56781234567g"],
+    "datetime.datetime": ["2024-01-02T03:04:05", "2024-01-02T03:04:05Z", "2024-01-02 03:04", "2024-01-02",
+                          "2024-01-02T03:04:05.123456+02:00", "1700000000"],
+    "datetime.date": ["2024-01-02", "2024-01-02T00:00:00", "0"],
+    "datetime.time": ["03:04:05", "03:04", "03:04:05.5", "03:04:05Z", "03:04:05+02:00"],
+    "datetime.timedelta": ["PT1H", "P1DT2H3M4.5S", "1 day, 2:03:04", "3600", "1.5", "-PT5S", "1:02:03", "P1W"],
+    "decimal.Decimal": ["1.50", "1e3", "-0.0", "0.1", "123456789012345678901234567890.12"],
+    "uuid.UUID": ["12345678-1234-5678-1234-567812345678", "12345678123456781234567812345678",
+                  "urn:uuid:12345678-1234-5678-1234-567812345678", "{12345678-1234-5678-1234-567812345678}"],
     "bytes": ["abc", "é", "", "a\\x00"],
+}
+NONE_OF_CLASSES = {
+    "datetime.datetime": ["2024-02-30T00:00:00", "yesterday", "2024-1-2T3:4:5"],
+    "datetime.date": ["2024-02-30", "2024-01-02T03:00:00", "Jan 2", "20240102"],
+    "datetime.time": ["25:00", "3am", "10800"],
+    "datetime.timedelta": ["soon"],
+    "decimal.Decimal": ["NaN", "Infinity", "1,5", "x", "1_0"],
+    "uuid.UUID": ["1234", "12345678-1234-5678-1234-56781234567g"],
 }
 
 
@@ -40,9 +49,8 @@ class Maker:
         self.types = {}
         self.adapters = adapters
         self.numbers, self.tells_types, self.is_two_step = NUMBERS, False, False
-        # Of outputs only: JSON's text stands for an object as an input, which the package takes for text.
         self.uses_classes = self.maybe(0.25)
-        self.classes = []
+        self.classes, self.is_input, self.is_reply = [], False, False
         self.uses_own = self.maybe(0.2)
         self.calls_tools = self.maybe(0.1)
 
@@ -89,7 +97,7 @@ class Maker:
             config["extra"] = r.choice(["forbid", "allow", "ignore"])
         if self.maybe(0.2):
             config["populate_by_name"] = True
-        fields = []
+        fields, by_default = [], self.maybe(0.15)
         for name in r.sample(["name", "age", "tags", "kind", "zip_code", "x", "first_name", "note"], r.randrange(1, 5)):
             ty = self.type(depth + 1)
             field = {"name": name, "type": ty}
@@ -97,7 +105,7 @@ class Maker:
                 field["alias"] = name + "Alias"
             if self.maybe(0.3):
                 field["description"] = self.text()
-            if self.maybe(0.3) and (default := self.default(ty)) is not None:
+            if (by_default or self.maybe(0.3)) and (default := self.default(ty)) is not None:
                 field["default"] = default[0]
             bounds = self.bounds(ty) if self.maybe(0.15) else {}
             if bounds:
@@ -144,7 +152,7 @@ class Maker:
             return {"kind": "class", "name": kind}
         if kind == "literal":
             pool = r.choice([["a", "b", "c d"], [1, 2, 3], ["yes", "no", True], [1, "1", "x"],
-                             ["it's", 'say "x"', "b\"'"], [True, False], ["é", ""], [0, "zero", False]])
+                             ["it's", 'say "x"', "b\"'"], [True, False], ["é", ""], [0, "zero", False], [1.5, 2, "x"], [-1, 1.0, 0.5]])
             return {"kind": "literal", "values": r.sample(pool, r.randrange(1, len(pool) + 1))}
         if kind == "enum":
             return self.reuse("enum") or self.enum()
@@ -172,6 +180,9 @@ class Maker:
         if kind in ("union", "optional"):
             args = [inner() for _ in range(1 if kind == "optional" else r.randrange(2, 4))]
             args += [{"kind": "none"}] if kind == "optional" or self.maybe(0.2) else []
+            # JSON's text is of one class at most.
+            texts = [it for it in args if self.is_input and "class" in str(it) or "bytes" in str(it)]
+            args = [texts[0], {"kind": "none"}] if texts else args
             flat = []
             for arg in args:
                 flat += [it for it in (arg["args"] if arg["kind"] == "union" else [arg]) if it not in flat]
@@ -222,7 +233,8 @@ class Maker:
         if kind == "any":
             return self.json()
         if kind in ("class", "bytes"):
-            return r.choice(CLASSES[ty.get("name", kind)])
+            name = ty.get("name", kind)
+            return r.choice(CLASSES[name] + (NONE_OF_CLASSES.get(name, []) if self.is_reply else []))
         if kind == "none":
             return None
         if kind == "dspy":
@@ -262,7 +274,7 @@ class Maker:
         fields = []
         for i, name in enumerate(names):
             role = "input" if i < inputs else "output"
-            self.classes = list(CLASSES) if self.uses_classes and role == "output" else []
+            self.classes, self.is_input = list(CLASSES) if self.uses_classes else [], role == "input"
             ty = self.own(role) if self.uses_own and self.maybe(0.5) else self.type()
             desc = r.choice(DESCS)
             # Written out, the description that DSPy makes cannot be told from its own.
@@ -290,10 +302,6 @@ class Maker:
         """Values by name; some missing, some of another type."""
         values = {}
         for field in fields:
-            # Where a model may be something else, JSON's object is the model to the engine.
-            may_be_model = all(it in str(field["type"]) for it in ("'union'", "'ref'"))
-            if self.tells_types and may_be_model:
-                continue
             if not self.maybe(missing):
                 # A text for one of DSPy's own is that to the engine, as everything of JSON is.
                 is_wrong = self.maybe(wrong) and "'dspy'" not in str(field["type"])
@@ -320,11 +328,12 @@ class Maker:
         # An object of a class these write otherwise than its data, which JSON has for it.
         self.tells_types = adapter in ("BAMLAdapter", "TwoStepAdapter")
         demos = []
+        # An example's dates are text, as saved states hold them.
         for _ in range(0 if self.uses_classes else r.choice([0, 0, 0, 1, 2, 3])):
             missing = r.choice([0, 0, 0.3, 0.6])
             wrong = 0 if self.tells_types else r.choice([0, 0, 0.2])
             demos.append(self.fields(inputs + shown, missing, wrong))
-        wrong = 0 if self.tells_types else r.choice([0, 0, 0, 0.3])
+        wrong = 0 if self.tells_types or self.uses_classes else r.choice([0, 0, 0, 0.3])
         given = self.fields(inputs, r.choice([0, 0, 0, 0.3]), wrong, signature["fields"])
         if self.maybe(0.05):
             given["surprise"] = self.json()
@@ -334,6 +343,7 @@ class Maker:
                 "request": asking.settings(self, 0.1)}
         if adapter == "TwoStepAdapter":
             made["extraction"] = asking.extraction(self)
+        self.is_reply = True
         made["replies"] = self.replies(made, shown)
         return made
 

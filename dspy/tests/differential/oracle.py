@@ -81,17 +81,18 @@ def run(case):
     world = build.World(case["signature"]["types"])
     signature = world.signature(case["signature"])
     module, predictor = modules.made(case["module"], signature, case["config"])
-    predictor.demos = [world.live(demo) for demo in case["demos"]]
-    inputs = world.live(case["inputs"])
+    predictor.demos = [world.given(case, predictor.signature, demo)[0] for demo in case["demos"]]
+    inputs, shown = world.given(case, signature, case["inputs"])
     answer = {"signature": build.neutral_signature(predictor.signature),
-              "demos": build.tagged(predictor.demos), "inputs": build.tagged(inputs)}
+              "demos": build.tagged(predictor.demos), "inputs": shown}
     WIRE.replies, WIRE.bodies = case["replies"], []
-    log = Log()
+    log, printed = Log(), io.StringIO()
     logger = logging.getLogger("dspy")
     logger.addHandler(log)
     try:
         lm = model(case["model"], case["lm"])
-        with dspy.context(lm=lm, adapter=adapter(case), disable_history=True), silence():
+        with dspy.context(lm=lm, adapter=adapter(case), disable_history=True), \
+                contextlib.redirect_stdout(printed):
             result = modules.run(case["module"], module, signature, inputs, dict(case["request"]))
         # Where every attempt failed, BestOfN gives nothing.
         answer["outputs"] = {key: build.tagged(value) for key, value in result.items()} if result is not None else None
@@ -104,13 +105,9 @@ def run(case):
         answer["error"] = {"type": type(error).__name__, "message": as_given(str(error))}
     finally:
         logger.removeHandler(log)
-    answer["bodies"], answer["log"] = WIRE.bodies, log.lines
+    # BestOfN and Refine print why an attempt failed.
+    answer["bodies"], answer["log"], answer["printed"] = WIRE.bodies, log.lines, printed.getvalue()
     return answer
-
-
-def silence():
-    """BestOfN prints what went wrong."""
-    return contextlib.redirect_stdout(io.StringIO())
 
 
 def answer(question):

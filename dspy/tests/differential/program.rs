@@ -52,6 +52,7 @@ pub(crate) fn predictor(case: &Value, answer: &Value, kind: &Value) -> Result<Pr
     if kind == ModuleKind::ChainOfThought {
         signature.outputs.remove(0);
     }
+    let signature = instructed(signature, case);
     let mut predictor = Predictor::new("self", signature, kind);
     predictor.adapter = adapter(case);
     predictor.demos =
@@ -59,6 +60,13 @@ pub(crate) fn predictor(case: &Value, answer: &Value, kind: &Value) -> Result<Pr
     predictor.lm = lm(case);
     predictor.settings = settings(&case["config"]);
     Ok(predictor)
+}
+
+/// The signature with the instructions as they were written, before the module changed them.
+pub(crate) fn instructed(signature: Signature, case: &Value) -> Signature {
+    let written = case["signature"]["instructions"].as_str().unwrap_or_default();
+    let Signature { name, inputs, outputs, types, .. } = signature;
+    Signature { types, ..Signature::new(name, written, inputs, outputs) }
 }
 
 fn lm(case: &Value) -> LmSettings {

@@ -1,6 +1,6 @@
 """Random texts of signatures and annotations, also broken ones.
 
-What the engine takes besides, or not at all, is left out: bare `Dict`, negative and broken numbers of a `Literal`.
+What the engine takes besides, or not at all, is left out: bare `Dict`, numbers of a `Literal` that are not finite.
 """
 
 NAMES = ["question", "answer", "k", "score", "x1", "résumé", "is_ok", "context", "class", "None", "1a", "a-b",
@@ -9,7 +9,7 @@ PLAIN = ["str", "int", "float", "bool", "list", "dict", "tuple", "set", "Any", "
          "frozenset"]
 OWN = ["dspy.Image", "dspy.History", "dspy.Code", "dspy.Audio", "dspy.Tool", "dspy.ToolCalls", "dspy.File",
        "dspy.Reasoning"]
-VALUES = ["'a'", '"b"', "'c, d'", "1", "True", "None", "'it\\'s'", "0", "'é'", "'a -> b'", "'x: y'"]
+VALUES = ["1.5", "-1", "1e-5", "1.0", "'a'", '"b"', "'c, d'", "1", "True", "None", "'it\\'s'", "0", "'é'", "'a -> b'", "'x: y'"]
 NOISE = [",", "->", ":", "[", "]", "|", " ", "(", ")", "'", '"', "=", ".", "\n", "#", "...", "Optional", "str",
          "=1", ";", "lambda", "@", "é", "\t"]
 

@@ -112,7 +112,7 @@ class Types:
 
     def _literal(self, values: tuple[Any, ...], part: str) -> str:
         for value in values:
-            if type(value) not in (str, int, bool, type(None)):
+            if type(value) not in (str, int, float, bool, type(None)):
                 raise Refusal(
                     part,
                     f"the literal {value!r} is no text, number or truth value",

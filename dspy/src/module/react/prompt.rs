@@ -5,6 +5,9 @@ use serde_json::Value;
 use super::{FINISH, ReAct, trajectory};
 use crate::{Field, Fields, Signature, Tool, Type};
 
+/// The fields that a turn adds, each of which makes a new signature to the package.
+const FIELDS: usize = 4;
+
 /// The signature of a turn, but for the tools, which are known when it runs.
 pub(super) fn react(signature: &Signature) -> Signature {
     let mut inputs = signature.inputs.clone();
@@ -20,9 +23,8 @@ pub(super) fn react(signature: &Signature) -> Signature {
 
 /// The signature of the extraction.
 pub(super) fn extract(signature: &Signature) -> Signature {
-    let mut signature = signature.clone();
-    signature.inputs.push(Field::new(trajectory::NAME, Type::Str));
-    signature
+    // The package makes a signature of the same fields, then one with the trajectory.
+    signature.clone().made_anew().with_input(Field::new(trajectory::NAME, Type::Str))
 }
 
 /// The signature of a turn with these tools.
@@ -40,6 +42,9 @@ pub(super) fn with_tools(agent: &ReAct, tools: &[Tool]) -> Signature {
         let Signature { name, inputs, outputs, types, .. } = signature;
         let instructions = instructions(&agent.signature, tools);
         signature = Signature { types, ..Signature::new(name, instructions, inputs, outputs) };
+        for _field in 0..FIELDS {
+            signature = signature.made_anew();
+        }
     }
     signature
 }
@@ -60,8 +65,9 @@ pub(super) fn finish(signature: &Signature) -> Tool {
 
 fn instructions(signature: &Signature, tools: &[Tool]) -> String {
     let (inputs, outputs) = (quoted(&signature.inputs), quoted(&signature.outputs));
-    let mut lines = vec![
-        format!("{}\n", signature.instructions),
+    let task = Some(&signature.instructions).filter(|it| !it.is_empty());
+    let mut lines: Vec<_> = task.map(|it| format!("{it}\n")).into_iter().collect();
+    lines.extend([
         format!(
             "You are an Agent. In each episode, you will be given the fields {inputs} as input. \
              And you can see your past trajectory so far."
@@ -81,7 +87,7 @@ fn instructions(signature: &Signature, tools: &[Tool]) -> String {
             .to_owned(),
         "When selecting the next_tool_name and its next_tool_args, the tool must be one of:\n"
             .to_owned(),
-    ];
+    ]);
     let tools = tools.iter().enumerate();
     lines.extend(tools.map(|(i, tool)| format!("({}) {}", i + 1, tool)));
     lines.push(
