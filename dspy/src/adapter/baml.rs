@@ -32,12 +32,12 @@ pub(super) fn structure(signature: &Signature) -> Result<String, AdapterError> {
 /// A value as the model reads it: a model's own fields on lines of their own, by alias.
 pub(super) fn shown(field: &Field, value: &Value, definitions: &Definitions) -> String {
     if python_form::own(&field.ty, value).is_some() {
-        return json::dumps_indented(value);
+        return json::dump_json_indented(value);
     }
     let ty = python_form::taken(&field.ty, value, definitions);
     match (definitions.model(ty), value) {
         (Some((_, model)), Value::Object(map)) => {
-            json::dumps_indented(&dumped(model, map, definitions))
+            json::dump_json_indented(&dumped(model, map, definitions))
         }
         _ => value::shown(field, value),
     }

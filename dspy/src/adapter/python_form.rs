@@ -25,10 +25,7 @@ pub(super) fn str(ty: &Type, value: &Value, definitions: &Definitions) -> String
     match typed(ty, value, definitions) {
         Some(Typed::Model(_, model, map)) => fields(model, map, definitions, " "),
         Some(Typed::Member(class, name)) => format!("{class}.{name}"),
-        None => match value {
-            Value::String(text) => text.clone(),
-            value => repr(ty, value, definitions),
-        },
+        None => value.as_str().map_or_else(|| repr(ty, value, definitions), ToOwned::to_owned),
     }
 }
 
@@ -86,10 +83,8 @@ pub(super) fn own<'a>(ty: &'a Type, value: &Value) -> Option<&'a DspyType> {
 
 /// Of a union the member that the value is taken for; of any other type, it.
 pub(super) fn taken<'a>(ty: &'a Type, value: &Value, definitions: &Definitions) -> &'a Type {
-    match ty {
-        Type::Union(args) => taken_for(args, value, definitions).unwrap_or(ty),
-        ty => ty,
-    }
+    let Type::Union(args) = ty else { return ty };
+    taken_for(args, value, definitions).unwrap_or(ty)
 }
 
 /// A value of a class.

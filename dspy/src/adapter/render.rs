@@ -25,7 +25,8 @@ pub(super) fn messages(
     }
     let demos: Vec<_> =
         demos.iter().map(|Demo(it)| Demo(typed(signature, it, Looked::Own))).collect();
-    let inputs = &typed(signature, inputs, Looked::All);
+    let looked = if format == Format::Baml { Looked::Models } else { Looked::All };
+    let inputs = &typed(signature, inputs, looked);
     let mut messages = vec![Message::text(Role::System, system(format, signature)?)];
     messages.extend(shown_demos(format, signature, &demos));
     let history = history::field(signature);

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::{Module, Predictor};
 use crate::{
     Adapter, Field, Fields, Scope, Signature, Type,
-    python::{json::dumps_indented, text},
+    python::{json::dump_json_indented, text},
 };
 
 /// The input by which a predictor gets its hint.
@@ -117,17 +117,18 @@ impl Attempted<'_> {
             json!({"module_name": name, "inputs": it.inputs, "outputs": it.outputs})
         };
         let trajectory: Vec<Value> = calls.iter().map(seen).collect();
-        let shown = |it: &Fields| dumps_indented(&Value::Object(it.clone()));
+        // The package writes what is no text as JSON, whatever the fields' types.
+        let shown = |it: &Fields| dump_json_indented(&Value::Object(it.clone()));
         let told = json!({
             "program_code": self.module.described(),
             "modules_defn": definitions(&named),
             "program_inputs": shown(self.inputs),
-            "program_trajectory": dumps_indented(&trajectory.into()),
+            "program_trajectory": dump_json_indented(&trajectory.into()),
             "program_outputs": shown(self.outputs),
             "reward_code": self.reward_words,
-            "target_threshold": self.threshold,
-            "reward_value": self.reward,
-            "module_names": names,
+            "target_threshold": dump_json_indented(&self.threshold.into()),
+            "reward_value": dump_json_indented(&self.reward.into()),
+            "module_names": dump_json_indented(&names.into()),
         });
         told.as_object().cloned().unwrap_or_default()
     }

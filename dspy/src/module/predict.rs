@@ -33,7 +33,7 @@ pub(super) async fn run(
     };
     let made = Made::first_of(completions);
     if let Some(calls) = run.scope.calls {
-        calls.push(run.scope, &inputs, &made.outputs);
+        calls.push(run.scope, shown, &made.outputs);
     }
     Ok(made)
 }

@@ -38,9 +38,16 @@ pub(crate) struct Notes {
 }
 
 impl Made {
-    /// The first of some completions, and all if they are several.
-    pub(super) fn first_of(completions: Vec<Fields>) -> Self {
+    /// The first of some completions, and all if they are several: in the order of the first, as
+    /// the package keeps a list of values for each output.
+    pub(super) fn first_of(mut completions: Vec<Fields>) -> Self {
         let outputs = completions.first().cloned().unwrap_or_default();
+        for other in completions.iter_mut().skip(1) {
+            let in_order = outputs.keys().filter_map(|name| other.shift_remove_entry(name));
+            let mut ordered: Fields = in_order.collect();
+            ordered.append(other);
+            *other = ordered;
+        }
         let completions = if completions.len() > 1 { completions } else { Vec::new() };
         Self { outputs, completions }
     }

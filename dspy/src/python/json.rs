@@ -14,9 +14,17 @@ struct Style {
     colon: &'static str,
     is_indented: bool,
     is_ascii: bool,
+    /// Whether `0.00001` and `1e-7` are written so, not `1e-05` and `1e-07`.
+    has_short_floats: bool,
 }
 
-const SPACED: Style = Style { comma: ", ", colon: ": ", is_indented: false, is_ascii: false };
+const SPACED: Style = Style {
+    comma: ", ",
+    colon: ": ",
+    is_indented: false,
+    is_ascii: false,
+    has_short_floats: false,
+};
 const INDENTED: Style = Style { comma: ",", is_indented: true, ..SPACED };
 const COMPACT_ASCII: Style = Style { comma: ",", colon: ":", is_ascii: true, ..SPACED };
 
@@ -33,6 +41,11 @@ pub(crate) fn dumps_spaced_ascii(value: &Value) -> String {
 /// With an indent of two blanks.
 pub(crate) fn dumps_indented(value: &Value) -> String {
     written(value, INDENTED)
+}
+
+/// With an indent of two blanks, as pydantic's `model_dump_json` and `orjson` write it.
+pub(crate) fn dump_json_indented(value: &Value) -> String {
+    written(value, Style { has_short_floats: true, ..INDENTED })
 }
 
 /// No blanks, and nothing but ASCII: `ensure_ascii=True, separators=(",", ":")`.
@@ -54,11 +67,25 @@ pub(crate) fn number(number: &Number) -> String {
     }
 }
 
+/// A number without the zeros of its exponent.
+fn short(number: &str) -> String {
+    let Some((mantissa, exponent)) = number.split_once("e-0") else { return number.to_owned() };
+    let (sign, digits) = match mantissa.strip_prefix('-') {
+        Some(digits) => ("-", digits.replace('.', "")),
+        None => ("", mantissa.replace('.', "")),
+    };
+    match exponent {
+        "5" => format!("{sign}0.0000{digits}"),
+        exponent => format!("{mantissa}e-{exponent}"),
+    }
+}
+
 fn write(out: &mut String, value: &Value, style: Style, level: usize) {
     match value {
         Value::Null => out.push_str("null"),
         Value::Bool(true) => out.push_str("true"),
         Value::Bool(false) => out.push_str("false"),
+        Value::Number(it) if style.has_short_floats => out.push_str(&short(&number(it))),
         Value::Number(it) => out.push_str(&number(it).replace("inf", "Infinity")),
         Value::String(text) => write_string(out, text, style),
         Value::Array(items) if items.is_empty() => out.push_str("[]"),
@@ -144,6 +171,10 @@ mod tests {
         assert_eq!(
             dumps_indented(&json!({"a": [1], "b": []})),
             "{\n  \"a\": [\n    1\n  ],\n  \"b\": []\n}"
+        );
+        assert_eq!(
+            dump_json_indented(&json!([0.00001, -1.5e-5, 1e-7, 1e16, 1e-10, 0.0001])),
+            "[\n  0.00001,\n  -0.000015,\n  1e-7,\n  1e+16,\n  1e-10,\n  0.0001\n]"
         );
         assert_eq!(
             dumps_ascii(&json!({"a": [1, "é😀\u{7f}"]})),

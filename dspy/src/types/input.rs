@@ -16,10 +16,22 @@ use crate::python::object::Object;
 pub(crate) enum Looked {
     /// All of them: an input stands for the object that a Python program would give.
     All,
+    /// All of them, and models as pydantic dumps them: with defaults, without unknown fields.
+    Models,
     /// DSPy's own. An example's dates are text already, as saved states hold them.
     Own,
-    /// All but DSPy's own, which are shown as Python prints them.
+    /// All of them and models, but DSPy's own, which are shown as Python prints them.
     Others,
+}
+
+impl Looked {
+    fn wants_models(self, definitions: &Definitions) -> bool {
+        match self {
+            Self::All | Self::Own => false,
+            Self::Models => true,
+            Self::Others => !definitions.use_dspy_types(),
+        }
+    }
 }
 
 impl Type {
@@ -55,10 +67,7 @@ impl Type {
                 let Some(Definition::Model(model)) = definitions.get(name) else {
                     return value.clone();
                 };
-                // Defaults are there, unknown fields are not.
-                let is_whole = looked == Looked::All || !definitions.use_dspy_types();
-                if looked != Looked::Own
-                    && is_whole
+                if looked.wants_models(definitions)
                     && let Ok(object) = validate_by_name(self, value.into(), definitions)
                 {
                     return object.into_json();
@@ -78,7 +87,7 @@ impl Type {
 
     fn is_looked_at(&self, looked: Looked) -> bool {
         match looked {
-            Looked::All => true,
+            Looked::All | Looked::Models => true,
             Looked::Own => matches!(self, Self::Dspy(_)),
             Looked::Others => !matches!(self, Self::Dspy(_)),
         }

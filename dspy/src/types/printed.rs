@@ -77,17 +77,15 @@ impl Printed for DateTime {
 /// A time of a day as the arguments of its class.
 fn arguments(time: &Time) -> String {
     let Time { hour, minute, second, microsecond, tz_offset } = time;
-    let mut arguments = format!("{hour}, {minute}");
-    if *second > 0 || *microsecond > 0 {
-        arguments.push_str(&format!(", {second}"));
-    }
-    if *microsecond > 0 {
-        arguments.push_str(&format!(", {microsecond}"));
-    }
-    if let Some(offset) = tz_offset {
-        arguments.push_str(&format!(", tzinfo=TzInfo({offset})"));
-    }
-    arguments
+    let (is_second, is_micro) = (*second > 0 || *microsecond > 0, *microsecond > 0);
+    let parts = [
+        Some(hour.to_string()),
+        Some(minute.to_string()),
+        is_second.then(|| second.to_string()),
+        is_micro.then(|| microsecond.to_string()),
+        tz_offset.map(|offset| format!("tzinfo=TzInfo({offset})")),
+    ];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 fn fraction(micros: i64) -> String {

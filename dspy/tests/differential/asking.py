@@ -1,6 +1,10 @@
 """How a case is asked: the adapter and its options, the model, its settings at each place, the module."""
 import own
 
+# The outputs of Refine's adviser.
+FEEDBACK = [{"name": "discussion", "role": "output", "type": {"kind": "str"}},
+            {"name": "advice", "role": "output", "type": {"kind": "dict", "value": {"kind": "str"},
+             "key": {"kind": "literal", "values": ["self", "self", "predict", "predict", "other"]}}}]
 MODELS = ["openai/stub", "openai/stub", "openai/gpt-4o-mini", "openai/gpt-4o-mini", "openai/gpt-3.5-turbo",
           "openai/gpt-3.5-turbo", "openai/o3-mini"]
 SETTINGS = {
@@ -44,7 +48,13 @@ def tools(maker):
     return fields, [calls]
 
 
-def module(maker, signature):
+def is_plain(signature):
+    """Whether all values are JSON's: what Refine tells its adviser of others, JSON does not hold."""
+    other = ("ref", "set", "tuple", "class", "bytes", "dspy", "int'}, 'value")
+    return not any(it in str([field["type"] for field in signature["fields"]]) for it in other)
+
+
+def module(maker, signature, adapter):
     """The module: a name, or a strategy over one."""
     r = maker.r
     plain = ["Predict"] * 5 if maker.names(signature) & {"reasoning"} else ["Predict"] * 4 + ["ChainOfThought"]
@@ -62,7 +72,10 @@ def module(maker, signature):
     if maker.maybe(0.5):
         field = None if is_last and maker.maybe(0.5) else r.choice(texts)
         return {"majority": inner, "n": r.randrange(1, 4), "field": field}
-    made = {"best_of_n": inner, "n": r.randrange(1, 4), "field": r.choice(texts),
+    # The package's Refine falls over the second model of two steps when it has advice.
+    may_refine = is_plain(signature) and adapter != "TwoStepAdapter"
+    strategy = r.choice(["best_of_n", "refine", "refine"]) if may_refine else "best_of_n"
+    made = {strategy: inner, "n": r.randrange(1, 4), "field": r.choice(texts),
             "threshold": r.choice([0.0, 1.0, 3.0, 100.0])}
     if maker.maybe(0.4):
         made["fail_count"] = r.randrange(1, 3)

@@ -48,7 +48,7 @@ class Maker:
         self.r = random.Random(f"{seed}:{index}")
         self.types = {}
         self.adapters = adapters
-        self.numbers, self.tells_types, self.is_two_step = NUMBERS, False, False
+        self.tells_types, self.is_two_step = False, False
         self.uses_classes = self.maybe(0.25)
         self.classes, self.is_input, self.is_reply = [], False, False
         self.uses_own = self.maybe(0.2)
@@ -215,7 +215,7 @@ class Maker:
             return [self.json(depth + 1) for _ in range(r.randrange(3))]
         if pick >= 6:
             return {self.text(): self.json(depth + 1) for _ in range(r.randrange(3))}
-        return [self.text(), r.choice(self.numbers), True, None, False][pick]
+        return [self.text(), r.choice(NUMBERS), True, None, False][pick]
 
     def value(self, ty, depth=0):
         """A tagged value of a type."""
@@ -225,9 +225,9 @@ class Maker:
         if kind == "str":
             return self.text()
         if kind == "int":
-            return r.choice([it for it in self.numbers if isinstance(it, int)])
+            return r.choice([it for it in NUMBERS if isinstance(it, int)])
         if kind == "float":
-            return float(r.choice(self.numbers))
+            return float(r.choice(NUMBERS))
         if kind == "bool":
             return self.maybe(0.5)
         if kind == "any":
@@ -315,13 +315,10 @@ class Maker:
         r = self.r
         adapter = r.choice(self.adapters)
         self.is_two_step = adapter == "TwoStepAdapter"
-        if adapter == "BAMLAdapter":
-            # In whose JSON such a float is `1e-7`, where all else that DSPy writes has `1e-07`.
-            self.numbers = [it for it in NUMBERS if it == 0 or abs(it) >= 1e-4]
         signature = self.signature()
         inputs = [it for it in signature["fields"] if it["role"] == "input"]
         outputs = [it for it in signature["fields"] if it["role"] == "output"]
-        module = asking.module(self, signature)
+        module = asking.module(self, signature, adapter)
         shown = outputs
         if "ChainOfThought" in str(module):
             shown = [{"name": "reasoning", "role": "output", "type": {"kind": "str"}}, *outputs]
@@ -344,6 +341,8 @@ class Maker:
         if adapter == "TwoStepAdapter":
             made["extraction"] = asking.extraction(self)
         self.is_reply = True
+        if "refine" in module:
+            made["request"] = {}
         made["replies"] = self.replies(made, shown)
         return made
 
@@ -354,6 +353,8 @@ class Maker:
         if isinstance(module, dict):
             count = module.get("n") or module.get("m")
         formats = [adapter] * count
+        if isinstance(module, dict) and "refine" in module:
+            return [mutate.message(self, adapter, it) for it in [shown, asking.FEEDBACK] * count]
         if adapter == "TwoStepAdapter":
             formats += ["ChatAdapter", "JSONAdapter"] * count
         elif isinstance(module, dict):

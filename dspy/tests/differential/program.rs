@@ -2,7 +2,7 @@
 
 use dspy::{
     Adapter, BestOfN, Demo, FunctionCalling, LmSettings, Majority, Module, ModuleKind,
-    MultiChainComparison, Predictor, Reward, Signature,
+    MultiChainComparison, Predictor, Refine, Reward, Signature,
 };
 use serde_json::Value;
 
@@ -19,15 +19,21 @@ pub(crate) fn module(case: &Value, answer: &Value) -> Result<Module, String> {
     if told.is_string() {
         return Ok(Module::Predict(Box::new(inner(told)?)));
     }
-    if told["best_of_n"].is_string() {
+    if told["best_of_n"].is_string() || told["refine"].is_string() {
+        let tried = told["best_of_n"].as_str().or_else(|| told["refine"].as_str()).unwrap();
+        let module = Box::new(Module::Predict(Box::new(inner(&tried.into())?)));
         let reward = format!("len(str({}))", told["field"].as_str().unwrap());
-        return Ok(Module::BestOfN(Box::new(BestOfN {
-            module: Box::new(Module::Predict(Box::new(inner(&told["best_of_n"])?))),
-            n: count("n"),
-            reward: Reward::Expression(reward.parse().map_err(|it| format!("{it}"))?),
-            threshold: told["threshold"].as_f64().unwrap(),
-            fail_count: told["fail_count"].as_u64().map(|it| u32::try_from(it).unwrap()),
-        })));
+        let reward = Reward::Expression(reward.parse().map_err(|it| format!("{it}"))?);
+        let (n, threshold) = (count("n"), told["threshold"].as_f64().unwrap());
+        let fail_count = told["fail_count"].as_u64().map(|it| u32::try_from(it).unwrap());
+        if told["best_of_n"].is_string() {
+            let best = BestOfN { module, n, reward, threshold, fail_count };
+            return Ok(Module::BestOfN(Box::new(best)));
+        }
+        let mut refine = Refine { fail_count, ..Refine::new(*module, n, reward, threshold) };
+        refine.feedback.adapter = adapter(case);
+        refine.feedback.lm = lm(case);
+        return Ok(Module::Refine(Box::new(refine)));
     }
     if told["majority"].is_string() {
         let module = Box::new(Module::Predict(Box::new(inner(&told["majority"])?)));
