@@ -1,6 +1,7 @@
 //! Containers inside of text, and what follows after a string.
 
 use super::{
+    next::End,
     parser::{Parser, is_delimiter, one_of},
     string::Text,
 };
@@ -105,24 +106,37 @@ impl Parser {
     pub(super) fn skip_inline_container(&self, idx: isize) -> Option<isize> {
         let opener = self.char_at(idx).filter(|c| is_opener(Some(*c)));
         let Some(opener) = opener else { return Some(idx) };
-        let mut stack = vec![closing(opener)];
+        let place = |idx: isize| self.index.saturating_add_signed(idx);
+        match self.next.container_end(place(idx)) {
+            Some(End::Before(end)) => return Some(self.distance(end)),
+            Some(End::Never) => return None,
+            None => {}
+        }
+        let mut open = vec![(idx, closing(opener))];
         let mut at = idx + 1;
-        loop {
-            let c = self.char_at(at)?;
+        while let Some(c) = self.char_at(at) {
             if is_delimiter(Some(c)) {
                 let end = matching_delimiter(c);
                 at = self.skip_to(&[end], at + 1);
-                self.char_at(at)?;
             } else if is_opener(Some(c)) && self.starts_nested_container(at) {
-                stack.push(closing(c));
-            } else if stack.last() == Some(&c) {
-                stack.pop();
-                if stack.is_empty() {
+                match self.next.container_end(place(at)) {
+                    Some(End::Never) => break,
+                    Some(End::Before(end)) => at = self.distance(end) - 1,
+                    None => open.push((at, closing(c))),
+                }
+            } else if let Some((start, _)) = open.pop_if(|(_, end)| *end == c) {
+                self.next.note_container(place(start), End::Before(place(at + 1)));
+                if open.is_empty() {
                     return Some(at + 1);
                 }
             }
             at += 1;
         }
+        // What is open at the end is never closed, from wherever it is looked at.
+        for (start, _) in open {
+            self.next.note_container(place(start), End::Never);
+        }
+        None
     }
 
     /// The distance of the first character that is neither blank nor in a comment.

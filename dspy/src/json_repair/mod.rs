@@ -17,6 +17,7 @@ mod object_empty;
 mod parenthesized;
 mod parser;
 mod quote;
+mod rows;
 mod string;
 mod string_entry;
 mod top;

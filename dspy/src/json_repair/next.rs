@@ -3,7 +3,7 @@
 //! The rules ask after every quote, comma and colon what comes behind it. In a long broken text
 //! that is quadratic, and minutes instead of milliseconds.
 
-use std::cell::RefCell;
+use std::{cell::RefCell, collections::HashMap};
 
 /// Shorter texts are walked: that is faster than remembering.
 const LENGTH_MIN: usize = 2048;
@@ -18,7 +18,17 @@ pub(super) struct Next {
     places: RefCell<Vec<(char, Vec<u32>)>>,
     /// Whether it comes an odd number of times before the next unescaped `]`.
     is_odd: RefCell<Vec<(char, Vec<bool>)>>,
+    /// Where the containers end that are looked at as parts of text, if they do.
+    containers: RefCell<HashMap<usize, End>>,
     changes: usize,
+}
+
+/// Where a container ends.
+#[derive(Clone, Copy)]
+pub(super) enum End {
+    /// Before this place.
+    Before(usize),
+    Never,
 }
 
 impl Next {
@@ -50,6 +60,15 @@ impl Next {
         }
         let is_odd = known.iter().find(|(c, _)| *c == quote).map(|(_, is_odd)| is_odd);
         is_odd.and_then(|it| it.get(start)).copied().unwrap_or(false)
+    }
+
+    /// Where the container ends that begins at a place, if it was looked at before.
+    pub(super) fn container_end(&self, start: usize) -> Option<End> {
+        self.containers.borrow().get(&start).copied()
+    }
+
+    pub(super) fn note_container(&self, start: usize, end: End) {
+        self.containers.borrow_mut().insert(start, end);
     }
 
     fn place(&self, text: &[char], target: char, at: usize) -> usize {

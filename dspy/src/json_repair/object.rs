@@ -1,13 +1,9 @@
 //! Objects.
 
-#![expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "a value of any other of Python's types goes one and the same way"
-)]
-
 use super::{
     RepairError,
     parser::{Context, Parser, Repaired, empty, is_delimiter, one_of},
+    rows::Rows,
 };
 use crate::python::{
     object::{Dict, Object},
@@ -24,7 +20,7 @@ enum Member {
 impl Parser {
     /// The members up to the closing brace; the opening one has been read.
     pub(super) fn parse_object(&mut self) -> Repaired {
-        let mut dict = Dict::default();
+        let (mut dict, mut rows) = (Dict::default(), Rows::default());
         let start = self.index;
         let is_value = self.current() == Some(Context::ObjectValue);
         loop {
@@ -38,7 +34,7 @@ impl Parser {
                 Some(':') => self.index += 1,
                 Some(_) => {}
             }
-            if let Member::Last = self.parse_member(&mut dict, is_value)? {
+            if let Member::Last = self.parse_member(&mut dict, &mut rows, is_value)? {
                 break;
             }
         }
@@ -49,13 +45,16 @@ impl Parser {
         self.complete_object(dict).map(Object::Dict)
     }
 
-    fn parse_member(&mut self, dict: &mut Dict, is_value: bool) -> Repaired<Member> {
-        let (key, rollback) = self.parse_key(dict)?;
+    fn parse_member(
+        &mut self,
+        dict: &mut Dict,
+        rows: &mut Rows,
+        is_value: bool,
+    ) -> Repaired<Member> {
+        let (key, rollback) = self.parse_key(dict, rows)?;
         let is_duplicate = self.is_in(Context::Array) && dict.contains(&key);
         if is_duplicate && !is_value && self.duplicate_splits_object(rollback) {
-            self.index = rollback.saturating_sub(1);
-            self.text.insert(rollback, '{');
-            self.next.forget();
+            self.begin_object_at(rollback);
             return Ok(Member::Last);
         }
         self.skip_whitespace_and_comments();
@@ -64,6 +63,7 @@ impl Parser {
         }
         self.index += 1;
         let value = self.within(Context::ObjectValue, Self::parse_value)?;
+        rows.forget(&key);
         dict.insert(Object::Str(key), value);
         if one_of(self.here(), &[',', '\'', '"']) {
             self.index += 1;
@@ -75,14 +75,30 @@ impl Parser {
         Ok(Member::More)
     }
 
-    fn parse_key(&mut self, dict: &mut Dict) -> Repaired<(String, usize)> {
+    /// Puts an opening brace before a key, and the cursor before the brace.
+    ///
+    /// It takes the place of a character that has been read, lest a long text of such keys is
+    /// moved for each of them; only a backslash means something for what stands behind it.
+    fn begin_object_at(&mut self, key: usize) {
+        let read = key.checked_sub(2).filter(|it| self.text.get(it + 1) != Some(&'\\'));
+        if let Some(before) = read {
+            self.index = before;
+            self.text[before + 1] = '{';
+        } else {
+            self.index = key.saturating_sub(1);
+            self.text.insert(key, '{');
+            self.next.forget();
+        }
+    }
+
+    fn parse_key(&mut self, dict: &mut Dict, rows: &mut Rows) -> Repaired<(String, usize)> {
         self.within(Context::ObjectKey, |parser| {
             let mut rollback = parser.index;
             let mut key = String::new();
             while parser.here().is_some() {
                 rollback = parser.index;
                 let is_array = parser.here() == Some('[') && key.is_empty();
-                if is_array && parser.merge_array_continuation(dict)? {
+                if is_array && parser.merge_array_continuation(dict, rows)? {
                     continue;
                 }
                 let Object::Str(text) = parser.parse_string()? else {
@@ -120,15 +136,15 @@ impl Parser {
     }
 
     /// A list where a key should be continues the list of the member before.
-    fn merge_array_continuation(&mut self, dict: &mut Dict) -> Repaired<bool> {
+    fn merge_array_continuation(&mut self, dict: &mut Dict, rows: &mut Rows) -> Repaired<bool> {
         let Some(name) = dict.last_name().filter(|it| !it.is_empty()).map(ToOwned::to_owned) else {
             return Ok(false);
         };
         let Some(Object::List(_)) = dict.get(&name) else { return Ok(false) };
         self.index += 1;
         let new = self.deeper(|parser| parser.parse_array(']'))?;
-        if let Some(Object::List(rows)) = dict.get_mut(&name) {
-            continue_rows(rows, new);
+        if let Some(Object::List(list)) = dict.get_mut(&name) {
+            rows.proceed(&name, list, new);
         }
         self.skip_whitespace_and_comments();
         if self.here() == Some(',') {
@@ -156,37 +172,5 @@ impl Parser {
             }
         }
         Ok(dict)
-    }
-}
-
-/// Appends to the rows of a list; items without brackets are grouped into rows as long as theirs.
-fn continue_rows(rows: &mut Vec<Object>, mut new: Vec<Object>) {
-    let row_len = |row: &Object| match row {
-        Object::List(items) => Some(items.len()),
-        _ => None,
-    };
-    let mut lens = rows.iter().filter_map(row_len);
-    let first = lens.next();
-    let Some(len) = first.filter(|len| *len > 0 && lens.all(|it| it == *len)) else {
-        match new.as_mut_slice() {
-            [Object::List(only)] => rows.append(only),
-            _ => rows.append(&mut new),
-        }
-        return;
-    };
-    let kept = rows.iter().rposition(|it| row_len(it).is_some()).map_or(0, |at| at + 1);
-    let tail = rows.split_off(kept);
-    if tail.len().is_multiple_of(len) {
-        rows.extend(tail.chunks(len).map(|row| Object::List(row.to_vec())));
-    } else {
-        rows.extend(tail);
-    }
-    if new.is_empty() {
-        return;
-    }
-    if new.iter().all(|it| row_len(it).is_some()) {
-        rows.append(&mut new);
-    } else {
-        rows.push(Object::List(new));
     }
 }

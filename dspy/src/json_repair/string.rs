@@ -129,7 +129,7 @@ impl Parser {
         offset
     }
 
-    fn distance(&self, at: usize) -> isize {
+    pub(super) fn distance(&self, at: usize) -> isize {
         at.cast_signed() - self.index.cast_signed()
     }
 
