@@ -103,7 +103,7 @@ pub use error::{AdapterError, Error, InputError, LmError, Mistyped, ParseError, 
 pub use expression::{Expression, ExpressionError};
 pub use field::Field;
 pub use listener::{Asker, Growth, Listener};
-pub use lm::{Lm, LmReply, LmRequest, LmSettings, Message, Role, Usage};
+pub use lm::{Lm, LmEndpoint, LmReply, LmRequest, LmSettings, Message, Role, Usage};
 pub use mcp::mcp_result;
 pub use module::{
     BestOfN, Chain, ChainStep, Knn, Majority, Map, Module, ModuleKind, MultiChainComparison,

@@ -102,9 +102,24 @@ pub struct LmSettings {
     /// Tells apart cached replies to one and the same request; never sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rollout_id: Option<i64>,
+    /// Where the model is asked, where that is not where the program's is; never sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<Box<LmEndpoint>>,
     /// Everything else, sent as it is.
     #[serde(skip_serializing_if = "Map::is_empty")]
     pub extra: Map<String, Value>,
+}
+
+/// Where a model is asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LmEndpoint {
+    /// The base URL; the provider's own if none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api_base: Option<String>,
+    /// The environment variable that holds the key; the provider's own if none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api_key_env: Option<String>,
 }
 
 /// What a model answered.
@@ -190,6 +205,7 @@ impl LmSettings {
             seed: over.seed.or(self.seed),
             n: over.n.or(self.n),
             rollout_id: over.rollout_id.or(self.rollout_id),
+            endpoint: over.endpoint.clone().or_else(|| self.endpoint.clone()),
             extra,
         }
     }

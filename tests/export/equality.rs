@@ -29,6 +29,9 @@ const PROGRAMS: [&str; 14] = [
     "short",
 ];
 
+/// Of `tests/python/programs.py`, too.
+const ELSEWHERE: &str = "http://127.0.0.1:9/elsewhere";
+
 /// A definition, and the program whose saved state is laid over it.
 const STATES: [(&str, &str); 3] =
     [("cot", "compiled"), ("triage", "with_demos"), ("plain_triage", "reworded")];
@@ -42,7 +45,8 @@ async fn exported_programs_ask_and_answer_as_in_python() {
     let unreadable = json!({"name": "predict", "inputs": {"question": "q"}, "replies": ["?", "?"]});
     rounds.push(unreadable);
 
-    assert_equal(&bench, &rounds).await;
+    let paths = assert_equal(&bench, &rounds).await;
+    assert!(paths.iter().any(|it| it.starts_with("/elsewhere/")), "{paths:?}");
 }
 
 #[tokio::test]
@@ -86,8 +90,10 @@ fn prepare(bench: &Bench, names: &[&str]) -> Vec<Value> {
 }
 
 /// Runs all in Python and natively, against one model, and compares every request and every end.
-async fn assert_equal(bench: &Bench, rounds: &[Value]) {
+/// Gives the paths that were asked.
+async fn assert_equal(bench: &Bench, rounds: &[Value]) -> Vec<String> {
     let lm = StubLm::new(Reply::error(400));
+    point_elsewhere(bench, &lm);
     queue(&lm, rounds);
     let in_python = bench.python(&[&run(), &programs(), "run", &lm.url()], &json!(rounds));
     let asked = lm.requests();
@@ -101,6 +107,19 @@ async fn assert_equal(bench: &Bench, rounds: &[Value]) {
     }
     for ((round, here), there) in rounds.iter().zip(in_python.as_array().unwrap()).zip(&natively) {
         assert_eq!(here, there, "{}", round["name"]);
+    }
+    asked.into_iter().map(|it| it.path).collect()
+}
+
+/// Has the files name a path of the stub where the programs name another endpoint.
+fn point_elsewhere(bench: &Bench, lm: &StubLm) {
+    let url = lm.url().replace("/v1", "/elsewhere");
+    for file in std::fs::read_dir(bench.path("programs")).unwrap() {
+        let file = file.unwrap().path();
+        if file.is_file() {
+            let text = std::fs::read_to_string(&file).unwrap();
+            std::fs::write(&file, text.replace(ELSEWHERE, &url)).unwrap();
+        }
     }
 }
 

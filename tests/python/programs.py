@@ -14,6 +14,8 @@ from dspy.utils.dummies import DummyLM
 import dspyx
 
 MODEL = "openai/stub"
+# Another endpoint, which stands for a path of the stub.
+ELSEWHERE = "http://127.0.0.1:9/elsewhere"
 
 
 class Mood(enum.Enum):
@@ -142,8 +144,9 @@ def as_baml() -> dspy.Module:
 
 
 def in_two_steps() -> dspy.Module:
-    """What a first model writes freely, a second one sorts into fields."""
-    dspy.configure(adapter=dspy.TwoStepAdapter(dspy.LM(MODEL, temperature=0.1, max_tokens=99)))
+    """What a first model writes freely, a second one elsewhere sorts into fields."""
+    second = dspy.LM(MODEL, temperature=0.1, max_tokens=99, api_base=ELSEWHERE)
+    dspy.configure(adapter=dspy.TwoStepAdapter(second))
     return dspy.Predict("question, context: list[str] -> answer: str, score: float")
 
 

@@ -58,7 +58,9 @@ def run(file: str, url: str, jobs: list[dict[str, Any]]) -> list[dict[str, Any]]
         }
         if isinstance(dspy.settings.adapter, dspy.TwoStepAdapter):
             second = dspy.settings.adapter
-            second.extraction_model = lm.copy(**second.extraction_model.kwargs)
+            elsewhere = {"api_base": url.replace("/v1", "/elsewhere")}
+            settings = {**second.extraction_model.kwargs, **elsewhere}
+            second.extraction_model = lm.copy(**settings)
         with dspy.context(lm=lm):
             try:
                 made = {name: plain(it, name) for name, it in program(**inputs).toDict().items()}

@@ -60,8 +60,13 @@ fn dumped(model: &Model, map: &Map<String, Value>, definitions: &Definitions) ->
 
 fn dumped_value(ty: &Type, value: Value, definitions: &Definitions) -> Value {
     match (ty, value) {
-        (Type::List(item) | Type::TupleOf(item) | Type::Set(item), Value::Array(items)) => {
-            items.into_iter().map(|it| dumped_value(item, it, definitions)).collect()
+        (
+            Type::List(item) | Type::TupleOf(item) | Type::Set(item) | Type::FrozenSet(item),
+            Value::Array(items),
+        ) => items.into_iter().map(|it| dumped_value(item, it, definitions)).collect(),
+        (Type::Tuple(types), Value::Array(items)) => {
+            let pairs = types.iter().zip(items);
+            pairs.map(|(ty, it)| dumped_value(ty, it, definitions)).collect()
         }
         (Type::Dict(_, item), Value::Object(map)) => {
             let entries = map.into_iter();

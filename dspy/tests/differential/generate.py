@@ -301,7 +301,12 @@ class Maker:
     def fields(self, fields, missing, wrong, of=()):
         """Values by name; some missing, some of another type."""
         values = {}
+        enums = [f"'{name}'" for name, it in self.types.items() if it["kind"] == "enum"]
         for field in fields:
+            # Where a member may be something else, JSON's value is that to the engine.
+            shown = str(field["type"])
+            if self.tells_types and "'union'" in shown and any(it in shown for it in enums):
+                continue
             if not self.maybe(missing):
                 # A text for one of DSPy's own is that to the engine, as everything of JSON is.
                 is_wrong = self.maybe(wrong) and "'dspy'" not in str(field["type"])

@@ -29,7 +29,7 @@ pub(super) fn read(table: &Table<'_>) -> Result<Option<Adapter>, LoadError> {
     let mut adapter = match word.text()? {
         "two_step" => {
             let second = table.need("extraction_model", WRITE_SECOND)?;
-            Adapter::two_step(model::of_spot(&second)?)
+            Adapter::two_step(model::of_second(&second)?)
         }
         other => kind(&word, other)?,
     };

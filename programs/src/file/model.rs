@@ -1,6 +1,6 @@
 //! The language model of a file: `lm`, or `model_config` as files of the seed's time write it.
 
-use dspy::{Fields, LmSettings};
+use dspy::{Fields, LmEndpoint, LmSettings};
 use serde_json::Value;
 
 use super::{
@@ -34,6 +34,25 @@ const ENDPOINT: [&str; 3] = ["api_base", "api_key_env", "fallbacks"];
 /// The settings of a signature, over those of its program.
 pub(super) fn of_signature(table: &Table<'_>) -> Result<LmSettings, LoadError> {
     table.get("lm").map_or_else(|| Ok(LmSettings::default()), |it| of_spot(&it))
+}
+
+/// A model beside the program's own, which may be asked elsewhere.
+pub(super) fn of_second(spot: &Spot<'_>) -> Result<LmSettings, LoadError> {
+    if !spot.is_table() && !spot.is_list() {
+        return of_spot(spot);
+    }
+    let table = spot.table(&KEYS)?;
+    if let Some(spot) = table.get("fallbacks") {
+        let fix = "write them into the `lm` at the top, which all models share";
+        return Err(spot.fail("belongs to the program, not to a second model", fix));
+    }
+    let endpoint = LmEndpoint {
+        api_base: table.get("api_base").map(|it| api_base(&it)).transpose()?,
+        api_key_env: table.get("api_key_env").map(|it| api_key_env(&it)).transpose()?,
+    };
+    let is_own = endpoint.api_base.is_some() || endpoint.api_key_env.is_some();
+    let endpoint = is_own.then(|| Box::new(endpoint));
+    Ok(LmSettings { endpoint, ..settings(&table)? })
 }
 
 /// The settings of a model that has no endpoint of its own, or only its name.
@@ -83,6 +102,7 @@ fn settings(table: &Table<'_>) -> Result<LmSettings, LoadError> {
         seed: table.get("seed").map(|it| it.whole()).transpose()?,
         n: n.and_then(|it| u32::try_from(it).ok()),
         rollout_id: table.get("rollout_id").map(|it| it.whole()).transpose()?,
+        endpoint: None,
         extra: extra.unwrap_or_default(),
     };
     let fix = "a reasoning model takes the temperature 1 and at least 16000 tokens, or neither";

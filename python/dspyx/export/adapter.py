@@ -61,10 +61,4 @@ def _differences(adapter: Any) -> dict[str, Any]:
 
 def _extraction(model: Any, report: Report) -> Any:
     made = lm.entry(model, "the adapter", report)
-    if "api_base" in made:
-        raise Refusal(
-            "the adapter",
-            "its extraction model has an `api_base` of its own",
-            f"name it by its provider alone, as dspy.LM('openai/gpt-4o-mini'), {RUN_PYTHON}",
-        )
     return made if len(made) > 1 else made["model"]

@@ -109,7 +109,7 @@ impl<'a> Call<'a> {
         let Some(parent) = self.span else {
             return self.answer((model, own), request, listener).await;
         };
-        let server = self.route(model, own).ok().and_then(|it| it.server());
+        let server = self.route((model, own), request).ok().and_then(|it| it.server());
         let span = ChatSpan::begin(parent, Asked { model, server, request });
         let result = self.answer((model, own), request, listener).await;
         match &result {
@@ -134,7 +134,7 @@ impl<'a> Call<'a> {
         {
             return Ok((DummyLm.complete(request).await?, Source::Model));
         }
-        let route = self.route(model, own)?;
+        let route = self.route((model, own), request)?;
         let sent = Sent::new(self.gateway, &route, model, request).aloud(listener);
         if let (Some(account), Some(ledger)) = (self.account, &self.gateway.ledger) {
             return paid::ask(self, account, ledger.as_ref(), &sent, request).await;
@@ -143,14 +143,21 @@ impl<'a> Call<'a> {
         Ok((answer.reply, Source::Model))
     }
 
-    /// Where a model is asked: at the program's endpoint, or at that of the model's provider.
-    fn route<'m>(&self, model: &'m str, own: bool) -> Result<Route<'m>, LmError> {
-        let of_program = Endpoint {
-            api_base: self.lm.api_base.as_deref(),
-            api_key_env: self.lm.api_key_env.as_deref(),
-            origin: self.origin,
+    /// Where a model is asked: at its own endpoint, at the program's, or at its provider's.
+    fn route<'m>(
+        &self,
+        (model, own): (&'m str, bool),
+        request: &LmRequest,
+    ) -> Result<Route<'m>, LmError> {
+        let of_program = (self.lm.api_base.as_deref(), self.lm.api_key_env.as_deref());
+        let of_model = request.settings.endpoint.as_ref();
+        let of_model = of_model.map(|it| (it.api_base.as_deref(), it.api_key_env.as_deref()));
+        let (api_base, api_key_env) = of_model.unwrap_or(of_program);
+        let endpoint = if own {
+            Endpoint { api_base, api_key_env, origin: self.origin }
+        } else {
+            Endpoint::of_provider(self.origin)
         };
-        let endpoint = if own { of_program } else { Endpoint::of_provider(self.origin) };
         provider::route(model, endpoint, self.gateway.signpost())
     }
 

@@ -23,6 +23,7 @@ pub(super) fn body(model: &str, tokens: &'static str, request: &LmRequest) -> Ve
         seed,
         n: _,
         rollout_id: _,
+        endpoint: _,
         extra,
     } = &request.settings;
     let mut body = Map::new();

@@ -199,6 +199,7 @@ fn request(ask: LmAsk) -> Result<LmRequest, String> {
         seed: take(&["seed"]).and_then(|it| it.as_i64()),
         n: None,
         rollout_id,
+        endpoint: None,
         extra: Map::new(),
     };
     let response_format = take(&["response_format"]);
