@@ -122,10 +122,14 @@ class World:
         given, shown = {}, {}
         for name, value in values.items():
             field = signature.fields.get(name)
-            if field is not None and kinds(neutral_type(field.annotation, {})) & tells:
+            found = kinds(neutral_type(field.annotation, {})) if field is not None else set()
+            if found & tells:
                 shown[name] = mutate.plain(value)
                 reader = pydantic.TypeAdapter(field.annotation)
                 given[name] = reader.validate_python(shown[name], by_alias=True, by_name=True)
+                if "ref" in found - tells:
+                    # As the other adapters show a model, so it is given.
+                    shown[name] = tagged(given[name])
             else:
                 given[name] = self.live(value)
                 shown[name] = tagged(given[name])
