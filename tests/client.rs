@@ -55,3 +55,8 @@ fn the_wheel_works_in_a_clean_environment() {
 fn the_metaflow_example_runs_to_its_end() {
     pytest("test_metaflow.py");
 }
+
+#[test]
+fn mlflow_knows_what_was_run_when_the_executor_is_gone() {
+    pytest("test_mlflow.py");
+}

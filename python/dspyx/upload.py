@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from . import calls
 from .calls import Options, Program
 from .encode import encode
-from .errors import RequestError, ServerUnavailable
+from .errors import ServerUnavailable
 from .result import ExecutionResult
 from .transport import Request, Transport
 
