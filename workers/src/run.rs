@@ -80,8 +80,8 @@ struct Client<'a> {
 struct Evidence<'a> {
     span: Option<Parent<'a>>,
     trace: Trace,
-    /// A longer trace is not kept.
-    trace_bytes_max: usize,
+    /// Whether the trace is for people; else it is for MLflow alone.
+    is_debugged: bool,
     tally: Tally,
     extra: Fields,
     backoff: Backoff,
@@ -101,7 +101,7 @@ async fn attempt(
     let mut evidence = Evidence {
         span: span.parent(),
         trace: if traced { Trace::on() } else { Trace::off() },
-        trace_bytes_max: if debug { usize::MAX } else { tracking::TRACE_BYTES_MAX },
+        is_debugged: debug,
         tally: Tally::default(),
         extra: span.trace_id().map(|it| ("trace_id".to_owned(), it.into())).into_iter().collect(),
         backoff: Backoff::default(),
@@ -251,18 +251,26 @@ impl Evidence<'_> {
         }
     }
 
+    /// The trace as it is kept: for MLflow as a text, which is written once and by nobody else read.
+    fn kept_trace(&self) -> Option<Value> {
+        if !self.trace.is_on() {
+            return None;
+        }
+        if self.is_debugged {
+            return serde_json::to_value(&self.trace).ok();
+        }
+        let text = serde_json::to_string(&self.trace).ok()?;
+        (text.len() <= tracking::TRACE_BYTES_MAX).then(|| text.into())
+    }
+
     fn report(self, outputs: Option<Fields>) -> Report {
         let usage = self.tally.used().into_iter();
         let usage = usage.filter_map(|(model, it)| Some((model, serde_json::to_value(it).ok()?)));
-        let debug_trace = self.trace.is_on().then(|| serde_json::to_value(&self.trace));
-        let fits = |it: &Value| {
-            self.trace_bytes_max == usize::MAX || it.to_string().len() <= self.trace_bytes_max
-        };
         Report {
             outputs,
             failure: None,
             usage: usage.collect(),
-            debug_trace: debug_trace.and_then(Result::ok).filter(fits),
+            debug_trace: self.kept_trace(),
             extra: self.extra,
         }
     }

@@ -153,7 +153,9 @@ pub(super) fn of(execution: &Execution, known: &Known) -> Vec<Span> {
     let report = execution.report.as_ref();
     // The steps of an equal execution were not this one's.
     let trace = report.and_then(|it| it.debug_trace.as_ref()).filter(|_| !execution.cache_hit);
-    let steps = trace.and_then(|it| it["steps"].as_array());
+    // One that is kept for this alone is a text.
+    let parsed = trace.and_then(Value::as_str).and_then(|it| serde_json::from_str(it).ok());
+    let steps = parsed.as_ref().or(trace).and_then(|it: &Value| it["steps"].as_array());
     for step in steps.into_iter().flatten() {
         if let Ok(step) = Step::deserialize(step) {
             tree.add(&step);
