@@ -251,7 +251,7 @@ impl Evidence<'_> {
         }
     }
 
-    /// The trace as it is kept: for MLflow as a text, which is written once and by nobody else read.
+    /// The trace as it is kept: for MLflow as a text, written once, and read by nobody else.
     fn kept_trace(&self) -> Option<Value> {
         if !self.trace.is_on() {
             return None;
