@@ -156,9 +156,10 @@ fn plan_reasoning(asking: Asking<'_>, plan: &mut Plan<'_>) {
 
 fn leave_out(plan: &mut Plan<'_>, ty: &DspyType) {
     let is_it = |field: &Field| matches!(&field.ty, Type::Dspy(own) if own == ty);
-    if plan.signature.outputs.iter().any(is_it) {
+    // One after another, for each makes the signature anew.
+    while let Some(at) = plan.signature.outputs.iter().position(is_it) {
         let reduced = plan.signature.to_mut();
-        reduced.outputs.retain(|it| !is_it(it));
+        reduced.outputs.remove(at);
         *reduced = std::mem::take(reduced).made_anew();
     }
 }

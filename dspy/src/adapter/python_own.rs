@@ -33,7 +33,7 @@ pub(super) fn str(ty: &DspyType, value: &Value) -> Option<String> {
         | DspyType::Citations
         | DspyType::History
         | DspyType::ToolCalls
-        | DspyType::ToolCallResults => Some(fields(ty, &shown)?.join(" ")),
+        | DspyType::ToolCallResults => Some(fields(ty, &shown, value)?.join(" ")),
     }
 }
 
@@ -62,7 +62,7 @@ pub(super) fn repr(ty: &DspyType, value: &Value) -> Option<String> {
         | DspyType::History
         | DspyType::ToolCalls
         | DspyType::ToolCallResults => {
-            Some(format!("{}({})", ty.class_name(), fields(ty, &shown)?.join(", ")))
+            Some(format!("{}({})", ty.class_name(), fields(ty, &shown, value)?.join(", ")))
         }
     }
 }
@@ -113,7 +113,7 @@ fn file(file: &Value) -> String {
 }
 
 /// The fields of a class without words of its own: `name=value`.
-fn fields(ty: &DspyType, shown: &Value) -> Option<Vec<String>> {
+fn fields(ty: &DspyType, shown: &Value, given: &Value) -> Option<Vec<String>> {
     let plain = |value: &Value| repr::repr(&Object::from(value));
     let list = |class: &str, names: &[&str], items: &[Value]| {
         let item = |it: &Value| {
@@ -149,13 +149,15 @@ fn fields(ty: &DspyType, shown: &Value) -> Option<Vec<String>> {
         DspyType::Document => {
             let part = part(shown);
             let source = &part["source"];
+            // The parts of a message leave out what is empty.
+            let or_given = |name: &str| given.get(name).unwrap_or(&part[name]).clone();
             let pairs = [
-                ("data", &source["data"]),
-                ("title", &part["title"]),
-                ("media_type", &source["media_type"]),
-                ("context", &part["context"]),
+                ("data", source["data"].clone()),
+                ("title", or_given("title")),
+                ("media_type", source["media_type"].clone()),
+                ("context", or_given("context")),
             ];
-            pairs.map(|(name, it)| format!("{name}={}", plain(it))).into()
+            pairs.map(|(name, it)| format!("{name}={}", plain(&it))).into()
         }
         DspyType::Image
         | DspyType::Audio

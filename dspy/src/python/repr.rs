@@ -55,6 +55,9 @@ fn entries(dict: &Dict) -> String {
     pairs.collect::<Vec<_>>().join(", ")
 }
 
+/// With fewer digits no number is as near to two.
+const TIED_DIGITS: usize = 15;
+
 /// `repr` of a float: the shortest digits that read back; an exponent from 1e16 and below 1e-4.
 pub(crate) fn float(value: f64) -> String {
     if value.is_nan() {
@@ -63,15 +66,28 @@ pub(crate) fn float(value: f64) -> String {
     if value.is_infinite() {
         return if value > 0.0 { "inf" } else { "-inf" }.to_owned();
     }
-    let scientific = format!("{value:e}");
+    let scientific = shortest(value);
     let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
     let exponent: i32 = exponent.parse().unwrap_or(0);
     if (-4..16).contains(&exponent) {
-        let plain = format!("{value}");
-        return if plain.contains('.') { plain } else { format!("{plain}.0") };
+        // With as many digits as it has; of more, there are zeros only.
+        let digits = mantissa.bytes().filter(u8::is_ascii_digit).count();
+        let decimals = i32::try_from(digits).unwrap_or(0) - 1 - exponent;
+        return format!("{value:.*}", usize::try_from(decimals).unwrap_or(0).max(1));
     }
     let sign = if exponent < 0 { '-' } else { '+' };
     format!("{mantissa}e{sign}{:02}", exponent.abs())
+}
+
+/// The shortest digits that are read as the same number; of two that are as near, the even ones.
+fn shortest(value: f64) -> String {
+    let short = format!("{value:e}");
+    let digits = short.bytes().take_while(|b| *b != b'e').filter(u8::is_ascii_digit).count();
+    if digits < TIED_DIGITS {
+        return short;
+    }
+    let even = format!("{value:.*e}", digits - 1);
+    if even.parse() == Ok(value) { even } else { short }
 }
 
 /// `repr` of a string.
@@ -119,6 +135,11 @@ mod tests {
             (1e16, "1e+16"),
             (1e15, "1000000000000000.0"),
             (123_456_789.123, "123456789.123"),
+            (78_901_234_567_890.12, "78901234567890.12"),
+            (1.234_567_890_123_456_8e17, "1.2345678901234568e+17"),
+            (1_234_567_890_123_456.8, "1234567890123456.8"),
+            (0.000_123_456, "0.000123456"),
+            (9_007_199_254_740_992.0, "9007199254740992.0"),
             (1e-4, "0.0001"),
             (1e-7, "1e-07"),
             (1.5e-10, "1.5e-10"),

@@ -151,7 +151,7 @@ def as_given(message):
             continue
         # The whole of it: another reply may hold the same object.
         shown = "LM Response: {} \n"
-        if reply not in message:
+        if dumped not in WIRE.replies:
             message = message.replace(shown.format(dumped), shown.format(reply))
     return message
 
