@@ -27,7 +27,7 @@ const OWN_TOKEN_TTL: Duration = Duration::from_secs(24 * 3600);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longer than a waiting request is held.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(WAIT_SECONDS_MAX + 30);
-/// Longer than a stream is read without a new request.
+/// Longer than a stream is read or written without a new request.
 const STREAM_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 /// A read is tried again when the server restarts.
 const READ_TRIES: usize = 60;
@@ -179,6 +179,13 @@ impl Client {
     pub(crate) async fn put_text(&self, path: &str, text: String, kind: &str) -> Result<Value> {
         let request = self.request(Method::PUT, path).header(header::CONTENT_TYPE, kind);
         body(self.send(request.body(text)).await?).await
+    }
+
+    /// Sends lines of JSON, which may take as long as they are.
+    pub(crate) async fn post_lines(&self, path: &str, lines: Vec<u8>) -> Result<Value> {
+        let request = self.request(Method::POST, path).timeout(STREAM_TIMEOUT);
+        let request = request.header(header::CONTENT_TYPE, "application/x-ndjson");
+        body(self.send(request.body(lines)).await?).await
     }
 
     /// Removes something.

@@ -11,6 +11,8 @@ mod bad_input;
 mod batch;
 #[path = "e2e/batch_run.rs"]
 mod batch_run;
+#[path = "e2e/bulk.rs"]
+mod bulk;
 #[path = "e2e/cli.rs"]
 mod cli;
 #[path = "e2e/crash.rs"]
@@ -73,6 +75,8 @@ on_both_stores! {
         failed_items_are_run_again;
     batch_run: file_becomes_a_file, killed_run_goes_on, interrupted_run_goes_on,
         what_failed_runs_again_by_the_same_command, restarted_server_is_waited_for;
+    bulk: uploaded_batch_outlives_killed_runners, upload_dies_with_its_client_or_its_server,
+        parts_outlive_a_killed_api, download_goes_on_where_a_killed_api_ended;
     access: nobody_comes_in_without_a_good_token, scopes_are_kept_to, owners_are_kept_apart;
     bad_input: bad_requests_are_refused_in_words;
     model_faults: throttled_execution_comes_back_when_asked, failing_model_is_asked_again,

@@ -244,7 +244,8 @@ impl Site {
 
     /// Waits until an execution or a batch has ended, and gives its record.
     pub(crate) async fn ended(&self, path: &str) -> Value {
-        const OPEN: [&str; 5] = ["scheduled", "queued", "running", "in_progress", "cancelling"];
+        const OPEN: [&str; 7] =
+            ["scheduled", "queued", "running", "uploading", "paused", "in_progress", "cancelling"];
         self.until(path, |it| it["status"].as_str().is_some_and(|state| !OPEN.contains(&state)))
             .await
     }

@@ -13,6 +13,8 @@ pub(crate) enum Bench {
     Latency(Latency),
     /// The same over HTTP, and how many submissions a running server accepts
     Http(Http),
+    /// A batch over HTTP, from the first byte sent to a running server to the last result read
+    Batch(Batch),
     /// What benches/queues.py calls to measure dspyx beside other queues
     #[command(hide = true)]
     Peer(Peer),
@@ -33,6 +35,9 @@ pub(crate) struct Drain {
     /// Runs a program with the offline model in a whole worker, not just a handler
     #[arg(long)]
     pub(crate) programs: bool,
+    /// Submits all as the items of one batch
+    #[arg(long)]
+    pub(crate) batch: bool,
 }
 
 /// Of `bench latency`.
@@ -55,6 +60,23 @@ pub(crate) struct Http {
     /// How many clients submit at once
     #[arg(long, default_value_t = 16)]
     pub(crate) clients: usize,
+}
+
+/// Of `bench batch`.
+#[derive(Args)]
+pub(crate) struct Batch {
+    /// The program; it needs one input `text`
+    #[arg(long, default_value = "echo")]
+    pub(crate) program: String,
+    /// How many items
+    #[arg(long, default_value_t = 100_000)]
+    pub(crate) items: usize,
+    /// How many bytes a line has, about
+    #[arg(long, default_value_t = 200)]
+    pub(crate) bytes: usize,
+    /// Processes whose memory is told, e.g. of the API and of a worker
+    #[arg(long)]
+    pub(crate) pid: Vec<u32>,
 }
 
 /// Of `bench peer`.

@@ -4,7 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::{Result, ensure};
 use programs::Registry;
-use queue::{Fields, Queue, StatsFilter};
+use queue::{
+    BatchId, BatchItem, Class, Fields, NewBatch, Part, Policy, Queue, Release, Seal, Spec,
+    StatsFilter,
+};
 use serde_json::json;
 use tokio::{task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
@@ -16,6 +19,8 @@ use crate::{config::Config, wire};
 
 /// How many submissions are under way at once.
 const SUBMITTERS: usize = 256;
+/// How many items of a batch are put in at once.
+const PART: usize = 4096;
 /// How often the backlog is looked at.
 const LOOK: Duration = Duration::from_millis(20);
 /// The cheapest program there is.
@@ -25,7 +30,10 @@ pub(super) async fn run(config: Config, arguments: &Drain) -> Result<()> {
     for round in 1..=arguments.rounds {
         let (queue, _folder) = fresh_queue(&config).await?;
         let tracked = config.tracking.is_on(&config.sources);
-        let submit = submit(&queue, arguments.executions, tracked).await?;
+        let submit = match arguments.batch {
+            true => submit_batch(&queue, arguments.executions, tracked).await?,
+            false => submit(&queue, arguments.executions, tracked).await?,
+        };
         let (began, cpu) = (Instant::now(), cpu_seconds());
         let stop = CancellationToken::new();
         let worker = start(&config, arguments, &queue, &stop)?;
@@ -43,6 +51,7 @@ pub(super) async fn run(config: Config, arguments: &Drain) -> Result<()> {
             "store": store_name(&config),
             "programs": arguments.programs,
             "tracked": config.tracking.is_on(&config.sources),
+            "batch": arguments.batch,
             "executions": arguments.executions,
             "slots": arguments.slots,
             "submit_per_second": (count / submit.as_secs_f64()).round(),
@@ -71,6 +80,28 @@ async fn submit(queue: &Arc<dyn Queue>, count: usize, tracked: bool) -> Result<D
     while let Some(submitted) = under_way.join_next().await {
         submitted??;
     }
+    Ok(began.elapsed())
+}
+
+/// Puts all in as one batch, part by part.
+async fn submit_batch(queue: &Arc<dyn Queue>, count: usize, tracked: bool) -> Result<Duration> {
+    let began = Instant::now();
+    let spec = Spec { class: Class::Bulk, tracked, ..new_execution("echo", Fields::new()).spec };
+    let (id, policy, items) = (BatchId::new(), Policy::default(), Vec::new());
+    let new = NewBatch { id, spec, cache_ttl: None, policy, items, idempotency: None };
+    queue.open_batch(new, Release::Whole).await?;
+    for first in (0..count).step_by(PART) {
+        let item = |n: usize| BatchItem {
+            inputs: Fields::from_iter([("text".to_owned(), format!("number {n}").into())]),
+            custom_id: None,
+            fingerprint: None,
+            invalid: None,
+        };
+        let items = (first..count.min(first + PART)).map(item).collect();
+        let part = Part { first: u32::try_from(first)?, items, digest: String::new() };
+        queue.add_part(id, part).await?;
+    }
+    queue.seal_batch(id, Seal::default()).await?;
     Ok(began.elapsed())
 }
 

@@ -2,6 +2,7 @@
 //! compare with other queues, is in docs/performance.md.
 
 pub(crate) mod arguments;
+mod batch;
 mod drain;
 mod http;
 mod latency;
@@ -21,6 +22,7 @@ pub(super) async fn run(config: Config, bench: Bench) -> Result<()> {
     match bench {
         Bench::Drain(arguments) => drain::run(config, &arguments).await,
         Bench::Latency(arguments) => latency::run(&config, &arguments).await,
+        Bench::Batch(arguments) => batch::run(&Client::of(&config)?, &arguments).await,
         Bench::Http(arguments) => http::run(&Client::of(&config)?, &arguments).await,
         Bench::Peer(command) => peer::run(&config, &command).await,
     }

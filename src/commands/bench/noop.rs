@@ -27,7 +27,7 @@ impl Noop {
         let mut running: JoinSet<Result<()>> = JoinSet::new();
         while !stop.is_cancelled() {
             // Half at a time, as workers do: one half is handed out while the other runs.
-            let free = (self.slots - running.len()).min(self.slots.div_ceil(2));
+            let free = self.slots.saturating_sub(running.len()).min(self.slots.div_ceil(2));
             let mut claimed = Vec::new();
             if free > 0 {
                 let claim = self.claim(&id, free, running.is_empty());

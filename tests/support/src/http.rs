@@ -92,6 +92,21 @@ impl Http {
         tokio::time::timeout(ANSWER_MAX, exchange).await.map_err(|_| io::ErrorKind::TimedOut)?
     }
 
+    /// Begins a request whose body is to have so many bytes, and sends the first of them.
+    pub async fn begin(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        length: usize,
+        begun: &[u8],
+    ) -> io::Result<TcpStream> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).await?;
+        stream.write_all(self.head(method, path, headers, length).as_bytes()).await?;
+        stream.write_all(begun).await?;
+        Ok(stream)
+    }
+
     /// Posts JSON to a path, and follows the events that it answers.
     pub async fn post_to_follow(&self, path: &str, body: &Value) -> io::Result<EventStream> {
         let headers = [("content-type", "application/json"), ACCEPT_EVENTS];
