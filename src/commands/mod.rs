@@ -43,7 +43,7 @@ pub(crate) async fn run(cli: Cli, given: &Given) -> Result<()> {
         Command::Token(command) => token::run(&config, command, json).await,
         Command::Stats(arguments) => stats::run(&Client::of(&config)?, &arguments, json).await,
         Command::Doctor(arguments) => doctor::run(&config, &arguments, json).await,
-        Command::Bench(command) => bench::run(config, command).await,
+        Command::Bench(command) => Box::pin(bench::run(config, command)).await,
         Command::Config(_) => Ok(()),
     }
 }

@@ -71,7 +71,8 @@ pub(super) const ALL: &[Setting] = &[
         name: "QUEUE_MAX",
         group: Group::Store,
         default: "1000000",
-        help: "How many executions may wait; more are refused with 429",
+        help: "How many executions may wait; more are refused with 429. Items of uploaded \
+               batches do not count",
         set: |it, text| {
             it.limits.waiting_max = values::whole(text, 1..=1_000_000_000)?;
             Ok(())
@@ -81,9 +82,21 @@ pub(super) const ALL: &[Setting] = &[
         name: "OWNER_QUEUE_MAX",
         group: Group::Store,
         default: "200000",
-        help: "How many executions of one owner and class may wait",
+        help: "How many executions of one owner and class may wait; items of uploaded batches \
+               do not count",
         set: |it, text| {
             it.limits.waiting_per_owner_max = values::whole(text, 1..=1_000_000_000)?;
+            Ok(())
+        },
+    },
+    Setting {
+        name: "UPLOAD_TTL",
+        group: Group::Store,
+        default: "1d",
+        help: "How long a batch is kept open for more parts that nobody adds to; then it is \
+               called off",
+        set: |it, text| {
+            it.limits.upload_ttl = values::positive(text)?;
             Ok(())
         },
     },

@@ -11,12 +11,13 @@ const NDJSON: (&str, &str) = ("content-type", "application/x-ndjson");
 const UPLOAD: &str = "/execute/batch?cache=false&program_id=";
 
 fn questions(from: usize, to: usize) -> String {
-    (from..to).map(|n| format!("{{\"question\": \"{n}\"}}\n")).collect()
+    (from..to).map(|n| json!({ "question": n.to_string() }).to_string() + "\n").collect()
 }
 
 fn texts(count: usize, bytes: usize) -> String {
     let filler = "x".repeat(bytes);
-    (0..count).map(|n| format!("{{\"text\": \"{n} {filler}\"}}\n")).collect()
+    let line = |n| json!({ "text": format!("{n} {filler}") }).to_string() + "\n";
+    (0..count).map(line).collect()
 }
 
 async fn upload(site: &Site, program: &str, lines: &str) -> Answer {
@@ -173,14 +174,12 @@ async fn full_redis_refuses_an_upload_and_loses_nothing() {
         .unwrap();
 
     redis.cli(&["CONFIG", "SET", "maxmemory", &(used + 400_000).to_string()]);
-    let noise: String = (0..60_000_u64)
-        .map(|n| {
-            format!(
-                "{{\"text\": \"{:x}\"}}\n",
-                u128::from(n).wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835)
-            )
-        })
-        .collect();
+    // what cannot be compressed much
+    let noise = |n: u64| {
+        let number = u128::from(n).wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835);
+        json!({ "text": format!("{number:x}") }).to_string() + "\n"
+    };
+    let noise: String = (0..60_000).map(noise).collect();
     let refused = upload(&site, "echo", &noise).await;
 
     assert_eq!(refused.status, 429, "{}", refused.body);

@@ -30,9 +30,10 @@ pub(super) async fn run(config: Config, arguments: &Drain) -> Result<()> {
     for round in 1..=arguments.rounds {
         let (queue, _folder) = fresh_queue(&config).await?;
         let tracked = config.tracking.is_on(&config.sources);
-        let submit = match arguments.batch {
-            true => submit_batch(&queue, arguments.executions, tracked).await?,
-            false => submit(&queue, arguments.executions, tracked).await?,
+        let submit = if arguments.batch {
+            submit_batch(&queue, arguments.executions, tracked).await?
+        } else {
+            submit(&queue, arguments.executions, tracked).await?
         };
         let (began, cpu) = (Instant::now(), cpu_seconds());
         let stop = CancellationToken::new();
