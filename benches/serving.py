@@ -147,7 +147,7 @@ def dspyx(folder, stub, program, counts, seconds):
             file.write(text)
         with open(os.path.join(programs, f"{name}.yaml"), "w") as file:
             file.write(FILE.format(name=name))
-    env = {"SECRET_KEY": KEY, "API_PORT": str(port), "PROGRAMS_DIR": programs, "MAX_WORKERS": "300",
+    env = {"SECRET_KEY": KEY, "API_PORT": str(port), "PROGRAMS_DIR": programs,
            "DATABASE_PATH": os.path.join(folder, f"{program}.db"), "DSPYX_PYTHON": sys.executable,
            "LM_API_BASE": f"http://{stub}/v1", "LM_API_KEY": "x", "PYTHON_PROCESSES": "2"}
     made = subprocess.run([binary, "token", "create", "--subject", "bench", "--scope", "execute,read"],
