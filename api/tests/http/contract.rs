@@ -41,6 +41,7 @@ fn description_has_every_route() {
         get /executions
         get /batch/{id}
         get /batch/{id}/results
+        get /batch/{id}/summary
         post /batch/{id}/cancel
         post /batch/{id}/retry
         get /batches
