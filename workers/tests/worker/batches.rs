@@ -47,7 +47,8 @@ async fn a_batch_of_many_chunks_is_run_to_its_end() {
 
 #[tokio::test]
 async fn somebody_who_waits_gets_the_slot_that_bulk_work_leaves() {
-    let site = Site::new(StubLm::new(Reply::Nothing));
+    let mut site = Site::new(StubLm::new(Reply::Nothing));
+    site.config.slots = 4;
     let worker = site.start();
     submit(&site, 100).await;
     site.until_called(3).await;
