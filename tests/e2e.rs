@@ -101,6 +101,7 @@ on_both_stores! {
     sources: hub_repository_is_run_and_followed, github_repository_is_run_at_a_commit;
     cli: commands_do_what_they_say, batch_of_a_file_is_followed;
     tools: agent_uses_the_tools_of_a_server, agent_goes_on_when_tools_do_not,
+        agent_uses_servers_of_the_official_package,
         agent_is_called_off_in_a_call, call_of_a_killed_runner_is_made_again,
         agent_asks_services, registered_agent_starts_nothing;
     traces: trace_leads_from_the_caller_to_the_model, retry_is_a_span_that_pays_no_reply_twice,

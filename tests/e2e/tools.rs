@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use serde_json::{Value, json};
-use testkit::{McpServer, Reply, StubLm, until_true};
+use testkit::{McpServer, Process, Reply, StubLm, free_port, until_true};
 
 use crate::site::{SOON, Site, Store};
 
@@ -63,6 +63,42 @@ pub(crate) async fn agent_uses_the_tools_of_a_server(store: Store) {
     assert_eq!(server.count("call"), 2);
     site.check(up).await;
     assert_eq!(server.record().last().unwrap(), "end", "no server outlives its worker");
+}
+
+pub(crate) async fn agent_uses_servers_of_the_official_package(store: Store) {
+    let site = store.site().await;
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/official_mcp_server.py");
+    let (python, script) = (testkit::python().display().to_string(), script.display().to_string());
+    let port = free_port();
+    let at_port = [script.as_str(), &port.to_string()];
+    let folder = site.path(".");
+    let _server = Process::start(&python, &at_port, &[], Path::new(&folder));
+    let listens = async || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok();
+    until_true("the server listens", SOON, listens).await;
+    let over_http = format!("{{mcp: {{url: 'http://127.0.0.1:{port}/mcp'}}}}");
+    let over_pipes = format!("{{mcp: {{command: ['{python}', '{script}']}}}}");
+    for (name, server) in [("over_http", over_http), ("over_pipes", over_pipes)] {
+        site.write_program(name, &agent(&server).replace("name: agent", &format!("name: {name}")));
+    }
+    let up = site.up().await;
+
+    for name in ["over_http", "over_pipes"] {
+        wants(&site, "add", &json!({"a": 20, "b": 22}));
+        wants(&site, "fail", &json!({}));
+        wants(&site, "finish", &json!({}));
+
+        let body = json!({"program_id": name, "inputs": {"question": "?"}});
+        site.succeeded(&site.submit(&body).await).await;
+
+        let asked = site.lm.requests();
+        let first = asked[asked.len() - 4].body["messages"].to_string();
+        assert!(first.contains("Adds two numbers."), "{name}: {first}");
+        let told = prompt(&site);
+        for said in ["42", "it is broken", "Completed."] {
+            assert!(told.contains(said), "{name}, {said}: {told}");
+        }
+    }
+    site.check(up).await;
 }
 
 pub(crate) async fn agent_goes_on_when_tools_do_not(store: Store) {
