@@ -106,7 +106,7 @@ fn element(value: &Value, tag: &str, key: Option<&str>) -> String {
 /// Whether a name can be a tag: a Python identifier, but for dots and dashes after its start.
 fn is_tag(name: &str) -> bool {
     let mut chars = name.chars();
-    let is_start = chars.next().is_some_and(|c| c == '_' || c.is_alphabetic());
+    let is_start = chars.next().is_some_and(|c| c == '_' || (c.is_alphabetic() && is_word(c)));
     is_start && chars.all(|c| matches!(c, '-' | '.') || is_word(c))
 }
 
@@ -179,5 +179,16 @@ fn validated(
             value.map_err(|it| (it.to_string(), None))
         }
         Err(error) => Err((error.to_string(), error.uncaught())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn letters_that_python_does_not_know_yet_begin_no_tag() {
+        assert!(is_tag("é-1.x") && is_tag("_a") && is_tag("Ⅷ"));
+        assert!(!is_tag("\u{1363f}a") && !is_tag("\u{345}a") && !is_tag("1a"));
     }
 }
