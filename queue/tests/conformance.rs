@@ -124,7 +124,7 @@ conform! {
     steering: paused_batch_gives_nothing, paused_batch_can_be_called_off,
         no_more_runs_at_once_than_may,
         bounded_batch_wakes_a_worker_when_there_is_room, too_many_failures_call_the_rest_off,
-        budget_can_be_raised;
+        open_batch_whose_only_items_fail_is_over, budget_can_be_raised;
     cache: equal_execution_is_answered, another_execution_is_not_answered,
         failure_is_not_cached, debug_run_is_not_cached, old_result_is_not_given,
         cleared_cache_answers_nothing, cache_of_one_program_is_cleared,

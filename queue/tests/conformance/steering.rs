@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use queue::{BatchId, BatchState, End, Error, NewBatch, Policy};
+use queue::{BatchId, BatchState, End, Error, NewBatch, Part, Policy, Release};
 
 use crate::{
     rig::{Rig, Store, batch_of, failed, ids, succeeded},
@@ -133,6 +133,30 @@ pub(crate) async fn too_many_failures_call_the_rest_off(store: Store) -> Rig {
     assert_eq!(rig.queue.retry_batch(id).await.unwrap(), 300);
     assert_eq!(end_all(&rig, &worker, 300).await.len(), 300);
     assert_eq!(rig.queue.batch(id).await.unwrap().state, BatchState::Completed);
+    rig
+}
+
+pub(crate) async fn open_batch_whose_only_items_fail_is_over(store: Store) -> Rig {
+    let rig = store.open().await;
+    let policy = Policy { errors_max: Some(0), ..Policy::default() };
+    let new = NewBatch { policy, ..batch_of(0) };
+    let id = rig.queue.open_batch(new, Release::PartByPart).await.unwrap().id;
+    let mut items = batch_of(1).items;
+    items[0].invalid = Some(crate::rig::failure("no"));
+
+    let part = Part { first: 0, items, digest: String::new() };
+    assert_eq!(rig.queue.add_part(id, part).await.unwrap(), 1);
+    rig.tick().await;
+
+    let done = rig.queue.batch(id).await.unwrap();
+    assert_eq!((done.state, done.ended.failed), (BatchState::Cancelled, 1));
+    assert!(done.finished_at.is_some());
+    let more = Part { first: 1, items: batch_of(1).items, digest: String::new() };
+    let refused = rig.queue.add_part(id, more).await;
+    assert!(matches!(refused, Err(Error::Sealed { received: 1 })), "{refused:?}");
+    rig.pass(queue::Limits::default().result_ttl + Duration::from_secs(1));
+    rig.tick().await;
+    assert!(matches!(rig.queue.batch(id).await, Err(Error::NotFound(_))), "forgotten in time");
     rig
 }
 

@@ -11,9 +11,7 @@ if not v[4] then
   call('ZADD', P .. 'd', now, 'c:' .. batch) -- the upkeep goes on if we do not
 end
 if v[3] then
-  call('HDEL', key, 'phase')
-  call('ZREM', P .. 'up', batch)
-  call('DEL', key .. ':parts', key .. ':c')
+  end_upload(batch)
   close_batch(batch, now, ttl)
 end
 if v[1] == '0' then return 0 end

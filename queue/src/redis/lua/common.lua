@@ -73,20 +73,32 @@ local function put_out(now)
   end
 end
 
+-- Notes that no more items come to a batch, and forgets what only an upload needs.
+local function end_upload(batch)
+  local key = P .. 'b:' .. batch
+  call('HDEL', key, 'phase')
+  call('ZREM', P .. 'up', batch)
+  call('DEL', key .. ':parts', key .. ':c')
+end
+
 -- Ends a batch whose last item ended; calls off the rest of one in which too many failed.
 local function close_batch(batch, now, ttl)
   local key = P .. 'b:' .. batch
   local v = call('HMGET', key, 'total', 'succeeded', 'failed', 'cancelled', 'expired', 'phase', 'errors_max', 'stop', 'base', 'tells')
   if not v[1] then return end
   local ended = (v[2] or 0) + (v[3] or 0) + (v[4] or 0) + (v[5] or 0)
-  if ended == tonumber(v[1]) and not v[6] then
+  local left, open = tonumber(v[1]) - ended, v[6]
+  local bears = not v[7] or v[8] or open == 'held' or (v[3] or 0) - (v[9] or 0) <= tonumber(v[7])
+  if not bears and (open or left > 0) then
+    call('HSET', key, 'stop', now)
+    call('ZADD', P .. 'd', now, 'c:' .. batch)
+    end_upload(batch)
+    open = false
+  end
+  if left == 0 and not open then
     if v[10] then give_notice('b:' .. batch, v[10]) end
     call('HSET', key, 'finished', now)
     call('ZADD', P .. 'old', now + ttl, batch)
-  elseif v[7] and not v[8] and v[6] ~= 'held' and (v[3] or 0) - (v[9] or 0) > tonumber(v[7]) then
-    call('HSET', key, 'stop', now)
-    call('HDEL', key, 'phase')
-    call('ZADD', P .. 'd', now, 'c:' .. batch)
   end
 end
 

@@ -15,9 +15,7 @@ end
 if total ~= '' and tonumber(total) ~= has then return { 'step', batch, has } end
 if not v[2] then return { 'known', batch, has } end
 
-call('HDEL', key, 'phase')
-call('DEL', key .. ':parts', key .. ':c')
-call('ZREM', P .. 'up', batch)
+end_upload(batch)
 local n = call('HMGET', key, 'succeeded', 'failed', 'hits', 'misses')
 local ended = (n[1] or 0) + (n[2] or 0)
 if held then

@@ -149,12 +149,9 @@ end
 
 -- No more items come to a batch.
 local function close_upload(batch)
-  local key = P .. 'b:' .. batch
-  call('ZREM', P .. 'up', batch)
-  if call('HDEL', key, 'phase') == 1 then
-    call('DEL', key .. ':parts', key .. ':c')
-    close_batch(batch, now, ttl)
-  end
+  if call('HEXISTS', P .. 'b:' .. batch, 'phase') == 0 then return end
+  end_upload(batch)
+  close_batch(batch, now, ttl)
 end
 
 -- Ends a few chunks of a batch that is too late (`b:`) or called off (`c:`); the rest comes with the
