@@ -118,7 +118,7 @@ conform! {
         part_that_comes_again_changes_nothing, whole_upload_is_seen_when_it_is_sealed,
         upload_that_is_discarded_leaves_nothing, repeated_whole_upload_is_the_first,
         upload_that_nobody_goes_on_with_is_given_up, open_batch_is_called_off_whole,
-        open_batch_expires_at_its_deadline, custom_ids_are_known_across_parts,
+        open_batch_expires_at_its_deadline, custom_ids_are_known_across_parts, custom_ids_come_in_pages,
         large_batch_is_let_in_by_and_by, all_failed_items_of_a_large_batch_come_again,
         batches_leave_room_for_executions;
     steering: paused_batch_gives_nothing, paused_batch_can_be_called_off,

@@ -53,11 +53,12 @@ DELETE FROM parts WHERE batch = ?1
 
 -- @note_custom_ids: Notes custom ids behind those that are there.
 INSERT INTO custom_ids (batch, start, records)
-SELECT ?1, coalesce(max(start + length(records) / ?3), 0), ?2 FROM custom_ids WHERE batch = ?1
+SELECT ?1, coalesce((SELECT start + length(records) / ?3 FROM custom_ids
+                     WHERE batch = ?1 ORDER BY start DESC LIMIT 1), 0), ?2
 
--- @custom_ids: The custom ids of one, from a record on, at most so many rows.
+-- @custom_ids: The custom ids of one that the given record is among, or the last ones.
 SELECT start, records FROM custom_ids
-WHERE batch = ?1 AND start + length(records) / ?4 > ?2 ORDER BY start LIMIT ?3
+WHERE batch = ?1 AND start <= ?2 ORDER BY start DESC LIMIT 1
 
 -- @forget_custom_ids: Forgets the custom ids of one that is sealed.
 DELETE FROM custom_ids WHERE batch = ?1

@@ -5,12 +5,11 @@ use async_trait::async_trait;
 use super::{
     SqliteQueue,
     cancel::{Progress, call_off, cancel},
+    custom_ids::custom_ids,
     retry::{is_being_called_off, retry, retry_dead_page, retry_page},
     steer::{set_budget, steer_batch},
     submit::submit,
-    upload::{
-        PackedPart, add_part, custom_ids, discard_batch, open_batch, seal_batch, submit_batch,
-    },
+    upload::{PackedPart, add_part, discard_batch, open_batch, seal_batch, submit_batch},
 };
 use crate::{
     BatchId, Error, ExecutionId, Intake, NewBatch, NewExecution, Part, Release, Result, Seal,

@@ -7,6 +7,7 @@
 mod cancel;
 mod claim;
 mod control;
+mod custom_ids;
 mod feed;
 mod file;
 mod finish;

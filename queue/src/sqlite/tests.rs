@@ -257,6 +257,7 @@ fn waiting_work_is_found_by_index() {
         sql!("batch.sql", "held"),
         sql!("batch.sql", "late"),
         sql!("batch.sql", "called_off"),
+        sql!("batch.sql", "custom_ids"),
     ] {
         let mut plan = db.prepare(&format!("EXPLAIN QUERY PLAN {statement}")).unwrap();
         let count = plan.parameter_count();

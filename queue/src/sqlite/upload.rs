@@ -1,19 +1,20 @@
 //! Batches as they come in: opened, filled part by part, sealed. One that comes in one piece does
 //! all that in one step.
 
-use rusqlite::{Connection, params};
+use rusqlite::params;
 
 use super::{
+    custom_ids::note_custom_ids,
     item::{CHUNK, Chunk, Item, Wait, pack, put_alone, unpack_chunk},
     row::{BatchRow, Phase},
     settle::{Ends, Outcome, count_end, recall, record_item},
     sql::sql,
-    step::{Step, all, count, int, millis, one},
+    step::{Step, count, int, millis},
     submit::{check_room, keep_key, known_key, letter},
 };
 use crate::{
-    BatchId, BatchItem, CHUNK_ITEMS, CUSTOM_IDS_PAGE, Error, NewBatch, Part, Release, Report,
-    Result, Seal, State, Submitted, custom_ids as names,
+    BatchId, BatchItem, CHUNK_ITEMS, Error, NewBatch, Part, Release, Report, Result, Seal, State,
+    Submitted, custom_ids as names,
 };
 
 /// The most items of a batch: positions are counted in 32 bits, with room to spare.
@@ -159,9 +160,8 @@ pub(super) fn add_part(step: &mut Step<'_>, id: BatchId, part: &PackedPart) -> R
         return Err(Error::OutOfStep { received });
     }
     step.run(sql!("batch.sql", "note_part"), (batch.key, first, content))?;
-    if !part.names.is_empty() && batch.phase == Phase::Open {
-        let bytes = int(names::RECORD_BYTES);
-        step.run(sql!("batch.sql", "note_custom_ids"), (batch.key, &part.names, bytes))?;
+    if batch.phase == Phase::Open {
+        note_custom_ids(step, batch.key, &part.names)?;
     }
     add(step, &batch, part)?;
     Ok(received + part.part.items.len() as u64)
@@ -378,22 +378,4 @@ pub(super) fn forget_upload(step: &Step<'_>, key: i64) -> Result<()> {
 pub(super) fn discard_batch(step: &mut Step<'_>, id: BatchId) -> Result<()> {
     step.run(sql!("batch.sql", "drop"), [id.to_string()])?;
     Ok(())
-}
-
-/// Hashes of the custom ids of a batch with their items, without the first `from`.
-pub(super) fn custom_ids(db: &Connection, id: BatchId, from: u64) -> Result<Vec<(u64, u32)>> {
-    let batch = one(db, sql!("batch.sql", "find_upload"), [id.to_string()], BatchRow::read)?;
-    let batch = batch.ok_or(Error::NotFound("batch"))?;
-    let (bytes, mut found) = (int(names::RECORD_BYTES), Vec::new());
-    while found.len() < CUSTOM_IDS_PAGE {
-        let next = from + found.len() as u64;
-        let rows =
-            all(db, sql!("batch.sql", "custom_ids"), (batch.key, int(next), 1, bytes), |row| {
-                Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?))
-            })?;
-        let Some((start, records)) = rows.into_iter().next() else { break };
-        let known = usize::try_from(next.saturating_sub(count(start))).unwrap_or(usize::MAX);
-        found.extend(names::read(&records).into_iter().skip(known));
-    }
-    Ok(found)
 }

@@ -3,8 +3,8 @@
 use std::{collections::HashSet, time::Duration};
 
 use queue::{
-    BatchId, BatchItem, BatchState, CustomIds, Ended, Error, Failure, FailureKind, Idempotency,
-    Lease, NewBatch, Part, Release, Seal, State, WorkerId,
+    BatchId, BatchItem, BatchState, CUSTOM_IDS_PAGE, CustomIds, Ended, Error, Failure, FailureKind,
+    Idempotency, Lease, NewBatch, Part, Release, Seal, State, WorkerId,
 };
 
 use crate::rig::{Rig, Store, batch_of, failed, succeeded};
@@ -272,6 +272,31 @@ pub(crate) async fn custom_ids_are_known_across_parts(store: Store) -> Rig {
     assert_eq!(known.insert("q4", 99), None);
     assert_eq!(rig.queue.custom_ids(id, 4).await.unwrap().len(), 2);
     assert_eq!(rig.queue.custom_ids(id, 6).await.unwrap(), []);
+    rig
+}
+
+pub(crate) async fn custom_ids_come_in_pages(store: Store) -> Rig {
+    let rig = store.open().await;
+    let id = open(&rig, batch_of(0)).await;
+    let size = CUSTOM_IDS_PAGE * 2 / 3;
+    for first in [0, size] {
+        let name = |item: &mut BatchItem| {
+            item.custom_id = item.inputs["question"].as_str().map(str::to_owned);
+        };
+        let mut part = part(u32::try_from(first).unwrap(), size);
+        part.items.iter_mut().for_each(name);
+        rig.queue.add_part(id, part).await.unwrap();
+    }
+
+    let mut known = CustomIds::default();
+    let page = rig.queue.custom_ids(id, 0).await.unwrap();
+    assert_eq!(page.len(), CUSTOM_IDS_PAGE);
+    known.extend(page);
+    known.extend(rig.queue.custom_ids(id, known.seen()).await.unwrap());
+
+    assert_eq!(known.seen(), 2 * size as u64);
+    assert_eq!(rig.queue.custom_ids(id, known.seen()).await.unwrap(), []);
+    assert_eq!(known.insert("70000", 0), Some(70_000));
     rig
 }
 
