@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+/// The longest that a batch is kept which nobody sees, and nobody adds to.
+const HELD_TTL: Duration = Duration::from_hours(1);
+
 /// The bounds of a queue. Every process of a fleet must be given the same.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Limits {
@@ -28,6 +31,13 @@ pub struct Limits {
     pub crashes_max: u32,
     /// Whether a result counts whose worker lost its lease, while there is no other.
     pub late_results: bool,
+}
+
+impl Limits {
+    /// How long a batch is kept that nobody sees, and nobody adds items to.
+    pub(crate) fn held_ttl(&self) -> Duration {
+        HELD_TTL.min(self.upload_ttl)
+    }
 }
 
 impl Default for Limits {

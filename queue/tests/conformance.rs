@@ -21,6 +21,8 @@ mod fairness;
 mod feed;
 #[path = "conformance/finish.rs"]
 mod finish;
+#[path = "conformance/held_uploads.rs"]
+mod held_uploads;
 #[path = "conformance/intake.rs"]
 mod intake;
 #[path = "conformance/lease.rs"]
@@ -115,12 +117,16 @@ conform! {
         batch_called_off_keeps_what_was_tried,
         late_item_of_an_older_generation_is_refused;
     uploads: parts_run_as_soon_as_they_are_in, part_is_added_while_its_chunk_runs,
-        part_that_comes_again_changes_nothing, whole_upload_is_seen_when_it_is_sealed,
-        upload_that_is_discarded_leaves_nothing, repeated_whole_upload_is_the_first,
-        upload_that_nobody_goes_on_with_is_given_up, open_batch_is_called_off_whole,
-        open_batch_expires_at_its_deadline, custom_ids_are_known_across_parts, custom_ids_come_in_pages,
+        part_that_comes_again_changes_nothing, upload_that_nobody_goes_on_with_is_given_up,
+        open_batch_is_called_off_whole,
+        open_batch_expires_at_its_deadline, custom_ids_are_known_across_parts,
+        custom_ids_come_in_pages,
         large_batch_is_let_in_by_and_by, all_failed_items_of_a_large_batch_come_again,
         batches_leave_room_for_executions;
+    held_uploads: whole_upload_is_seen_when_it_is_sealed,
+        upload_that_is_discarded_leaves_nothing, upload_that_is_discarded_cannot_be_sealed,
+        repeated_whole_upload_is_the_first,
+        held_upload_is_kept_for_an_hour_after_its_last_part;
     steering: paused_batch_gives_nothing, paused_batch_can_be_called_off,
         no_more_runs_at_once_than_may,
         bounded_batch_wakes_a_worker_when_there_is_room, too_many_failures_call_the_rest_off,

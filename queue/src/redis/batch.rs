@@ -91,8 +91,8 @@ impl RedisQueue {
         let mut pipe = redis::pipe();
         pipe.hgetall(self.store.keys.batch(id));
         let (fields,): (HashMap<String, Vec<u8>>,) = self.store.home.query(&pipe).await?;
-        let held = fields.get("phase").is_some_and(|phase| phase == b"held");
-        if held || !fields.contains_key("spec") {
+        let phase = fields.get("phase").map(Vec::as_slice);
+        if matches!(phase, Some(b"held" | b"dropped")) || !fields.contains_key("spec") {
             return Err(Error::NotFound("batch"));
         }
         compose(id, &fields)

@@ -30,8 +30,9 @@
 //! - `P tidy`: string; there while what is old need not be looked for
 //! - `P gone`: sorted set; workers declared dead, by time (ms)
 //! - `P m:all`, `P m:<minute>`: hash; `<program>|<what>` to count
-//! - `P b:<batch>`: hash; a batch and its counts; `phase` while it is uploaded (`open`, or `held`
-//!   if nobody may see it), `next` chunk to enter its lane, `w`: entries of its window
+//! - `P b:<batch>`: hash; a batch and its counts; `phase` while it is uploaded (`open`, `held` if
+//!   nobody may see it, `dropped` if it was held and is forgotten), `next` chunk to enter its
+//!   lane, `w`: entries of its window
 //! - `P b:<batch>:in:<k>`, `:r:<k>`: string, hash; inputs of chunk k; documents of its ended
 //!   items
 //! - `P b:<batch>:p:<k>`: string; those documents, packed, when all its items have ended

@@ -13,8 +13,6 @@ use crate::{
     pack::{pack, unpack},
 };
 
-/// How long a batch is kept open that nobody sees.
-const HELD_TTL: Duration = Duration::from_secs(3600);
 /// How many items go into the store with one call; a part may have more, and is cut then.
 const CALL_ITEMS: usize = 64 * CHUNK_ITEMS;
 
@@ -56,7 +54,7 @@ impl RedisQueue {
         let age = word(shared.cache_ttl_ms);
         let (key, digest) = new.idempotency.map(|it| (it.key, it.digest)).unwrap_or_default();
         let held = release == Release::Whole;
-        let ttl = if held { HELD_TTL.min(limits.upload_ttl) } else { limits.upload_ttl };
+        let ttl = if held { limits.held_ttl() } else { limits.upload_ttl };
         let Policy { concurrency, errors_max } = new.policy;
         let mut call = store.scripts.open_batch.key(store.prefix());
         call.arg(&now).arg(millis(ttl)).arg(limits.waiting_max);
@@ -72,6 +70,7 @@ impl RedisQueue {
                 most: limits.waiting_max,
                 retry_after: Duration::from_secs(2),
             }),
+            "none" => Err(Error::NotFound("batch")),
             _ => submitted(&word, &id),
         }
     }
@@ -84,7 +83,8 @@ impl RedisQueue {
         let packed = packed.await.map_err(|error| Error::Unavailable(error.to_string()))??;
         let (now, ttl, batch) = (store.now(), store.ttl(), id.to_string());
         let mut call = store.scripts.add_part.key(store.prefix());
-        call.arg(&now).arg(ttl).arg(millis(store.limits.upload_ttl)).arg(&batch);
+        call.arg(&now).arg(ttl).arg(millis(store.limits.upload_ttl));
+        call.arg(millis(store.limits.held_ttl())).arg(&batch);
         call.arg(packed.first).arg(packed.count).arg(&packed.digest).arg(packed.names.as_slice());
         call.arg(packed.chunks.len());
         for (number, inputs) in &packed.chunks {
@@ -130,12 +130,10 @@ impl RedisQueue {
         call.arg(word(seal.total)).arg(&key).arg(&digest);
         let (word, first, received): (String, String, u64) = store.home.call(&call).await?;
         match word.as_str() {
-            "none" => return Err(Error::NotFound("batch")),
-            "step" => return Err(Error::OutOfStep { received }),
-            "replayed" | "conflict" => self.drop_batch(id).await?,
-            _ => {}
+            "none" => Err(Error::NotFound("batch")),
+            "step" => Err(Error::OutOfStep { received }),
+            _ => submitted(&word, &first),
         }
-        submitted(&word, &first)
     }
 
     pub(super) async fn drop_batch(&self, id: BatchId) -> Result<()> {

@@ -37,7 +37,8 @@ impl Intake for SqliteQueue {
     }
 
     async fn seal_batch(&self, id: BatchId, seal: Seal) -> Result<Submitted<BatchId>> {
-        self.write(move |step| seal_batch(step, id, &seal)).await
+        let sealed = self.write(move |step| seal_batch(step, id, &seal)).await?;
+        sealed.ok_or(Error::KeyReused)
     }
 
     async fn discard_batch(&self, id: BatchId) -> Result<()> {

@@ -19,9 +19,6 @@ use crate::{Channel, Result, State, Tick, WINDOW_MAX};
 /// The most of each kind that a round does.
 const MOST: usize = 100;
 
-/// How long an upload is kept that nobody sees.
-const HELD_TTL: Duration = Duration::from_hours(1);
-
 /// The most rows that a round forgets of what has many small ones.
 const TRIM_MAX: i64 = 1000;
 
@@ -152,9 +149,9 @@ fn stop_running(step: &Step<'_>, batch: &BatchRow, most: usize) -> Result<()> {
 
 /// Gives uploads up that nobody goes on with: what nobody saw is forgotten, the rest called off.
 fn give_uploads_up(step: &mut Step<'_>) -> Result<()> {
-    let ttl = millis(step.limits().upload_ttl);
-    for (phase, ttl) in [("held", ttl.min(millis(HELD_TTL))), ("open", ttl)] {
-        let before = step.now.saturating_sub(ttl);
+    let (held, open) = (step.limits().held_ttl(), step.limits().upload_ttl);
+    for (phase, ttl) in [("held", held), ("open", open)] {
+        let before = step.now.saturating_sub(millis(ttl));
         let stale =
             step.all(sql!("batch.sql", "stale"), (phase, before, int(MOST)), BatchRow::read)?;
         for batch in stale {

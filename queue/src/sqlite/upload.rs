@@ -302,20 +302,27 @@ fn end_known(
     Ok(())
 }
 
-/// Ends an upload, and says what is known of the batch.
+/// Ends an upload, and says what is known of the batch; none if its key was used for another.
 pub(super) fn seal_batch(
     step: &mut Step<'_>,
     id: BatchId,
     seal: &Seal,
-) -> Result<Submitted<BatchId>> {
+) -> Result<Option<Submitted<BatchId>>> {
     let batch = find_upload(step, id)?;
     let key = seal.idempotency.as_ref();
-    if let Some(first) = known_key(step, &batch.owner, key, "batch")? {
+    let known = match known_key(step, &batch.owner, key, "batch") {
+        Err(Error::KeyReused) => {
+            discard_batch(step, id)?; // an error would undo it
+            return Ok(None);
+        }
+        known => known?,
+    };
+    if let Some(first) = known {
         let first: BatchId = first.parse()?;
         let state = state_of(step, first)?.filter(|_| first != id);
         if let Some(state) = state {
             discard_batch(step, id)?;
-            return Ok(Submitted { id: first, state, replayed: true });
+            return Ok(Some(Submitted { id: first, state, replayed: true }));
         }
     }
     let received = u64::from(batch.total);
@@ -326,7 +333,7 @@ pub(super) fn seal_batch(
         close(step, batch.key)?;
         keep_key(step, &batch.owner, key, "batch", &id.to_string())?;
     }
-    Ok(Submitted { id, state: State::Queued, replayed: false })
+    Ok(Some(Submitted { id, state: State::Queued, replayed: false }))
 }
 
 /// Seals a batch. One that was held is let into its lane, and counted.

@@ -3,8 +3,8 @@
 use std::{collections::HashSet, time::Duration};
 
 use queue::{
-    BatchId, BatchItem, BatchState, CUSTOM_IDS_PAGE, CustomIds, Ended, Error, Failure, FailureKind,
-    Idempotency, Lease, NewBatch, Part, Release, Seal, State, WorkerId,
+    BatchId, BatchItem, BatchState, CUSTOM_IDS_PAGE, CustomIds, Ended, Error, Lease, NewBatch,
+    Part, Release, Seal, State, WorkerId,
 };
 
 use crate::rig::{Rig, Store, batch_of, failed, succeeded};
@@ -18,17 +18,17 @@ async fn open(rig: &Rig, new: NewBatch) -> BatchId {
     opened.id
 }
 
-fn part(first: u32, count: usize) -> Part {
+pub(crate) fn part(first: u32, count: usize) -> Part {
     let mut items = batch_of(first as usize + count).items;
     items.drain(..first as usize);
     Part { first, items, digest: format!("{first} {count}") }
 }
 
-async fn add(rig: &Rig, id: BatchId, first: u32, count: usize) -> u64 {
+pub(crate) async fn add(rig: &Rig, id: BatchId, first: u32, count: usize) -> u64 {
     rig.queue.add_part(id, part(first, count)).await.unwrap()
 }
 
-async fn seal(rig: &Rig, id: BatchId) {
+pub(crate) async fn seal(rig: &Rig, id: BatchId) {
     rig.queue.seal_batch(id, Seal::default()).await.unwrap();
 }
 
@@ -121,76 +121,6 @@ pub(crate) async fn part_that_comes_again_changes_nothing(store: Store) -> Rig {
     assert_eq!(step(rig.queue.add_part(id, part(140, 1)).await), 140);
 
     assert_eq!(rig.queue.batch(id).await.unwrap().total, 140);
-    rig
-}
-
-pub(crate) async fn whole_upload_is_seen_when_it_is_sealed(store: Store) -> Rig {
-    let rig = store.open().await;
-    let worker = rig.worker().await;
-    let mut new = batch_of(0);
-    new.spec.deadline = Some(rig.now() + Duration::from_secs(60));
-    let id = rig.queue.open_batch(new, Release::Whole).await.unwrap().id;
-    let mut first = part(0, 70);
-    first.items[3].invalid =
-        Some(Failure { kind: FailureKind::Validation, message: "no".to_owned() });
-    rig.queue.add_part(id, first).await.unwrap();
-    add(&rig, id, 70, 80).await;
-
-    assert!(matches!(rig.queue.batch(id).await, Err(Error::NotFound(_))));
-    assert!(matches!(rig.queue.execution(id.item(3)).await, Err(Error::NotFound(_))));
-    assert!(matches!(rig.queue.cancel(id.item(0)).await, Err(Error::NotFound(_))));
-    assert!(matches!(rig.queue.cancel_batch(id).await, Err(Error::NotFound(_))));
-    assert!(matches!(rig.queue.pause_batch(id).await, Err(Error::NotFound(_))));
-    assert_eq!(rig.queue.batches(None, None, 9).await.unwrap().items, []);
-    assert!(rig.claim(&worker, 9).await.is_empty());
-    rig.check().await;
-    rig.pass(Duration::from_millis(500));
-    seal(&rig, id).await;
-
-    let kept = rig.queue.batch(id).await.unwrap();
-    assert_eq!((kept.state, kept.total, kept.ended.failed), (BatchState::InProgress, 150, 1));
-    assert_eq!(kept.created_at, rig.now());
-    assert_eq!(rig.queue.batches(None, None, 9).await.unwrap().items.len(), 1);
-    assert!(!end_all(&rig, &worker, 149).await.contains(&3));
-    let stats = rig.queue.stats(&queue::StatsFilter::default()).await.unwrap();
-    assert_eq!((stats.ended.succeeded, stats.ended.failed), (149, 1));
-    rig
-}
-
-pub(crate) async fn upload_that_is_discarded_leaves_nothing(store: Store) -> Rig {
-    let rig = store.open().await;
-    let id = rig.queue.open_batch(batch_of(0), Release::Whole).await.unwrap().id;
-    add(&rig, id, 0, 100).await;
-
-    rig.queue.discard_batch(id).await.unwrap();
-    rig.tick().await;
-
-    assert!(matches!(rig.queue.batch(id).await, Err(Error::NotFound(_))));
-    assert!(rig.queue.add_part(id, part(100, 1)).await.is_err());
-    assert_eq!(rig.queue.stats(&queue::StatsFilter::default()).await.unwrap().depth.queued, 0);
-    rig
-}
-
-pub(crate) async fn repeated_whole_upload_is_the_first(store: Store) -> Rig {
-    let rig = store.open().await;
-    let key =
-        |digest: &str| Some(Idempotency { key: "nightly".to_owned(), digest: digest.to_owned() });
-    let mut sealed = Vec::new();
-    for digest in ["a", "a", "b"] {
-        let id = rig.queue.open_batch(batch_of(0), Release::Whole).await.unwrap().id;
-        add(&rig, id, 0, 3).await;
-        let seal = Seal { total: Some(3), idempotency: key(digest) };
-        sealed.push((id, rig.queue.seal_batch(id, seal).await));
-    }
-
-    let (first, second, third) = (&sealed[0], &sealed[1], &sealed[2]);
-    let answer = second.1.as_ref().unwrap();
-    assert_eq!((first.1.as_ref().unwrap().id, answer.id), (first.0, first.0));
-    assert!(answer.replayed);
-    assert!(matches!(third.1, Err(Error::KeyReused)), "{third:?}");
-    rig.queue.discard_batch(third.0).await.unwrap();
-    rig.tick().await;
-    assert_eq!(rig.queue.batches(None, None, 9).await.unwrap().items.len(), 1);
     rig
 }
 

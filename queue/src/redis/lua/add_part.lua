@@ -1,29 +1,29 @@
 -- Adds a part to an open batch, or nothing of it.
 -- KEYS[1] prefix
--- ARGV: clock, ttl, upload ttl, batch, index of the first item, how many, digest or '', records of custom
+-- ARGV: clock, ttl, upload ttl, the same while nobody may see it, batch, index of the first item, how many, digest or '', records of custom
 --   ids, how many chunks, these by 2 (number, inputs), how many items are invalid, these by 2 (index,
 --   tail), then the items that could be cached by 2 (index, fingerprint)
 -- Returns {word, items of the batch}: word is added, known, step, sealed or none.
-local now, ttl, upload_ttl, batch = clock(ARGV[1]), ARGV[2], ARGV[3], ARGV[4]
-local first, count, digest, names = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7], ARGV[8]
+local now, ttl, upload_ttl, held_ttl, batch = clock(ARGV[1]), ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+local first, count, digest, names = tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8], ARGV[9]
 local key = P .. 'b:' .. batch
 local v = call('HMGET', key, 'total', 'phase', 'stop', 'program', 'age', 'next')
-if not v[1] then return { 'none', 0 } end
+if not v[1] or v[2] == 'dropped' then return { 'none', 0 } end
 local total, held = tonumber(v[1]), v[2] == 'held'
 local content = count .. ' ' .. digest
 if first < total and call('HGET', key .. ':parts', first) == content then return { 'known', total } end
 if not v[2] or v[3] then return { 'sealed', total } end
 if first ~= total then return { 'step', total } end
 
-local at = 10
-for _ = 1, tonumber(ARGV[9]) do
+local at = 11
+for _ = 1, tonumber(ARGV[10]) do
   call('SET', key .. ':in:' .. ARGV[at], ARGV[at + 1])
   at = at + 2
 end
 call('HSET', key, 'total', total + count)
 call('HSET', key .. ':parts', first, content)
 if names ~= '' and not held then call('APPEND', key .. ':c', names) end
-call('ZADD', P .. 'up', string.format('%d', now + upload_ttl), batch)
+call('ZADD', P .. 'up', string.format('%d', now + (held and held_ttl or upload_ttl)), batch)
 
 local hits, misses, settled, program = 0, 0, 0, v[4]
 local invalid = tonumber(ARGV[at])

@@ -38,7 +38,7 @@ end
 local function cancel_item(id, batch, index)
   local key = P .. 'b:' .. batch
   local v = call('HMGET', key, 'total', 'phase')
-  if not v[1] or v[2] == 'held' or index >= tonumber(v[1]) then return '' end
+  if not v[1] or is_hidden(v[2]) or index >= tonumber(v[1]) then return '' end
   local ended = packed_state(batch, index)
   if ended then return ended == 'cancelled' and ended or '!' .. ended end
   local doc = call('HGET', key .. ':r:' .. math.floor(index / CHUNK), index)

@@ -4,7 +4,7 @@
 local now, ttl, batch, k = clock(ARGV[1]), ARGV[2], ARGV[3], tonumber(ARGV[4])
 local key = P .. 'b:' .. batch
 local v = call('HMGET', key, 'total', 'finished', 'phase', 'stop')
-if not v[1] or v[3] == 'held' then return -1 end
+if not v[1] or is_hidden(v[3]) then return -1 end
 if v[2] then return 0 end
 if not v[4] then
   call('HSET', key, 'stop', now)

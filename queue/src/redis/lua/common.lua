@@ -81,6 +81,18 @@ local function end_upload(batch)
   call('DEL', key .. ':parts', key .. ':c')
 end
 
+-- Forgets a batch that was held and nobody has seen; the upkeep takes its parts away.
+local function forget_held(batch, now)
+  call('HSET', P .. 'b:' .. batch, 'phase', 'dropped')
+  call('ZREM', P .. 'up', batch)
+  call('ZADD', P .. 'old', now, batch)
+end
+
+-- Whether nobody may see a batch: it is held, or was and is forgotten.
+local function is_hidden(phase)
+  return phase == 'held' or phase == 'dropped'
+end
+
 -- Ends a batch whose last item ended; calls off the rest of one in which too many failed.
 local function close_batch(batch, now, ttl)
   local key = P .. 'b:' .. batch
@@ -368,7 +380,7 @@ end
 local function fill(batch)
   local key = P .. 'b:' .. batch
   local v = call('HMGET', key, 'total', 'phase', 'class', 'next', 'w', 'piece')
-  if not v[1] or v[2] == 'held' then return end
+  if not v[1] or is_hidden(v[2]) then return end
   local total, lane, piece = tonumber(v[1]), v[3] .. ':b:' .. batch, v[6] and tonumber(v[6])
   local k, w = tonumber(v[4] or 0), tonumber(v[5] or 0)
   local before = w

@@ -2,6 +2,5 @@
 -- KEYS[1] prefix   ARGV: clock, batch
 local now, batch = clock(ARGV[1]), ARGV[2]
 if call('HGET', P .. 'b:' .. batch, 'phase') == 'held' then
-  call('ZREM', P .. 'up', batch)
-  call('ZADD', P .. 'old', now, batch)
+  forget_held(batch, now)
 end

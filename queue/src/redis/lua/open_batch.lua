@@ -3,7 +3,7 @@
 -- ARGV: clock, upload ttl, waiting_max, idempotency ttl, id, class, owner, program, spec, cache ttl or '',
 --   key or '', digest, deadline ms or '', concurrency or '', errors_max or '', how many items come at
 --   least, 1 if nobody may see it before it is sealed, channels that are told or ''
--- Returns {word, id}: word is new, known, replayed, conflict or full.
+-- Returns {word, id}: word is new, known, replayed, conflict, full or none.
 local now, ttl, most, key_ttl = clock(ARGV[1]), ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local id, class, owner, program, spec, max_age = unpack(ARGV, 5, 10)
 local name, digest, deadline, limit, errors_max = unpack(ARGV, 11, 15)
@@ -15,6 +15,7 @@ if known then
   local first, body = known:match('^(%S+) (.*)$')
   return { body == digest and 'replayed' or 'conflict', first }
 end
+if call('HGET', key, 'phase') == 'dropped' then return { 'none', id } end
 if call('EXISTS', key) == 1 then return { 'known', id } end
 local n = call('HMGET', P .. 'n', 'waiting', 'batched')
 if least > 0 and math.max(0, (n[1] or 0) - (n[2] or 0)) + least > most then return { 'full', id } end

@@ -24,7 +24,7 @@ end
 local function item(id, batch, index)
   local key = P .. 'b:' .. batch
   local v = call('HMGET', key, 'spec', 'created', 'total', 'phase')
-  if not v[1] or v[4] == 'held' or index >= tonumber(v[3]) then return {} end
+  if not v[1] or is_hidden(v[4]) or index >= tonumber(v[3]) then return {} end
   local k = math.floor(index / CHUNK)
   local docs = call('HMGET', key .. ':r:' .. k, index, 'h' .. index)
   local consumer, idle, record = false, 0, false

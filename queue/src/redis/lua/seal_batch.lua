@@ -1,16 +1,20 @@
--- Ends the upload of a batch: no more items come. One that was held is accepted now.
+-- Ends the upload of a batch: no more items come. One that was held is accepted now, or forgotten if its
+-- key is another's.
 -- KEYS[1] prefix   ARGV: clock, ttl, idempotency ttl, batch, total or '', key or '', digest
 -- Returns {word, id, items of the batch}: word is new, known, replayed, conflict, step or none.
 local now, ttl, key_ttl, batch, total, name, digest = clock(ARGV[1]), ARGV[2], ARGV[3], unpack(ARGV, 4, 7)
 local key = P .. 'b:' .. batch
 local v = call('HMGET', key, 'total', 'phase', 'owner', 'program', 'deadline', 'tells')
-if not v[1] then return { 'none', batch, 0 } end
+if not v[1] or v[2] == 'dropped' then return { 'none', batch, 0 } end
 local has, held = tonumber(v[1]), v[2] == 'held'
 local key_at = name ~= '' and P .. 'k:' .. #v[3] .. ':' .. v[3] .. name
 local known = key_at and call('GET', key_at)
 if known then
   local first, body = known:match('^(%S+) (.*)$')
-  if first ~= batch then return { body == digest and 'replayed' or 'conflict', first, has } end
+  if first ~= batch then
+    if held then forget_held(batch, now) end
+    return { body == digest and 'replayed' or 'conflict', first, has }
+  end
 end
 if total ~= '' and tonumber(total) ~= has then return { 'step', batch, has } end
 if not v[2] then return { 'known', batch, has } end

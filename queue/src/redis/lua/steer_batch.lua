@@ -4,7 +4,7 @@
 local batch, what, spec = ARGV[1], ARGV[2], ARGV[3]
 local key = P .. 'b:' .. batch
 local v = call('HMGET', key, 'class', 'phase')
-if not v[1] or v[2] == 'held' then return 0 end
+if not v[1] or is_hidden(v[2]) then return 0 end
 if what == 'pause' then
   call('HSET', key, 'paused', 1)
 elseif what == 'resume' then

@@ -183,10 +183,10 @@ local function give_uploads_up()
   local stale = call('ZRANGEBYSCORE', P .. 'up', '-inf', now, 'LIMIT', 0, most)
   for _, batch in ipairs(stale) do
     local key = P .. 'b:' .. batch
-    call('ZREM', P .. 'up', batch)
     if call('HGET', key, 'phase') == 'held' then
-      call('ZADD', P .. 'old', now, batch)
+      forget_held(batch, now)
     else
+      call('ZREM', P .. 'up', batch)
       call('HSET', key, 'stop', now)
       call('ZADD', P .. 'd', now, 'c:' .. batch)
     end
