@@ -205,6 +205,29 @@ pub(crate) struct Start {
     pub(crate) durability: Durability,
 }
 
+/// How the items of a batch run, by a body or a query: their fields have the same names, and serde
+/// refuses unknown fields only where it sees them all in one struct.
+macro_rules! batch_options {
+    ($asked:expr) => {
+        (
+            Policy { concurrency: $asked.concurrency, errors_max: $asked.max_errors },
+            Options {
+                mode: $asked.mode,
+                timeout: $asked.timeout,
+                max_retries: $asked.max_retries,
+                class: $asked.priority.unwrap_or(Class::Bulk),
+                cache: $asked.cache,
+                budget: Budget::Batch($asked.budget),
+                lm: $asked.lm,
+                deadline: $asked.deadline,
+                metadata: $asked.metadata,
+                stream: false,
+                webhook: $asked.webhook,
+            },
+        )
+    };
+}
+
 impl ExecuteRequest {
     /// What to run, when, and how.
     pub(crate) fn split(self) -> (Fields, Start, Options) {
@@ -229,20 +252,7 @@ impl ExecuteRequest {
 impl BatchRequest {
     /// What to run, and how.
     pub(crate) fn split(self) -> (Vec<Value>, Policy, Options) {
-        let policy = Policy { concurrency: self.concurrency, errors_max: self.max_errors };
-        let options = Options {
-            mode: self.mode,
-            timeout: self.timeout,
-            max_retries: self.max_retries,
-            class: self.priority.unwrap_or(Class::Bulk),
-            cache: self.cache,
-            budget: Budget::Batch(self.budget),
-            lm: self.lm,
-            deadline: self.deadline,
-            metadata: self.metadata,
-            stream: false,
-            webhook: self.webhook,
-        };
+        let (policy, options) = batch_options!(self);
         (self.inputs_list, policy, options)
     }
 }
@@ -250,20 +260,6 @@ impl BatchRequest {
 impl UploadQuery {
     /// How to run.
     pub(crate) fn split(self) -> (Policy, Options) {
-        let policy = Policy { concurrency: self.concurrency, errors_max: self.max_errors };
-        let options = Options {
-            mode: self.mode,
-            timeout: self.timeout,
-            max_retries: self.max_retries,
-            class: self.priority.unwrap_or(Class::Bulk),
-            cache: self.cache,
-            budget: Budget::Batch(self.budget),
-            lm: self.lm,
-            deadline: self.deadline,
-            metadata: self.metadata,
-            stream: false,
-            webhook: self.webhook,
-        };
-        (policy, options)
+        batch_options!(self)
     }
 }
