@@ -15,6 +15,7 @@ use bytes::Bytes;
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use queue::{BatchId, Execution, State as Stand};
 use serde::Deserialize;
+use tokio::time::{Instant, sleep};
 use utoipa::IntoParams;
 
 use crate::{
@@ -32,6 +33,9 @@ use crate::{
 
 /// How many items are in memory at once.
 const PAGE: usize = 128;
+
+/// How often it is looked whether an upload has brought more.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// Which results to read.
 #[derive(Deserialize, IntoParams)]
@@ -175,6 +179,20 @@ impl Rest {
         Ok((page.items, page.next.and_then(|next| next.parse().ok())))
     }
 
+    /// Whether the batch has an item, or gets it in time from whoever uploads it.
+    async fn has_come(&self, index: u32, until: Instant) -> queue::Result<bool> {
+        loop {
+            let batch = self.app.queue.batch(self.id).await?;
+            if u64::from(index) < batch.total {
+                return Ok(true);
+            }
+            let pause = self.app.stop.run_until_cancelled(sleep(LOOK));
+            if !batch.open || Instant::now() >= until || pause.await.is_none() {
+                return Ok(false);
+            }
+        }
+    }
+
     /// What has ended from a place on without a gap, waiting for the first of it.
     async fn in_turn(
         &self,
@@ -184,11 +202,12 @@ impl Rest {
     ) -> queue::Result<(Vec<Execution>, Option<u32>)> {
         let mut items = self.app.queue.batch_results(self.id, from, max, None).await?.items;
         if items.first().is_none_or(|it| it.id != self.id.item(from)) {
-            let total = self.app.queue.batch(self.id).await?.total;
-            if u64::from(from) >= total {
+            let until = Instant::now() + self.app.bounded(wait);
+            if !self.has_come(from, until).await? {
                 return Ok((Vec::new(), None));
             }
-            let first = self.app.wait(self.id.item(from), wait).await?;
+            let left = until.saturating_duration_since(Instant::now());
+            let first = self.app.wait(self.id.item(from), left).await?;
             if !first.state.is_terminal() {
                 return Ok((Vec::new(), None));
             }

@@ -20,17 +20,6 @@ async fn submit(site: &Site, body: Value) -> String {
     reply.json()["batch_id"].as_str().unwrap().to_owned()
 }
 
-/// Runs all items of all batches.
-async fn run(site: &Site, items: usize) {
-    let mut left = items;
-    while left > 0 {
-        for lease in site.claim(64).await {
-            site.finish(lease, succeeded()).await;
-            left -= 1;
-        }
-    }
-}
-
 #[tokio::test]
 async fn accepted_batch_is_answered_with_where_it_is() {
     let site = Site::new().await;
@@ -51,7 +40,7 @@ async fn bad_items_fail_and_the_others_run() {
     let body = json!({"program_id": "mail", "inputs_list": list, "cache": false});
     let id = submit(&site, body).await;
 
-    run(&site, 2).await;
+    site.run(2).await;
 
     let view = site.get(&format!("/batch/{id}")).await.json();
     assert_eq!(view["status"], "completed", "{view}");
@@ -69,7 +58,7 @@ async fn bad_items_fail_and_the_others_run() {
 async fn results_come_line_by_line_in_order() {
     let site = Site::new().await;
     let id = submit(&site, batch(300)).await;
-    run(&site, 300).await;
+    site.run(300).await;
 
     let reply = site.get(&format!("/batch/{id}/results")).await;
 
@@ -87,7 +76,7 @@ async fn results_come_line_by_line_in_order() {
 async fn results_come_page_by_page() {
     let site = Site::new().await;
     let id = submit(&site, batch(300)).await;
-    run(&site, 300).await;
+    site.run(300).await;
 
     let answer = site.call("GET", &format!("/batch/{id}/results")).open().await;
     let mut body = answer.into_body();
@@ -105,7 +94,7 @@ async fn results_come_page_by_page() {
 async fn results_are_compressed_as_the_client_would_have_it() {
     let site = Site::new().await;
     let id = submit(&site, batch(300)).await;
-    run(&site, 300).await;
+    site.run(300).await;
     let path = format!("/batch/{id}/results");
     let plain = site.get(&path).await;
 
@@ -220,7 +209,7 @@ async fn cancelled_batch_runs_no_more_and_can_be_retried() {
     assert_eq!(again.status, 202);
     let reply = site.call("POST", &format!("/batch/{id}/retry")).send().await;
     assert_eq!((reply.status, reply.json()), (202, json!({"retried": 3})));
-    run(&site, 3).await;
+    site.run(3).await;
     let view = site.get(&format!("/batch/{id}")).await.json();
     assert_eq!(view["counts"]["succeeded"], 3);
 }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use queue::Limits;
 use serde_json::{Value, json};
 
-use crate::site::{Reply, Site, succeeded};
+use crate::site::{Reply, Site};
 
 const NDJSON: &str = "application/x-ndjson";
 const UPLOAD: &str = "/execute/batch?program_id=mail&cache=false";
@@ -41,16 +41,6 @@ async fn results(site: &Site, id: &str) -> Vec<Value> {
     reply.text().lines().map(|it| serde_json::from_str(it).unwrap()).collect()
 }
 
-async fn run(site: &Site, items: usize) {
-    let mut left = items;
-    while left > 0 {
-        for lease in site.claim(64).await {
-            site.finish(lease, succeeded()).await;
-            left -= 1;
-        }
-    }
-}
-
 fn gzip(text: &str) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     encoder.write_all(text.as_bytes()).unwrap();
@@ -72,7 +62,7 @@ async fn upload_is_accepted_like_a_list() {
         assert_eq!((&body["total"], &body["invalid"]), (&json!(150), &json!(0)), "{encoding}");
         let id = body["batch_id"].as_str().unwrap();
         assert_eq!(reply.header("location"), format!("{PREFIX}/batch/{id}"));
-        run(&site, 150).await;
+        site.run(150).await;
         let records = results(&site, id).await;
         assert_eq!((records.len(), &records[149]["inputs"]["recipient"]), (150, &json!("r149")));
     }
@@ -107,7 +97,7 @@ async fn bad_lines_fail_alone_and_say_where_they_stand() {
     let accepted = reply.json();
     assert_eq!((reply.status, &accepted["total"]), (202, &json!(11)), "{accepted}");
     assert_eq!(accepted["invalid"], json!(8));
-    run(&site, 3).await;
+    site.run(3).await;
     let records = results(&site, accepted["batch_id"].as_str().unwrap()).await;
     let told: Vec<String> = records
         .iter()
@@ -216,6 +206,23 @@ async fn repeated_upload_gets_the_first_answer() {
 }
 
 #[tokio::test]
+async fn results_in_turn_wait_for_what_is_uploaded_next() {
+    let site = Site::new().await;
+    let id = open(&site, "&cache=false").await;
+    let path = format!("/batch/{id}/results?wait=10&limit=2");
+    let grows = async {
+        part(&site, &id, 0, lines(0, 2)).await;
+        site.run(2).await;
+    };
+
+    let (reply, ()) = tokio::join!(site.get(&path), grows);
+    let none = site.get(&format!("/batch/{id}/results?wait=0&cursor=2")).await;
+
+    assert_eq!(reply.text().lines().count(), 2, "{}", reply.text());
+    assert_eq!((none.status, none.text()), (200, ""));
+}
+
+#[tokio::test]
 async fn batch_grows_by_parts_that_may_be_sent_again() {
     let site = Site::new().await;
     let id = open(&site, "&cache=false&concurrency=100&max_errors=3").await;
@@ -224,7 +231,7 @@ async fn batch_grows_by_parts_that_may_be_sent_again() {
     let again = part(&site, &id, 0, lines(0, 100)).await;
     let other = part(&site, &id, 0, lines(1, 101)).await;
     let gap = part(&site, &id, 101, lines(101, 102)).await;
-    run(&site, 100).await;
+    site.run(100).await;
     let half = site.get(&format!("/batch/{id}")).await.json();
     let call = site.call("PUT", &format!("/batch/{id}/items?first=100"));
     let rest = call.header("content-encoding", "gzip").body(NDJSON, gzip(&lines(100, 130)));
@@ -233,7 +240,7 @@ async fn batch_grows_by_parts_that_may_be_sent_again() {
     let sealed = site.post(&format!("/batch/{id}/seal"), json!({"total": 130})).await;
     let late = part(&site, &id, 130, lines(130, 131)).await;
     let repeated = site.call("POST", &format!("/batch/{id}/seal")).send().await;
-    run(&site, 30).await;
+    site.run(30).await;
 
     assert_eq!((first.status, &first.json()["received"]), (200, &json!(100)), "{}", first.text());
     assert_eq!((again.status, &again.json()["received"]), (200, &json!(100)));
@@ -281,7 +288,7 @@ async fn names_are_once_across_parts() {
     part(&site, &id, 2, named("c") + "\n" + &named("b")).await;
     site.post(&format!("/batch/{id}/seal"), json!({})).await;
 
-    run(&site, 3).await;
+    site.run(3).await;
     let records = results(&site, &id).await;
     assert_eq!(
         records[3]["error"],
@@ -299,7 +306,7 @@ async fn paused_batch_is_handed_out_when_it_is_resumed() {
     let worker = queue::WorkerId::new("other", 2);
     let nothing = site.queue.claim(&worker, want, Duration::ZERO).await.unwrap();
     let resumed = site.call("POST", &format!("/batch/{id}/resume")).send().await.json();
-    run(&site, 3).await;
+    site.run(3).await;
 
     assert_eq!((&paused["status"], nothing.len()), (&json!("paused"), 0));
     assert_eq!(resumed["status"], "in_progress");
