@@ -3,6 +3,7 @@
 use std::io::{self, BufReader, Read};
 
 use axum::http::{HeaderMap, HeaderName, header::CONTENT_ENCODING};
+use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use bytes::{Buf, Bytes};
 use flate2::read::MultiGzDecoder;
 use sha2::{Digest, Sha256};
@@ -86,7 +87,7 @@ impl Coding {
             Decoder::Gzip(it) => it.into_inner(),
             Decoder::Zstd(it) => it.finish().into_inner(),
         };
-        let digest = frames.digest.map(|digest| base64(&digest.finalize()));
+        let digest = frames.digest.map(|digest| BASE64.encode(digest.finalize()));
         if self.digest == digest {
             return Ok(());
         }
@@ -121,22 +122,6 @@ impl Read for Decoder {
             Self::Zstd(it) => it.read(buffer),
         }
     }
-}
-
-/// Bytes as RFC 4648 writes them in base64.
-fn base64(bytes: &[u8]) -> String {
-    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for three in bytes.chunks(3) {
-        let number = (0..3).fold(0_usize, |number, at| {
-            number << 8 | usize::from(three.get(at).copied().unwrap_or(0))
-        });
-        for at in 0..4 {
-            let letter = LETTERS[number >> (18 - 6 * at) & 63];
-            text.push(if at <= three.len() { char::from(letter) } else { '=' });
-        }
-    }
-    text
 }
 
 #[cfg(test)]
@@ -204,7 +189,7 @@ mod tests {
     #[test]
     fn digest_is_of_the_bytes_as_they_were_sent() {
         let bytes = gzip(b"one\n");
-        let right = base64(&Sha256::digest(&bytes));
+        let right = BASE64.encode(Sha256::digest(&bytes));
         for (digest, fits) in [
             (format!("sha-256=:{right}:"), true),
             (format!("md5=:abc=:, sha-256=:{right}:"), true),
@@ -215,13 +200,6 @@ mod tests {
             let frames = vec![Frame::Data(bytes.clone().into()), Frame::End];
             let (_, decoder) = read(&coding, frames).unwrap();
             assert_eq!(coding.verify(decoder).is_ok(), fits, "{digest}");
-        }
-    }
-
-    #[test]
-    fn base64_is_that_of_the_rfc() {
-        for (text, expected) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foobar", "Zm9vYmFy")] {
-            assert_eq!(base64(text.as_bytes()), expected);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Uploads of batches: whole in one request, or part by part, each of which may be sent again.
 
-use std::{fmt::Write, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     extract::{FromRequestParts, Request, State},
@@ -23,7 +23,7 @@ use crate::{
     error::{Error, Result},
     execute::{accepted_batch, location, mark},
     item::Items,
-    prefer::Key,
+    prefer::{Key, hex},
     request::UploadQuery,
     telemetry::Cause,
     upload::{Discard, Filling, Sink, Upload},
@@ -229,13 +229,6 @@ pub(crate) async fn add(
         app.local.uploads.remember(id, names);
     }
     Ok(axum::Json(UploadView::new(id, received)))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
 }
 
 /// End the upload of a batch: no more items come. Repeating it is no error.

@@ -85,12 +85,17 @@ impl Key {
     pub(crate) fn of(self, path: &str, body: &[u8]) -> Option<Idempotency> {
         let key = self.0?;
         let hash = Sha256::new().chain_update(path).chain_update([0]).chain_update(body);
-        let digest = hash.finalize().iter().fold(String::with_capacity(64), |mut hex, byte| {
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        });
+        let digest = hex(&hash.finalize());
         Some(Idempotency { key, digest })
     }
+}
+
+/// Bytes as two hexadecimal digits each.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
 }
 
 #[cfg(test)]
