@@ -160,8 +160,8 @@ async fn wrong_run_is_refused_in_words() {
         (["in.xlsx", "qa", "out.jsonl"], "in.xlsx is none of the files that can be read"),
         (["in.jsonl", "qa", "out.xml"], "out.xml is none of the files that can be written"),
         (["in.jsonl", "qa", "there.jsonl"], "there.jsonl is there, and not of a run"),
-        (["in.jsonl", "none", "out1.jsonl"], "Model none not found in registry"),
-        (["empty.jsonl", "qa", "out2.jsonl"], "there are no inputs in empty.jsonl"),
+        (["in.jsonl", "none", "out.jsonl"], "Model none not found in registry"),
+        (["empty.jsonl", "qa", "out.jsonl"], "there are no inputs in empty.jsonl"),
     ] {
         let [inputs, program, output] = args;
         let (content, said) =
@@ -169,5 +169,8 @@ async fn wrong_run_is_refused_in_words() {
         assert!(!content && said.contains(why), "{args:?}: {said}");
     }
     assert_eq!(fs::read_to_string(site.path("there.jsonl")).unwrap(), "precious");
-    assert_eq!(site.lm.calls(), 0);
+    assert!(!fs::exists(site.path("out.jsonl")).unwrap(), "what was refused leaves nothing");
+    let (content, said) = site.run(&RUN).await;
+    assert!(content, "the corrected command runs: {said}");
+    assert_eq!(site.lm.calls(), 1);
 }

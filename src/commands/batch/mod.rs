@@ -26,7 +26,7 @@ use crate::{
 /// How often a followed batch is looked at.
 const LOOK: Duration = Duration::from_millis(200);
 
-/// The longest line of a stream of results that is believed to be one.
+/// The longest line that is believed to be one, of inputs or of results.
 const LINE_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// How much of a result a line for people shows.

@@ -12,7 +12,7 @@ use crate::{
 
 /// The most items of a part: a whole number of the queue's chunks.
 const PART_ITEMS: usize = 4096;
-/// A part that is larger is sent with fewer items.
+/// The most bytes of a part, unless one item alone has more: an API takes 16 MB by default.
 const PART_BYTES: usize = 4 * 1024 * 1024;
 /// How many parts are read ahead.
 const AHEAD: usize = 2;
@@ -56,7 +56,10 @@ pub(super) async fn upload(client: &Client, batch: &str, lines: Lines) -> Result
     // A file is read, and a table decoded, on a thread of its own.
     let reader = tokio::task::spawn_blocking(move || read(lines, received, &to));
     while let Some(Part { first, items, lines }) = parts.recv().await {
-        let answer = client.put_part(&format!("{path}/items?first={first}"), lines).await?;
+        let put = client.put_part(&format!("{path}/items?first={first}"), lines).await;
+        let answer = put.with_context(|| {
+            format!("items {first} to {} could not be sent", first + items as u64 - 1)
+        })?;
         let there = view::number(&answer, "/received");
         if there < first + items as u64 {
             bail!("the server has {there} items after {} were sent", first + items as u64);
@@ -79,15 +82,16 @@ fn read(lines: Lines, received: u64, to: &mpsc::Sender<Part>) -> Result<u64> {
         if total <= received {
             continue;
         }
-        part.lines.extend_from_slice(&line);
-        part.lines.push(b'\n');
-        part.items += 1;
-        if part.items == PART_ITEMS || part.lines.len() >= PART_BYTES {
+        let is_full = part.lines.len() + line.len() > PART_BYTES || part.items == PART_ITEMS;
+        if is_full && part.items > 0 {
             // Nobody listens any more: the upload has failed, and says so itself.
-            let Ok(()) = to.blocking_send(std::mem::replace(&mut part, empty(total))) else {
+            let Ok(()) = to.blocking_send(std::mem::replace(&mut part, empty(total - 1))) else {
                 return Ok(total);
             };
         }
+        part.lines.extend_from_slice(&line);
+        part.lines.push(b'\n');
+        part.items += 1;
     }
     if part.items > 0 {
         let _gone = to.blocking_send(part);
@@ -120,6 +124,22 @@ mod tests {
             all.push((part.first, part.items));
         }
         all
+    }
+
+    #[test]
+    fn parts_stay_small_whatever_their_lines() {
+        let sizes = [PART_BYTES / 2, PART_BYTES / 2 + 1, 1, 2 * PART_BYTES, 1];
+        let lines: Lines = Box::new(sizes.into_iter().map(|size| Ok(vec![b'1'; size])));
+        let (to, mut parts) = mpsc::channel(100);
+
+        read(lines, 0, &to).unwrap();
+
+        let mut all = Vec::new();
+        while let Ok(part) = parts.try_recv() {
+            assert!(part.items == 1 || part.lines.len() <= PART_BYTES + part.items);
+            all.push((part.first, part.items));
+        }
+        assert_eq!(all, [(0, 1), (1, 2), (3, 1), (4, 1)]);
     }
 
     #[test]

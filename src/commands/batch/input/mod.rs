@@ -13,14 +13,13 @@ use std::{
 use anyhow::{Context, Result, anyhow};
 use serde_json::Value;
 
+use super::LINE_BYTES_MAX;
+
 pub(super) use self::columns::Columns;
 use crate::{config::Usage, output};
 
 /// Lines of JSON, an item each, without their ends.
 pub(super) type Lines = Box<dyn Iterator<Item = Result<Vec<u8>>> + Send>;
-
-/// The longest line that is read: longer is a mistake.
-const LINE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 /// What a file of inputs is, by its name.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -121,9 +120,9 @@ fn lines(mut reader: impl BufRead + Send) -> impl Iterator<Item = Result<Vec<u8>
         loop {
             let mut line = Vec::new();
             number += 1;
-            match reader.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut line) {
+            match reader.by_ref().take(LINE_BYTES_MAX as u64).read_until(b'\n', &mut line) {
                 Ok(0) => return None,
-                Ok(_) if line.len() as u64 == LINE_BYTES_MAX => {
+                Ok(_) if line.len() == LINE_BYTES_MAX => {
                     return Some(Err(anyhow!(
                         "line {number} is longer than {LINE_BYTES_MAX} bytes"
                     )));

@@ -20,8 +20,10 @@ use crate::client::{Client, WAIT_SECONDS_MAX, escape};
 const WAIT_SECONDS: u64 = 20;
 /// How long a piece may take at most: longer than it is waited for.
 const PIECE_TIMEOUT: Duration = Duration::from_secs(WAIT_SECONDS_MAX);
-/// How long to wait when nothing had come.
+/// How long to wait when nothing had come, or an answer was cut off.
 const PAUSE: Duration = Duration::from_millis(100);
+/// How many answers in a row may be cut off before their first whole line.
+const CUTS_MAX: u32 = 50;
 
 /// A file that holds whole lines, one for each item from the first on.
 pub(super) struct Outcomes {
@@ -61,24 +63,39 @@ impl Outcomes {
         total: &watch::Receiver<Option<u64>>,
     ) -> Result<()> {
         let results = format!("/batch/{}/results?format=outcome", escape(batch));
+        let mut cuts = 0;
         loop {
             let lines = *self.lines.borrow();
             if *total.borrow() == Some(lines) {
                 return Ok(self.file.sync_all()?);
             }
             let path = format!("{results}&wait={WAIT_SECONDS}&cursor={lines}");
-            self.append(client, &path).await?;
-            if *self.lines.borrow() == lines {
-                sleep(PAUSE).await;
+            let whole = self.append(client, &path).await?;
+            if *self.lines.borrow() > lines {
+                cuts = 0;
+                continue;
             }
+            if let Err(why) = whole {
+                cuts += 1;
+                if cuts == CUTS_MAX {
+                    bail!("the outcome of item {lines} cannot be read, {cuts} times: {why}");
+                }
+            }
+            sleep(PAUSE).await;
         }
     }
 
-    /// Appends the whole lines of one answer, also of one that breaks off.
-    async fn append(&mut self, client: &Client, path: &str) -> Result<()> {
+    /// Appends the whole lines of one answer, also of one that is cut off: then it says by what.
+    async fn append(&mut self, client: &Client, path: &str) -> Result<Result<(), String>> {
         let mut response = client.stream_patiently(path).await?;
         let mut rest = Vec::new();
-        while let Ok(Ok(Some(piece))) = timeout(PIECE_TIMEOUT, response.chunk()).await {
+        loop {
+            let piece = match timeout(PIECE_TIMEOUT, response.chunk()).await {
+                Ok(Ok(Some(piece))) => piece,
+                Ok(Ok(None)) => return Ok(Ok(())),
+                Ok(Err(error)) => return Ok(Err(error.to_string())),
+                Err(_) => return Ok(Err("nothing came for a minute".to_owned())),
+            };
             rest.extend_from_slice(&piece);
             let Some(end) = rest.iter().rposition(|it| *it == b'\n') else {
                 if rest.len() > LINE_BYTES_MAX {
@@ -91,7 +108,6 @@ impl Outcomes {
             self.lines.send_modify(|lines| *lines += more);
             rest.drain(..=end);
         }
-        Ok(())
     }
 }
 

@@ -1,7 +1,9 @@
 //! What a run must know to go on after it was stopped: a small file beside the outputs.
 
 use std::{
-    fs, io,
+    fs::{self, File, OpenOptions, TryLockError},
+    io::{Read, Seek, Write},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     time::UNIX_EPOCH,
 };
@@ -72,10 +74,11 @@ impl Inputs {
     }
 }
 
-/// The notes, and where they are kept.
+/// The notes, and the file that keeps them: locked, so that two runs do not write the same outputs.
 #[derive(Debug)]
 pub(super) struct Journal {
     path: PathBuf,
+    file: File,
     pub(super) notes: Notes,
 }
 
@@ -83,9 +86,11 @@ impl Journal {
     /// The journal of a run: the one that was begun, if it was begun with the same words.
     pub(super) fn open(outputs: &Path, notes: Notes, restart: bool) -> Result<Self> {
         let path = of(outputs);
-        let begun = (!restart).then(|| read(&path)).transpose()?.flatten();
+        let mut file = lock(&path, outputs)?;
+        let begun = if restart { None } else { read(&mut file, &path)? };
         let Some(begun) = begun else {
             if outputs.exists() && !restart {
+                fs::remove_file(&path)?;
                 let there = outputs.display();
                 let words = format!(
                     "{there} is there, and not of a run that can go on: name another file, or \
@@ -93,9 +98,7 @@ impl Journal {
                 );
                 return Err(Usage(words).into());
             }
-            let journal = Self { path, notes };
-            journal.save()?;
-            return Ok(journal);
+            return Ok(Self { path, file, notes });
         };
         let kept = (&begun.program, &begun.options, &begun.inputs);
         let differs = match (&notes.program, &notes.options, &notes.inputs) {
@@ -105,7 +108,7 @@ impl Journal {
             _ => Some("it ran with other options"),
         };
         match differs {
-            None => Ok(Self { path, notes: begun }),
+            None => Ok(Self { path, file, notes: begun }),
             Some(why) => Err(Usage(format!(
                 "a run into {} was begun, but {why}: --restart begins anew, and forgets it",
                 outputs.display()
@@ -114,12 +117,16 @@ impl Journal {
         }
     }
 
-    /// Keeps the notes: all of them, or those of before.
-    pub(super) fn save(&self) -> Result<()> {
-        let draft = self.path.with_extension("run.draft");
+    /// Keeps the notes. In its place: another file would not be locked.
+    pub(super) fn save(&mut self) -> Result<()> {
         let text = serde_json::to_vec_pretty(&self.notes)?;
-        let written = fs::write(&draft, text).and_then(|()| fs::rename(&draft, &self.path));
-        written.with_context(|| format!("cannot write {}", self.path.display()))
+        let write = |file: &mut File| {
+            file.rewind()?;
+            file.write_all(&text)?;
+            file.set_len(text.len() as u64)?;
+            file.sync_data()
+        };
+        write(&mut self.file).with_context(|| format!("cannot write {}", self.path.display()))
     }
 
     /// Forgets the run: nothing is left to do.
@@ -135,12 +142,28 @@ fn of(outputs: &Path) -> PathBuf {
     name.into()
 }
 
-fn read(path: &Path) -> Result<Option<Notes>> {
-    let text = match fs::read(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error).context(format!("cannot read {}", path.display())),
+/// The file for this run alone, made if it is not there.
+fn lock(path: &Path, outputs: &Path) -> Result<File> {
+    let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
+    let file = open.with_context(|| format!("cannot write {}", path.display()))?;
+    // Without a name it was removed by a run that has just ended.
+    let is_ours = match file.try_lock() {
+        Ok(()) => file.metadata()?.nlink() > 0,
+        Err(TryLockError::WouldBlock) => false,
+        Err(TryLockError::Error(error)) => {
+            return Err(error).context(format!("cannot lock {}", path.display()));
+        }
     };
+    let busy = || Usage(format!("another run writes {}: wait for its end", outputs.display()));
+    is_ours.then_some(file).ok_or_else(|| busy().into())
+}
+
+fn read(file: &mut File, path: &Path) -> Result<Option<Notes>> {
+    let mut text = Vec::new();
+    file.read_to_end(&mut text).with_context(|| format!("cannot read {}", path.display()))?;
+    if text.is_empty() {
+        return Ok(None);
+    }
     let notes = serde_json::from_slice(&text);
     let words = || format!("{} is not what a run left: --restart begins anew", path.display());
     Ok(Some(notes.with_context(|| Usage(words()))?))
@@ -172,17 +195,34 @@ mod tests {
         let begun = Some(Begun { batch: "b".to_owned(), ground: Ground::Here });
         journal.notes.begun.clone_from(&begun);
         journal.save().unwrap();
+        drop(journal);
 
-        let again = Journal::open(&outputs, notes(&inputs, "qa"), false).unwrap();
+        let again = Journal::open(&outputs, notes(&inputs, "qa"), false).unwrap().notes.begun;
         let other = Journal::open(&outputs, notes(&inputs, "else"), false).unwrap_err();
         fs::write(&inputs, "{} ").unwrap();
         let changed = Journal::open(&outputs, notes(&inputs, "qa"), false).unwrap_err();
         let anew = Journal::open(&outputs, notes(&inputs, "qa"), true).unwrap();
 
-        assert_eq!(again.notes.begun, begun);
+        assert_eq!(again, begun);
         assert!(other.is::<Usage>() && other.to_string().contains("another program"), "{other}");
         assert!(changed.to_string().contains("inputs have changed"), "{changed}");
         assert_eq!(anew.notes.begun, None);
+    }
+
+    #[test]
+    fn second_run_at_the_same_time_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let (inputs, outputs) = (folder.path().join("in"), folder.path().join("out"));
+        fs::write(&inputs, "{}").unwrap();
+        let first = Journal::open(&outputs, notes(&inputs, "qa"), false).unwrap();
+
+        for restart in [false, true] {
+            let error = Journal::open(&outputs, notes(&inputs, "qa"), restart).unwrap_err();
+            assert!(error.is::<Usage>() && error.to_string().contains("another run"), "{error}");
+        }
+
+        first.remove().unwrap();
+        Journal::open(&outputs, notes(&inputs, "qa"), false).unwrap();
     }
 
     #[test]
@@ -196,5 +236,6 @@ mod tests {
 
         assert!(refused.is::<Usage>() && refused.to_string().contains("--restart"), "{refused}");
         assert_eq!(fs::read_to_string(&outputs).unwrap(), "precious");
+        assert!(!of(&outputs).exists(), "it leaves nothing");
     }
 }

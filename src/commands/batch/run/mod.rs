@@ -129,8 +129,12 @@ impl Job<'_> {
         let program = format!("/programs/{}", escape(&self.arguments.program));
         let columns = Columns::of(&self.client.get_patiently(&program).await?);
         let lines = input::open(&self.arguments.inputs, columns)?;
+        let begun = self.journal.notes.begun.clone();
+        if begun.is_none() {
+            self.journal.save()?;
+        }
         let mut outcomes = Outcomes::open(self.lines())?;
-        let batch = match self.journal.notes.begun.clone() {
+        let batch = match begun {
             Some(begun) => begun.batch,
             None => self.begin(&mut outcomes).await?,
         };
@@ -160,9 +164,8 @@ impl Job<'_> {
         self.client.get_patiently(&format!("{path}/summary")).await
     }
 
-    /// Opens a batch, and notes it before anything else happens.
+    /// Opens a batch under the noted key, and notes it before anything is sent.
     async fn begin(&mut self, outcomes: &mut Outcomes) -> Result<String> {
-        self.journal.save()?;
         outcomes.clear()?;
         let Notes { program, options, key, .. } = &self.journal.notes;
         let batch = upload::open(&self.client, program, options, Some(key)).await?;
@@ -174,12 +177,13 @@ impl Job<'_> {
 
     /// Runs again what did not succeed in a run that had ended.
     async fn again(&mut self, path: &str, outcomes: &mut Outcomes) -> Result<()> {
-        let answer = self.client.post(&format!("{path}/retry"), &json!({})).await?;
+        let answer = self.client.post_patiently(&format!("{path}/retry"), &json!({})).await?;
         let retried = view::number(&answer, "/retried");
         output::note(format!("{retried} items that did not succeed run again"));
+        // First: a run that goes on believes the outcomes that it finds.
+        outcomes.clear()?;
         self.journal.notes.ended = false;
-        self.journal.save()?;
-        outcomes.clear()
+        self.journal.save()
     }
 
     /// Tells how it ended. A run that left nothing to do again is forgotten.
