@@ -20,7 +20,7 @@ from .result import ExecutionMode, ExecutionResult
 from .server import PrivateServer
 from .transport import Place, Transport
 
-# As MAX_WORKERS of the server.
+# As the executor that this one follows had; a server that nobody starts from here has more.
 WORKERS = 4
 
 _executors: weakref.WeakSet[DSPyPipelineExecutor] = weakref.WeakSet()
