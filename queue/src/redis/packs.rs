@@ -82,16 +82,34 @@ async fn pack_some(store: &Store, chunks: &[(BatchId, u32)]) -> Result<()> {
     Ok(())
 }
 
+/// The documents of a packed chunk as they were read.
+struct Unpacked {
+    /// How often items of the batch had been retried then.
+    again: String,
+    documents: Documents,
+}
+
 /// Puts the documents of a packed chunk back, so that some of them can change.
 pub(super) async fn unpack_chunk(store: &Store, batch: BatchId, chunk: usize) -> Result<()> {
+    let Some(unpacked) = read_pack(store, batch, chunk).await? else { return Ok(()) };
+    put_back(store, batch, chunk, unpacked).await
+}
+
+async fn read_pack(store: &Store, batch: BatchId, chunk: usize) -> Result<Option<Unpacked>> {
     let mut pipe = redis::pipe();
-    pipe.get(store.keys.packed(batch, chunk));
-    let (packed,): (Option<Vec<u8>>,) = store.home.query(&pipe).await?;
-    let Some(packed) = packed else { return Ok(()) };
+    pipe.atomic().hget(store.keys.batch(batch), "again").get(store.keys.packed(batch, chunk));
+    let (again, packed): (Option<String>, Option<Vec<u8>>) = store.home.query(&pipe).await?;
+    let Some(packed) = packed else { return Ok(None) };
+    let again = again.unwrap_or_else(|| "0".to_owned());
+    Ok(Some(Unpacked { again, documents: documents(&packed)? }))
+}
+
+/// Changes nothing if the chunk was packed anew since: others have ended.
+async fn put_back(store: &Store, batch: BatchId, chunk: usize, unpacked: Unpacked) -> Result<()> {
     let batch = batch.to_string();
     let mut call = store.scripts.unpack.key(store.prefix());
-    call.arg(&batch).arg(chunk);
-    for (field, document) in documents(&packed)? {
+    call.arg(&batch).arg(chunk).arg(unpacked.again);
+    for (field, document) in unpacked.documents {
         call.arg(field).arg(document);
     }
     store.home.call(&call).await
@@ -156,7 +174,10 @@ fn letter(state: State) -> u8 {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{
+        super::{RedisConfig, RedisQueue},
+        *,
+    };
 
     #[test]
     fn documents_come_back_from_a_pack() {
@@ -173,5 +194,33 @@ mod tests {
         assert_eq!(documents(&packed).unwrap(), given);
         assert!(documents(&packed[..packed.len() - 1]).is_err());
         assert!(documents(b"short").is_err());
+    }
+
+    #[tokio::test]
+    async fn pack_that_is_replaced_is_not_unpacked() {
+        let url = testkit::RedisServer::shared().url();
+        let (queue, limits) = (BatchId::new().to_string(), crate::Limits::default());
+        let clock = crate::Clock::Store;
+        let config = RedisConfig { url, queue, limits, clock, allow_eviction: false };
+        let queue = RedisQueue::connect(config).await.unwrap();
+        let (store, batch) = (&queue.store, BatchId::new());
+        let (key, kept) = (store.keys.packed(batch, 0), store.keys.results(batch, 0));
+        let document = b"failed|0|7||0\n".to_vec();
+        let packed = pack(Documents::from([("0".to_owned(), document)])).unwrap();
+        store.home.query::<()>(redis::pipe().set(&key, packed).ignore()).await.unwrap();
+        let read = read_pack(store, batch, 0).await.unwrap().unwrap();
+
+        // another process retries the item, and what it ended with then is packed
+        let mut pipe = redis::pipe();
+        pipe.hincr(store.keys.batch(batch), "again", 1).ignore();
+        store.home.query::<()>(&pipe).await.unwrap();
+        put_back(store, batch, 0, read).await.unwrap();
+
+        let there = async |key: &str| {
+            store.home.query::<(bool,)>(redis::pipe().exists(key)).await.unwrap().0
+        };
+        assert_eq!((there(&key).await, there(&kept).await), (true, false));
+        unpack_chunk(store, batch, 0).await.unwrap();
+        assert_eq!((there(&key).await, there(&kept).await), (false, true));
     }
 }
