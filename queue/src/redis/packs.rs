@@ -47,39 +47,60 @@ pub(super) fn start(store: &Arc<Store>) -> Arc<Notify> {
 async fn pack_all(store: &Store) -> Result<()> {
     loop {
         let mut pipe = redis::pipe();
-        pipe.cmd("SPOP").arg(store.keys.named("packs")).arg(GROUP);
+        pipe.cmd("SRANDMEMBER").arg(store.keys.named("packs")).arg(GROUP);
         let (names,): (Vec<String>,) = store.home.query(&pipe).await?;
-        let chunks = names.iter().map(|name| chunk(name)).collect::<Result<Vec<_>>>()?;
-        if chunks.is_empty() {
+        if names.is_empty() {
             return Ok(());
         }
-        pack_some(store, &chunks).await?;
+        pack_some(store, &names).await?;
     }
 }
 
-async fn pack_some(store: &Store, chunks: &[(BatchId, u32)]) -> Result<()> {
+/// Packs some chunks. Each stays among those to be packed until it is, or cannot be.
+async fn pack_some(store: &Store, names: &[String]) -> Result<()> {
+    let mut chunks = Vec::new();
     let mut pipe = redis::pipe();
-    for (batch, number) in chunks {
-        pipe.hget(store.keys.batch(*batch), "again");
-        pipe.hgetall(store.keys.results(*batch, *number));
+    for name in names {
+        match chunk(name) {
+            Ok((batch, number)) => {
+                pipe.hget(store.keys.batch(batch), "again");
+                pipe.hgetall(store.keys.results(batch, number));
+                chunks.push((name, batch, number));
+            }
+            Err(error) => leave_out(store, name, &error).await?,
+        }
     }
-    let read: Vec<redis::Value> = store.home.query(&pipe).await?;
-    let mut read = read.into_iter();
-    for (batch, number) in chunks {
+    if chunks.is_empty() {
+        return Ok(());
+    }
+    let mut read = store.home.query::<Vec<redis::Value>>(&pipe).await?.into_iter();
+    for (name, batch, number) in chunks {
         let again: Option<String> = super::read::some(read.next())?;
         let documents: Documents = super::claim::read(read.next())?;
-        if documents.is_empty() {
-            continue; // it is packed already, or forgotten
-        }
-        let (batch, fields) = (batch.to_string(), documents.len());
-        let packed = tokio::task::spawn_blocking(move || pack(documents)).await;
-        let packed = packed.map_err(|error| Error::Unavailable(error.to_string()))??;
+        let fields = documents.len();
+        let packed = tokio::task::spawn_blocking(move || pack(documents, BYTES_MAX)).await;
+        let packed = match packed.map_err(|error| Error::Unavailable(error.to_string()))? {
+            Ok(packed) => packed,
+            Err(error) => {
+                leave_out(store, name, &error).await?;
+                continue;
+            }
+        };
+        let batch = batch.to_string();
         let mut call = store.scripts.pack.key(store.prefix());
-        call.arg(&batch).arg(*number).arg(fields).arg(again.as_deref().unwrap_or("0"));
+        call.arg(&batch).arg(number).arg(fields).arg(again.as_deref().unwrap_or("0"));
         call.arg(packed.as_slice());
         store.home.call::<()>(&call).await?;
     }
     Ok(())
+}
+
+/// Leaves a chunk as it is: it takes more memory so, and nothing else.
+async fn leave_out(store: &Store, name: &str, error: &Error) -> Result<()> {
+    warn!(%error, "cannot pack the results {name}: {error}");
+    let mut pipe = redis::pipe();
+    pipe.srem(store.keys.named("packs"), name).ignore();
+    store.home.query(&pipe).await
 }
 
 /// The documents of a packed chunk as they were read.
@@ -121,8 +142,12 @@ fn chunk(name: &str) -> Result<(BatchId, u32)> {
     Ok((batch.parse()?, number.parse().map_err(|_| corrupt("a chunk's name"))?))
 }
 
-fn pack(documents: Documents) -> Result<Vec<u8>> {
+fn pack(documents: Documents, bytes_max: usize) -> Result<Vec<u8>> {
     let documents: BTreeMap<String, Vec<u8>> = documents.into_iter().collect();
+    let length = |it: (&String, &Vec<u8>)| it.0.len() + it.1.len() + 2 * size_of::<u32>();
+    if documents.iter().map(length).sum::<usize>() > bytes_max {
+        return Err(corrupt("more than a pack may hold"));
+    }
     let mut packed = vec![b'-'; CHUNK_ITEMS];
     let mut plain = Vec::new();
     for (field, document) in &documents {
@@ -188,12 +213,22 @@ mod tests {
             ("h66".to_owned(), document("expired", "b")),
         ]);
 
-        let packed = pack(given.clone()).unwrap();
+        let packed = pack(given.clone(), BYTES_MAX).unwrap();
 
         assert!(packed.starts_with(b"s-f-"));
         assert_eq!(documents(&packed).unwrap(), given);
         assert!(documents(&packed[..packed.len() - 1]).is_err());
         assert!(documents(b"short").is_err());
+    }
+
+    #[test]
+    fn nothing_is_packed_that_is_too_large_to_be_unpacked() {
+        let given = Documents::from([("0".to_owned(), b"failed|0|7||0\n".to_vec())]);
+        let size = 1 + 14 + 8;
+
+        let packed = pack(given.clone(), size).unwrap();
+        assert_eq!(zstd::bulk::decompress(&packed[CHUNK_ITEMS..], size).unwrap().len(), size);
+        assert!(pack(given, size - 1).is_err());
     }
 
     #[tokio::test]
@@ -206,7 +241,7 @@ mod tests {
         let (store, batch) = (&queue.store, BatchId::new());
         let (key, kept) = (store.keys.packed(batch, 0), store.keys.results(batch, 0));
         let document = b"failed|0|7||0\n".to_vec();
-        let packed = pack(Documents::from([("0".to_owned(), document)])).unwrap();
+        let packed = pack(Documents::from([("0".to_owned(), document)]), BYTES_MAX).unwrap();
         store.home.query::<()>(redis::pipe().set(&key, packed).ignore()).await.unwrap();
         let read = read_pack(store, batch, 0).await.unwrap().unwrap();
 

@@ -227,6 +227,46 @@ async fn full_memory_refuses_work_and_takes_results() {
 }
 
 #[tokio::test]
+async fn chunk_that_cannot_be_packed_leaves_others_to_be_packed() {
+    let server = RedisServer::new();
+    let config = config(server.url());
+    let prefix = format!("dq:{{{}#0}}:", config.queue);
+    let queue: Arc<dyn Queue> = Arc::new(RedisQueue::connect(config).await.unwrap());
+    let worker = beaten(&*queue).await;
+    let batch = queue.submit_batch(batch_of(128)).await.unwrap().id;
+    let finish = async |lease| {
+        let (end, run_time) = (succeeded("yes"), Duration::ZERO);
+        let ending = queue::Ending { lease, end, started_at: chrono::Utc::now(), run_time };
+        queue.finish(ending).await.unwrap();
+    };
+    let mut leases = queue.claim(&worker, want(64), Duration::ZERO).await.unwrap();
+    leases.extend(queue.claim(&worker, want(64), Duration::ZERO).await.unwrap());
+    let last = leases.pop().unwrap();
+    let first = leases.remove(0);
+    for lease in leases {
+        finish(lease).await;
+    }
+
+    server.cli(&["HSET", &format!("{prefix}b:{batch}:r:0"), "1", "broken"]);
+    let rubbish: Vec<String> = (0..16).map(|n| format!("rubbish {n}")).collect();
+    let packs = format!("{prefix}packs");
+    let names = ["SADD", &packs].into_iter().chain(rubbish.iter().map(String::as_str));
+    server.cli(&names.collect::<Vec<_>>());
+    tokio::join!(finish(first), finish(last));
+
+    until("the whole chunk is packed", SOON, async || {
+        let packed = server.cli(&["EXISTS", &format!("{prefix}b:{batch}:p:1")]);
+        (packed == "1").then_some(())
+    })
+    .await;
+    until("nothing is left to be packed", SOON, async || {
+        (server.cli(&["SCARD", &packs]) == "0").then_some(())
+    })
+    .await;
+    assert_eq!(queue.batch(batch).await.unwrap().ended.succeeded, 128);
+}
+
+#[tokio::test]
 async fn queues_of_other_names_share_nothing() {
     let url = RedisServer::shared().url();
     let (one, other) = (connect(url.clone()).await, connect(url).await);

@@ -1,10 +1,14 @@
--- Puts the documents of a whole chunk in one string, if they are still as they were read.
+-- Puts the documents of a whole chunk in one string, if they are still as they were read. The chunk is
+-- no longer among those that can be packed then, nor if it need not be: what changed in between, and is
+-- whole, comes again.
 -- KEYS[1] prefix   ARGV: batch, chunk, how many fields were read, retries of the batch then, the string
 local key, k = P .. 'b:' .. ARGV[1], ARGV[2]
 local documents = key .. ':r:' .. k
-if not is_whole(ARGV[1], k) then return 0 end
-if call('HLEN', documents) ~= tonumber(ARGV[3]) then return 0 end
-if (call('HGET', key, 'again') or '0') ~= ARGV[4] then return 0 end
-call('SET', key .. ':p:' .. k, ARGV[5])
-call('UNLINK', documents)
+local fields, changed = call('HLEN', documents), (call('HGET', key, 'again') or '0') ~= ARGV[4]
+if fields > 0 and is_whole(ARGV[1], k) then
+  if fields ~= tonumber(ARGV[3]) or changed then return 0 end
+  call('SET', key .. ':p:' .. k, ARGV[5])
+  call('UNLINK', documents)
+end
+call('SREM', P .. 'packs', ARGV[1] .. ':' .. k)
 return 1
