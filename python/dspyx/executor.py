@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import os
 import threading
 import weakref
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Any
 
@@ -14,6 +15,7 @@ from . import batch, calls
 from .aio import AsyncTransport
 from .batch import Batch
 from .calls import Options, Program
+from .errors import DspyxError
 from .future import ExecutionFuture
 from .live import Registrar
 from .result import ExecutionMode, ExecutionResult
@@ -162,12 +164,24 @@ class DSPyPipelineExecutor:
         **options: Any,
     ) -> list[ExecutionResult]:
         """As `execute_batch`, for event loops. To stop awaiting it calls the rest of it off."""
-        submit = self._submit_batch
-        put_in = await asyncio.to_thread(submit, program, model_id, inputs_list, options)
+        is_off = threading.Event()
+        inputs = _while_awaited(inputs_list or [], is_off)
+
+        def submit() -> Batch:
+            return self._submit_batch(program, model_id, inputs, options)
+
+        # No task: who calls all tasks off must not lose sight of what the thread goes on to do.
+        loop, context = asyncio.get_running_loop(), contextvars.copy_context()
+        putting_in = loop.run_in_executor(None, context.run, submit)
         try:
+            put_in = await asyncio.shield(putting_in)
             return await asyncio.to_thread(put_in.results, progress)
         except asyncio.CancelledError:
-            await asyncio.to_thread(put_in.cancel)
+            is_off.set()
+            await asyncio.wait([putting_in])
+            # If it failed, there is nothing of it.
+            if putting_in.exception() is None:
+                await asyncio.to_thread(putting_in.result().cancel)
             raise
 
     async def aget_execution_stats(self) -> dict[str, Any]:
@@ -322,6 +336,18 @@ class DSPyPipelineExecutor:
             options["programs-dir"] = self._programs_dir
         environment = {} if self.mlflow_tracking else {"MLFLOW_TRACKING": "false"}
         return PrivateServer(options, environment, self._data_dir)
+
+
+def _while_awaited(
+    inputs_list: Iterable[Mapping[str, Any]], is_off: threading.Event
+) -> Iterator[Mapping[str, Any]]:
+    """The inputs, until nobody waits for their results any more."""
+    for inputs in inputs_list:
+        if is_off.is_set():
+            break
+        yield inputs
+    if is_off.is_set():
+        raise DspyxError("the batch is not awaited any more")
 
 
 def _renew_locks() -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,15 @@ from dspyx import DSPyPipelineExecutor
 
 HERE = Path(__file__).parent
 PROGRAMS = HERE / "programs"
+SOON_SECONDS = 20.0
+
+
+def until(what: str, look: Callable[[], bool]) -> None:
+    """Waits until it is so."""
+    end = time.monotonic() + SOON_SECONDS
+    while not look():
+        assert time.monotonic() < end, f"not in {SOON_SECONDS:g} s: {what}"
+        time.sleep(0.02)
 
 
 @pytest.fixture(autouse=True)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from conftest import SOON_SECONDS, until
 
 import dspyx
 from dspyx import DSPyPipelineExecutor, ExecutionMode, ExecutionResult, calls
@@ -107,8 +108,7 @@ def test_inputs_that_fail_on_the_way_leave_no_batch_behind(
 
     with pytest.raises(OSError, match="the disk is gone"):
         executor.execute_batch(model_id="fast-program", inputs_list=inputs())
-    (batch,) = executor._connected().run(calls.get("/batches"))["batches"]
-    assert batch["status"] in ("cancelled", "cancelling")
+    assert is_called_off(executor)
 
 
 def test_max_workers_at_a_server_elsewhere_is_the_batchs(executor: DSPyPipelineExecutor) -> None:
@@ -183,20 +183,62 @@ def test_an_event_loop_runs_many_at_once() -> None:
     asyncio.run(run())
 
 
+def is_called_off(executor: DSPyPipelineExecutor) -> bool:
+    """Whether the one batch that there is was cancelled."""
+    (batch,) = batches(executor)
+    return batch["status"] in ("cancelled", "cancelling")
+
+
+def batches(executor: DSPyPipelineExecutor) -> list[dict[str, Any]]:
+    listed: list[dict[str, Any]] = executor._connected().run(calls.get("/batches"))["batches"]
+    return listed
+
+
 def test_a_batch_that_is_not_awaited_any_more_is_called_off(executor: DSPyPipelineExecutor) -> None:
+    def has_begun() -> bool:
+        return bool(executor.get_execution_stats()["total_executions"])
+
     async def run() -> None:
         inputs = [{"input": it} for it in range(5000)]
         task = asyncio.create_task(
-            executor.aexecute_batch(model_id="fast-program", inputs_list=inputs)
+            executor.aexecute_batch(model_id="fast-program", inputs_list=inputs, concurrency=1)
         )
-        while (await executor.aget_execution_stats())["total_executions"] == 0:
-            await asyncio.sleep(0.01)
+        await asyncio.to_thread(until, "one of the batch has ended", has_begun)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
 
     asyncio.run(run())
-    assert executor.get_execution_stats()["total_executions"] <= 5000
+    assert is_called_off(executor)
+    assert executor.get_execution_stats()["successful_executions"] < 5000
+
+
+@pytest.mark.parametrize("items_max", [500, 10_000])
+def test_a_batch_that_is_not_awaited_while_it_is_put_in_does_not_run(
+    executor: DSPyPipelineExecutor, monkeypatch: pytest.MonkeyPatch, items_max: int
+) -> None:
+    monkeypatch.setattr("dspyx.upload.ITEMS_MAX", items_max)
+    is_on_its_way, is_not_awaited = threading.Event(), threading.Event()
+
+    def inputs() -> Iterator[dict[str, Any]]:
+        yield from ({"input": it} for it in range(5000))
+        is_on_its_way.set()
+        assert is_not_awaited.wait(SOON_SECONDS)
+
+    async def run() -> None:
+        task = asyncio.create_task(
+            executor.aexecute_batch(model_id="fast-program", inputs_list=inputs(), concurrency=1)
+        )
+        await asyncio.to_thread(until, "the inputs are asked for", is_on_its_way.is_set)
+        task.cancel()
+        is_not_awaited.set()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(run())
+    # What fits into one request may not even have been sent.
+    assert items_max > 5000 and not batches(executor) or is_called_off(executor)
+    assert executor.get_execution_stats()["successful_executions"] < 5000
 
 
 def test_a_client_of_a_server_needs_its_token(executor: DSPyPipelineExecutor) -> None:

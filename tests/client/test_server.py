@@ -8,25 +8,15 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from conftest import SOON_SECONDS, until
 
 from dspyx import DSPyPipelineExecutor, ServerUnavailable, calls
 
-SOON_SECONDS = 20.0
 TEXT = {"text": "a"}
-
-
-def until(what: str, look: Callable[[], bool]) -> None:
-    """Waits until it is so."""
-    end = time.monotonic() + SOON_SECONDS
-    while not look():
-        assert time.monotonic() < end, f"not in {SOON_SECONDS:g} s: {what}"
-        time.sleep(0.02)
 
 
 def is_running(pid: int) -> bool:
