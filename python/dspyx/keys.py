@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from .errors import DspyxError
@@ -26,9 +27,15 @@ def name_key(made: dict[str, Any], module: dspy.Module | None) -> dict[str, str]
     """Names the variable of a key that the code gives to its model; and that key, by it."""
     import dspy
 
-    models = [it.lm for _, it in module.named_predictors()] if module is not None else []
-    model = next((it for it in models if it is not None), dspy.settings.lm)
-    key = key_of(model)
+    own = [it.lm for _, it in module.named_predictors()] if module is not None else []
+    models = own or [None]
+    given = {key_of(dspy.settings.lm if it is None else it) for it in models}
+    if len(given) > 1:
+        raise DspyxError(
+            f"the predictors of {type(module).__name__} ask one model with different keys, and only "
+            "one can be used: give all of them the same `api_key`, or none"
+        )
+    (key,) = given
     if key is None or "lm" not in made:
         return {}
     name = f"LM_KEY_{hashlib.sha256(key.encode()).hexdigest()[:16].upper()}"
@@ -57,12 +64,32 @@ def stripped(model: Any, keys: dict[str, str]) -> Any:
     key = key_of(model)
     if key is None:
         return model
+    from .runner.bridge import OWN_ENDPOINT
+
+    if own := [it for it in OWN_ENDPOINT if it != "api_key" and model.kwargs.get(it)]:
+        raise DspyxError(
+            f"a predictor's own {model.model} has an `api_key` and sets {', '.join(own)}: it is asked "
+            "past the server's gateway, and only that has keys; make it the model of the whole "
+            "program (dspy.configure(lm=...)), or leave that out and set LM_API_BASE"
+        )
     name = f"{model.model.partition('/')[0].upper()}_API_KEY"
     if keys.setdefault(name, key) != key:
         raise DspyxError(f"its predictors have different keys for {name}, and only one can be used")
     model = model.copy()
     del model.kwargs["api_key"]
     return model
+
+
+def refuse_other_keys(keys: dict[str, str], sent: Mapping[str, str], name: str) -> None:
+    """Refuses a key where other programs of the same server use another by the same variable."""
+    known = {**sent, **of_environment()}
+    for variable, key in keys.items():
+        if known.get(variable, key) != key:
+            raise DspyxError(
+                f"{name} gives a model another key than {variable}, which other programs of this "
+                f"executor use: leave out its `api_key` and set {variable} to it, or run it with an "
+                "executor of its own and without that variable"
+            )
 
 
 def refuse_secrets(saved: bytes, name: str, keys: dict[str, str]) -> None:

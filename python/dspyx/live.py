@@ -20,7 +20,14 @@ from typing import TYPE_CHECKING, Any
 from . import binary, calls
 from .calls import Program
 from .errors import DspyxError
-from .keys import name_key, of_environment, refuse_secrets, stripped, without_keys
+from .keys import (
+    name_key,
+    of_environment,
+    refuse_other_keys,
+    refuse_secrets,
+    stripped,
+    without_keys,
+)
 from .loader import LoadedProgram
 from .server import PrivateServer
 from .transport import Transport
@@ -167,6 +174,12 @@ class Registrar:
     def _register(self, id: str, native: _Native) -> None:
         text = _renamed(native.text, id)
         if self._server is None:
+            if native.keys:
+                raise DspyxError(
+                    f"the model of {id} has an `api_key`, and a server elsewhere is sent none: leave "
+                    "it out here, and set the key there (OPENAI_API_KEY), or leave out `url` and "
+                    "DSPYX_URL"
+                )
             self._transport.run(calls.register(id, text))
             return
         self._give_keys(native.keys)
@@ -187,6 +200,7 @@ class Registrar:
         code = json.dumps([head, sorted(_code(module))])
         name = type(module).__name__
         id = _hashed(_kebab(name), code, saved)
+        refuse_other_keys(keys, server.sent, name)
         self._give_keys(keys)
         if id in self._known:
             return id

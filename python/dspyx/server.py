@@ -46,7 +46,8 @@ class PrivateServer:
     ) -> None:
         self._lock = threading.Lock()
         self._last_lines: deque[str] = deque(maxlen=LAST_LINES)
-        self._sent: dict[str, str] = {}
+        self.sent: dict[str, str] = {}
+        """The keys that were handed over, by their variables."""
         self._owner = os.getpid()
         self._process = _spawn(options, environment or {}, data_dir)
         process = self._process
@@ -73,10 +74,10 @@ class PrivateServer:
 
     def give_keys(self, keys: Mapping[str, str]) -> None:
         """Hands over keys of models, by the names of variables. They are in memory only."""
-        new = {name: key for name, key in keys.items() if self._sent.get(name) != key}
+        new = {name: key for name, key in keys.items() if self.sent.get(name) != key}
         if new:
             self._ask({"keys": new})
-            self._sent.update(new)
+            self.sent.update(new)
 
     def add(self, path: Path) -> tuple[str, str]:
         """Lets it run a program file anywhere on this machine; its id and version."""

@@ -12,12 +12,13 @@ from typing import Any
 
 import dspy
 import pytest
-from conftest import HERE
+from conftest import HERE, SOON_SECONDS
 
 from dspyx import DSPyModelLoader, DSPyPipelineExecutor, DspyxError
 from dspyx.live import _renamed
 
 KEY = "sk-0123456789abcdef"
+OTHER_KEY = "sk-fedcba9876543210"
 
 
 class Shout(dspy.Module):  # type: ignore[misc]
@@ -146,22 +147,84 @@ def test_the_callers_model_and_adapter_are_used(executor: DSPyPipelineExecutor) 
         assert ("<answer>" in asked) == isinstance(adapter, dspy.XMLAdapter)
 
 
-def test_keys_come_to_the_server_and_never_into_its_files(
-    executor: DSPyPipelineExecutor, stub: str, asked: list[dict[str, Any]]
-) -> None:
-    model = dspy.LM("openai/stub", api_base=stub, api_key=KEY, cache=False)
-    own = Shout()
-    own.answer.lm = dspy.LM("openai/own", api_key=KEY)
+def keyed(stub: str, key: str | None) -> dspy.LM:
+    return dspy.LM("openai/stub", api_base=stub, api_key=key, cache=False)
 
-    with dspy.context(lm=model):
+
+def with_key(key: str) -> Shout:
+    """A program whose predictor has a model of its own, with a key of its own."""
+    shout = Shout()
+    shout.answer.lm = dspy.LM("openai/stub", api_key=key, cache=False)
+    return shout
+
+
+def test_keys_come_to_the_server_and_never_into_its_files(
+    executor: DSPyPipelineExecutor,
+    stub: str,
+    asked: list[dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    monkeypatch.setenv("LM_API_BASE", stub)
+    with dspy.context(lm=keyed(stub, KEY)):
         native = executor.execute(program=dspy.Predict("question -> answer"), inputs={"question": "a"})
         python = executor.execute(program=Shout, inputs={"question": "b"})
-    executor.submit(program=own, inputs={"question": "a"})
+    own = executor.submit(program=with_key(KEY), inputs={"question": "c"})
+    owns = own.result(timeout=SOON_SECONDS)
 
     assert native.outputs == {"answer": "stubbed"}, native.error
-    assert python.outputs is not None and python.outputs["answer"] == "STUBBED!"
-    assert [it["authorization"] for it in asked] == [f"Bearer {KEY}"] * 2
+    for result in (python, owns):
+        assert result.outputs is not None and result.outputs["answer"] == "STUBBED!", result.error
+    assert [it["authorization"] for it in asked] == [f"Bearer {KEY}"] * 3
     assert KEY.encode() not in files(executor)
+
+
+@pytest.mark.parametrize("other", [OTHER_KEY, None])
+def test_one_program_does_not_ask_with_two_keys(
+    executor: DSPyPipelineExecutor, stub: str, asked: list[dict[str, Any]], other: str | None
+) -> None:
+    react = dspy.ReAct("question -> answer", tools=[])
+    first, second = (it for _, it in react.named_predictors())
+    first.lm, second.lm = keyed(stub, KEY), keyed(stub, other)
+
+    with pytest.raises(DspyxError, match="different keys.*give all of them the same `api_key`"):
+        executor.execute(program=react, inputs={"question": "a"})
+    assert asked == []
+
+
+def test_the_key_of_one_program_is_not_used_by_others(
+    executor: DSPyPipelineExecutor,
+    stub: str,
+    asked: list[dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    monkeypatch.setenv("LM_API_BASE", stub)
+    first = with_key(KEY)
+    second = with_key(OTHER_KEY)
+
+    assert executor.execute(program=first, inputs={"question": "a"}).success
+    with pytest.raises(DspyxError, match="another key than OPENAI_API_KEY"):
+        executor.execute(program=second, inputs={"question": "b"})
+    with DSPyPipelineExecutor() as its_own:
+        assert its_own.execute(program=second, inputs={"question": "b"}).success
+        monkeypatch.setenv("OPENAI_API_KEY", KEY)
+        with pytest.raises(DspyxError, match="set OPENAI_API_KEY to it"):
+            its_own.execute(program=second, inputs={"question": "c"})
+    assert executor.execute(program=first, inputs={"question": "d"}).success
+    asked_with = [it["authorization"] for it in asked]
+    assert asked_with == [f"Bearer {it}" for it in (KEY, OTHER_KEY, KEY)]
+
+
+def test_a_key_for_an_endpoint_past_the_gateway_is_refused(
+    executor: DSPyPipelineExecutor, stub: str, asked: list[dict[str, Any]]
+) -> None:
+    shout = Shout()
+    shout.answer.lm = keyed(stub, KEY)
+
+    with pytest.raises(DspyxError, match="sets api_base.*the model of the whole program"):
+        executor.execute(program=shout, inputs={"question": "a"})
+    assert asked == []
 
 
 def test_a_key_in_an_attribute_is_not_written(
@@ -185,6 +248,11 @@ def test_a_server_elsewhere_gets_program_files_and_no_pickles(
     assert from_file.program_name == "email-assistant"
     with pytest.raises(DspyxError, match="only run by a server that this executor has started"):
         there.execute(program=Shout, inputs={"question": "a"})
+    with (
+        dspy.context(lm=keyed("http://127.0.0.1:9/v1", KEY)),
+        pytest.raises(DspyxError, match="a server elsewhere is sent none: leave it out here"),
+    ):
+        there.execute(program=dspy.Predict("question -> answer"), inputs={"question": "a"})
 
 
 def test_what_waits_in_a_data_dir_is_run_after_a_restart(tmp_path: Path) -> None:
