@@ -37,6 +37,11 @@ fn calls_give_results_and_raise_only_what_is_no_result() {
 }
 
 #[test]
+fn batches_outlive_what_happens_to_their_server() {
+    pytest("test_faults.py");
+}
+
+#[test]
 fn live_modules_run_natively_or_in_the_callers_python() {
     pytest("test_live.py");
 }

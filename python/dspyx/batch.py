@@ -6,6 +6,7 @@ import dataclasses
 import http.client
 import json
 import re
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -14,11 +15,9 @@ from .calls import Options, Program
 from .errors import RequestError, ServerUnavailable
 from .progress import Progress
 from .result import ExecutionResult
-from .transport import Answer, Request, Transport
+from .transport import Request, Transport
 from .upload import upload
 
-# How often in a row a download may break off without a line.
-BREAKS_MAX = 5
 _PLACE = re.compile(r" \(line \d+[^()]*\)\Z")
 
 
@@ -46,34 +45,30 @@ class Batch:
             for _ in range(self._count):
                 yield dataclasses.replace(self._batch)
             return
-        name, done, breaks = self._program.name, 0, 0
+        name, done, tries = self._program.name, 0, calls.Tries()
         while done < self._count:
-            before = done
             try:
                 for record in self._lines(self._batch, done):
-                    done += 1
+                    done, tries = done + 1, calls.Tries()
                     yield ExecutionResult.of_record(_sentence(record), name)
-            except ServerUnavailable:
-                breaks = 0 if done > before else breaks + 1
-                if breaks >= BREAKS_MAX:
-                    raise
+            except ServerUnavailable as error:
+                time.sleep(tries.pause(error).seconds)
 
     def cancel(self) -> None:
         """Calls off what has not ended."""
         if isinstance(self._batch, str):
-            steps = calls.ask(Request("POST", f"/batch/{self._batch}/cancel"))
-            calls.checked(self._transport.run(steps))
+            self._transport.run(calls.cancel_batch(self._batch))
 
     def _lines(self, batch_id: str, cursor: int) -> Iterator[dict[str, Any]]:
         wait = calls.WAIT_SECONDS
         path = f"/batch/{batch_id}/results?cursor={cursor}&wait={wait}"
         transport = self._transport
-        response = transport.open(Request("GET", path, wait_seconds=wait))
+        request = Request("GET", path, wait_seconds=wait, is_read_late=True)
+        answer = calls.checked(transport.run(calls.ask(request)))
+        response = answer.late_body
+        if response is None:
+            raise RequestError(f"HTTP status {answer.status}", answer.status, {})
         try:
-            if response.status != 200:
-                answer = Answer(response.status, {}, response.read())
-                calls.checked(answer)
-                raise RequestError(f"HTTP status {answer.status}", answer.status, {})
             for line in response:
                 yield json.loads(line)
         except (OSError, ValueError, http.client.HTTPException) as error:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
-from .errors import AccessDenied, DspyxError, RequestError
+from .errors import AccessDenied, RequestError, ServerUnavailable
 from .result import ExecutionMode, ExecutionResult
 from .transport import Answer, Pause, Request, Steps
 
@@ -16,6 +16,11 @@ from .transport import Answer, Pause, Request, Steps
 WAIT_SECONDS = 60
 # How long a server that has too much to do is asked again.
 BUSY_SECONDS_MAX = 600.0
+# How long a server that cannot be reached is tried again, where that changes nothing: a restart.
+AWAY_SECONDS_MAX = 60.0
+# The first pause between two tries, and the longest; each is twice as long as the last.
+PAUSE_SECONDS_MIN = 0.1
+PAUSE_SECONDS_MAX = 5.0
 _OPEN = ("scheduled", "queued", "running")
 # Problems that say what is wrong with an execution, by the end of their type.
 _KINDS = {"validation": "validation", "program-not-found": "program_not_found"}
@@ -48,6 +53,36 @@ def ask(request: Request) -> Steps[Answer]:
         if answer.status not in (429, 503) or time.monotonic() > until:
             return answer
         yield Pause(_retry_after(answer))
+
+
+class Tries:
+    """The tries to reach a server, until one is answered."""
+
+    def __init__(self) -> None:
+        self._until: float | None = None
+        self._seconds = PAUSE_SECONDS_MIN
+
+    def pause(self, error: ServerUnavailable) -> Pause:
+        """The pause after one that failed; after too many, the error is raised."""
+        now = time.monotonic()
+        if self._until is None:
+            self._until = now + AWAY_SECONDS_MAX
+        if now >= self._until:
+            raise error
+        seconds = min(self._seconds, self._until - now)
+        self._seconds = min(2 * self._seconds, PAUSE_SECONDS_MAX)
+        return Pause(seconds)
+
+
+def persist(request: Request) -> Steps[Answer]:
+    """As `ask`, also of a server that is away for a while: for what may be asked twice."""
+    tries = Tries()
+    while True:
+        try:
+            return (yield from ask(request))
+        except ServerUnavailable as error:
+            pause = tries.pause(error)
+        yield pause
 
 
 def get(path: str) -> Steps[Any]:
@@ -108,6 +143,11 @@ def submit_batch(program: Program, request: Request) -> Steps[str | ExecutionRes
         return refused
     batch_id: str = checked(answer).json()["batch_id"]
     return batch_id
+
+
+def cancel_batch(batch_id: str) -> Steps[None]:
+    """Calls off what has not ended of a batch."""
+    checked((yield from persist(Request("POST", f"/batch/{batch_id}/cancel"))))
 
 
 def clear_cache() -> Steps[dict[str, int]]:
@@ -172,12 +212,3 @@ def _retry_after(answer: Answer) -> float:
         return min(max(float(answer.headers.get("retry-after", "1")), 0.05), 60.0)
     except ValueError:
         return 1.0
-
-
-def result_of(program: Program, record: dict[str, Any] | ExecutionResult) -> ExecutionResult:
-    """The result of a record that has ended."""
-    if isinstance(record, ExecutionResult):
-        return record
-    if not is_over(record):
-        raise DspyxError(f"the execution {record['execution_id']} has not ended")
-    return ExecutionResult.of_record(record, program.name)

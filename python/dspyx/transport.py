@@ -35,6 +35,8 @@ class Request:
     headers: dict[str, str] = field(default_factory=dict)
     wait_seconds: float = 0.0
     """How long the server is asked to wait before it answers."""
+    is_read_late: bool = False
+    """Whether the body of a 200 is read while it comes."""
 
 
 @dataclass(frozen=True)
@@ -51,12 +53,15 @@ class Answer:
     status: int
     headers: dict[str, str]
     body: bytes
+    late_body: http.client.HTTPResponse | None = None
+    """The body, to be read before anything else is asked, where that was wished."""
 
     def json(self) -> Any:
         return json.loads(self.body)
 
 
-# What a call does, step by step, without saying how it is sent: for threads and for event loops.
+# What a call does, step by step, without saying how it is sent: for threads and for event loops. It
+# is told by an exception that the server cannot be reached.
 Steps = Generator["Request | Pause", "Answer | None", T]
 
 
@@ -110,16 +115,24 @@ class Transport:
                 if isinstance(step, Pause):
                     time.sleep(step.seconds)
                     step = steps.send(None)
+                    continue
+                try:
+                    answer = self.send(step)
+                except ServerUnavailable as error:
+                    step = steps.throw(error)
                 else:
-                    step = steps.send(self.send(step))
+                    step = steps.send(answer)
             except StopIteration as end:
                 return end.value  # type: ignore[no-any-return]
 
     def send(self, request: Request) -> Answer:
-        """The whole answer to a request."""
+        """The answer to a request."""
         try:
-            with self.open(request) as response:
-                headers = {name.lower(): value for name, value in response.getheaders()}
+            response = self._open(request)
+            headers = {name.lower(): value for name, value in response.getheaders()}
+            if request.is_read_late and response.status == 200:
+                return Answer(response.status, headers, b"", response)
+            with response:
                 return Answer(response.status, headers, response.read())
         except (OSError, http.client.HTTPException) as error:
             self.close()
@@ -127,8 +140,7 @@ class Transport:
                 raise
             raise self.place.lost(error) from error
 
-    def open(self, request: Request) -> http.client.HTTPResponse:
-        """The answer to a request, to be read while it comes, before anything else is asked."""
+    def _open(self, request: Request) -> http.client.HTTPResponse:
         path, headers, body = self.place.prepare(request)
         connection = self._connection()
         if connection.timeout != (patience := request.wait_seconds + PATIENCE_SECONDS):

@@ -11,15 +11,12 @@ from urllib.parse import urlencode
 from . import calls
 from .calls import Options, Program
 from .encode import encode
-from .errors import ServerUnavailable
 from .result import ExecutionResult
 from .transport import Request, Transport
 
 # What one request carries.
 ITEMS_MAX = 10_000
 BYTES_MAX = 12_000_000
-# How often a part is sent.
-TRIES_MAX = 5
 _NDJSON = {"Content-Type": "application/x-ndjson"}
 
 # The items of one request, as JSON.
@@ -63,28 +60,17 @@ def _in_parts(
     count = 0
     try:
         for part in parts:
-            _send(transport, f"/batch/{batch_id}/items?first={count}", part)
+            path = f"/batch/{batch_id}/items?first={count}"
+            put = Request("PUT", path, b"\n".join(part), _NDJSON)
+            calls.checked(transport.run(calls.persist(put)))
             count += len(part)
         seal = Request("POST", f"/batch/{batch_id}/seal", {"total": count})
-        calls.checked(transport.run(calls.ask(seal)))
+        calls.checked(transport.run(calls.persist(seal)))
     except BaseException:
         # What is there of it would run, or wait for the rest for a day.
-        cancel = Request("POST", f"/batch/{batch_id}/cancel")
-        calls.checked(transport.run(calls.ask(cancel)))
+        transport.run(calls.cancel_batch(batch_id))
         raise
     return batch_id, count
-
-
-def _send(transport: Transport, path: str, part: Part) -> None:
-    request = Request("PUT", path, b"\n".join(part), _NDJSON)
-    for tries in range(1, TRIES_MAX + 1):
-        try:
-            calls.checked(transport.run(calls.ask(request)))
-            return
-        except ServerUnavailable:
-            # Sending it again changes nothing, should it be there already.
-            if tries == TRIES_MAX:
-                raise
 
 
 def _query(program: Program, options: Options) -> str:
