@@ -7,6 +7,7 @@ import ssl
 import weakref
 from typing import TypeVar
 
+from .errors import ServerUnavailable
 from .transport import PATIENCE_SECONDS, Answer, Pause, Place, Request, Steps
 
 T = TypeVar("T")
@@ -14,6 +15,9 @@ T = TypeVar("T")
 # How many connections one event loop has open; more calls wait for one.
 CONNECTIONS_MAX = 256
 HEAD_BYTES_MAX = 1 << 16
+
+# Until Python 3.11 the time-out of asyncio is no OSError.
+_LOST = (OSError, EOFError, ValueError, asyncio.LimitOverrunError, asyncio.TimeoutError)
 
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -43,8 +47,13 @@ class AsyncTransport:
                 if isinstance(step, Pause):
                     await asyncio.sleep(step.seconds)
                     step = steps.send(None)
+                    continue
+                try:
+                    answer = await self.send(step)
+                except ServerUnavailable as error:
+                    step = steps.throw(error)
                 else:
-                    step = steps.send(await self.send(step))
+                    step = steps.send(answer)
             except StopIteration as end:
                 return end.value  # type: ignore[no-any-return]
 
@@ -52,23 +61,11 @@ class AsyncTransport:
         """The whole answer to a request."""
         pool = self._pools.setdefault(asyncio.get_running_loop(), _Pool())
         async with pool.slots:
+            patience = request.wait_seconds + PATIENCE_SECONDS
             try:
-                connection = await self._connection(pool)
-                try:
-                    asked = self._ask(connection, request)
-                    patience = request.wait_seconds + PATIENCE_SECONDS
-                    answer = await asyncio.wait_for(asked, patience)
-                except BaseException:
-                    # Also when the waiting is called off: an answer may still come on it.
-                    connection[1].close()
-                    raise
-            except (OSError, EOFError, ValueError, asyncio.LimitOverrunError) as error:
+                return await asyncio.wait_for(self._answer(pool, request), patience)
+            except _LOST as error:
                 raise self.place.lost(error) from error
-            if answer.headers.get("connection", "").lower() == "close":
-                connection[1].close()
-            else:
-                pool.idle.append(connection)
-            return answer
 
     def close(self) -> None:
         """Closes the connections of this event loop that nobody uses."""
@@ -78,6 +75,20 @@ class AsyncTransport:
             return
         for _, writer in pool.idle if pool is not None else []:
             writer.close()
+
+    async def _answer(self, pool: _Pool, request: Request) -> Answer:
+        connection = await self._connection(pool)
+        try:
+            answer = await self._ask(connection, request)
+        except BaseException:
+            # Also when the waiting is called off: an answer may still come on it.
+            connection[1].close()
+            raise
+        if answer.headers.get("connection", "").lower() == "close":
+            connection[1].close()
+        else:
+            pool.idle.append(connection)
+        return answer
 
     async def _connection(self, pool: _Pool) -> Connection:
         while pool.idle:
