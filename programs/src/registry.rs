@@ -186,7 +186,7 @@ impl Registry {
     pub fn clear(&self) -> usize {
         let mut texts = self.texts();
         let old = std::mem::take(&mut *texts);
-        let all = old.files.values().chain(old.kept.values());
+        let all = old.files.values().chain(old.kept.values()).chain(old.added.values());
         let forgotten = all.filter(|it| it.programs.is_some()).count();
         texts.read_kept(old.registered);
         texts.added = old.added.into_keys().map(|path| (path, Text::default())).collect();

@@ -61,12 +61,12 @@ impl Texts {
 
     /// Reads what changed of the folder, and of what was added to it.
     pub(crate) fn read_files(&mut self, folder: &Path, now: SystemTime) {
-        for (path, text) in &mut self.added {
-            if let Some(stamp) = Stamp::at(path) {
-                let root = path.parent().unwrap_or(path);
-                *text = std::mem::take(text).at(stamp, path, root, now);
-            }
-        }
+        self.added.retain(|path, text| {
+            let Some(stamp) = Stamp::at(path) else { return false };
+            let root = path.parent().unwrap_or(path);
+            *text = std::mem::take(text).at(stamp, path, root, now);
+            true
+        });
         let listing = match folder::list(folder) {
             Ok(listing) => listing,
             // The folder may be away for a moment: what was loaded stays.
@@ -81,7 +81,8 @@ impl Texts {
         self.folder_problems = listing.problems;
     }
 
-    /// Reads a file outside of the folder, and keeps it if it is a program.
+    /// Reads a file outside of the folder, and keeps it if it is a program. Of one that was and is
+    /// none any more, the last program stays, as of a file of the folder.
     pub(crate) fn add(&mut self, path: &Path, now: SystemTime) -> Result<Arc<Program>, LoadError> {
         let is_listed = |it: &Path| std::path::absolute(it).is_ok_and(|it| it == path);
         if let Some((_, text)) = self.files.iter().find(|(it, _)| is_listed(it)) {
@@ -91,12 +92,22 @@ impl Texts {
             let problem = format!("{ADDED_MAX} files were added already");
             return Err(LoadError::whole(&folder::origin(path), problem, "use PROGRAMS_DIR"));
         }
-        let known = self.added.remove(path).unwrap_or_default();
+        let known = self.added.get(path).cloned().unwrap_or_default();
+        let was_program = known.programs.is_some();
         let text = load(path, path.parent().unwrap_or(path), known, now);
-        let program = text.program()?;
+        let program = match text.program() {
+            Ok(program) => program,
+            Err(problem) => {
+                if was_program {
+                    self.added.insert(path.to_owned(), text);
+                }
+                return Err(problem);
+            }
+        };
         let pinned = program.pinned();
-        let is_twin = |it: &Text| it.program().is_ok_and(|it| it.pinned() == pinned);
-        if let Some((twin, _)) = self.added.iter().find(|(_, it)| is_twin(it)) {
+        let is_same = |it: &Text| it.program().is_ok_and(|it| it.pinned() == pinned);
+        let mut others = self.added.iter().filter(|(it, _)| *it != path);
+        if let Some((twin, _)) = others.find(|(_, it)| is_same(it)) {
             let problem = format!("{pinned} is already in {}", twin.display());
             let fix = "give one of them another `version` or `id`";
             return Err(LoadError::whole(&folder::origin(path), problem, fix));

@@ -347,6 +347,23 @@ fn a_file_from_elsewhere_is_a_program_like_those_of_the_folder() {
 }
 
 #[test]
+fn added_file_that_is_broken_leaves_its_program_and_one_that_is_deleted_does_not() {
+    let (_folder, registry) = folder(&[]);
+    let elsewhere = TempDir::new().unwrap();
+    let path = elsewhere.path().join("b.yaml");
+    write(&elsewhere, "b.yaml", &text("b", "1.0.0", "x"));
+    registry.add(&path).unwrap();
+
+    write(&elsewhere, "b.yaml", "name: b\nsignature: 7\n");
+    assert!(registry.add(&path).is_err());
+    assert_eq!(first_input(&registry, "b"), "x");
+
+    fs::remove_file(&path).unwrap();
+    registry.reload();
+    assert!(registry.get("b").is_err());
+}
+
+#[test]
 fn of_two_added_files_with_one_id_the_second_is_refused() {
     let (_folder, registry) = folder(&[]);
     let elsewhere = TempDir::new().unwrap();
