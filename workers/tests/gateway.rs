@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use dspy::{Lm, LmError, LmReply, LmRequest, LmSettings, Message, Role};
+use dspy::{Lm, LmEndpoint, LmError, LmReply, LmRequest, LmSettings, Message, Role};
 use programs::{LmConfig, Origin};
 use serde_json::json;
 use testkit::{Reply, StubLm};
@@ -245,6 +245,25 @@ async fn redirects_are_not_followed() {
     let lm = StubLm::new(Reply::Status(307, headers, String::new()));
 
     assert_eq!(ask(&gateway(&lm)).await.unwrap_err().code(), "provider");
+}
+
+#[tokio::test]
+async fn a_fallback_is_not_asked_at_the_endpoint_of_a_second_model() {
+    let (first, second) =
+        (StubLm::new(Reply::Text("first".to_owned())), StubLm::new(Reply::error(500)));
+    let gateway = Gateway::new(GatewayConfig { retries: 0, ..config(&first.url()) }).unwrap();
+    let fallbacks = vec!["openai/other".to_owned()];
+    let settings = LmSettings { model: Some("openai/stub".to_owned()), ..LmSettings::default() };
+    let lm = LmConfig { settings, fallbacks, api_base: Some(first.url()), ..LmConfig::default() };
+    let mut request = request("openai/local");
+    let endpoint = LmEndpoint { api_base: Some(second.url()), api_key_env: None };
+    request.settings.endpoint = Some(Box::new(endpoint));
+    let tally = Tally::default();
+
+    let reply = gateway.call(&lm, Origin::File, &tally).complete(&request).await.unwrap();
+
+    assert_eq!(reply.text.as_deref(), Some("first"));
+    assert_eq!((first.calls(), second.calls()), (1, 1));
 }
 
 #[tokio::test]

@@ -23,6 +23,17 @@ pub struct Call<'a> {
     tally: &'a Tally,
 }
 
+/// At whose endpoint a model is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum At {
+    /// Its own, if it has one; else the program's.
+    Model,
+    /// The program's.
+    Program,
+    /// That of its provider.
+    Provider,
+}
+
 /// Where a reply comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Source {
@@ -102,16 +113,16 @@ impl<'a> Call<'a> {
     /// Asks one model, and has a span tell of it where there are spans.
     async fn ask(
         &self,
-        (model, own): (&str, bool),
+        (model, at): (&str, At),
         request: &LmRequest,
         listener: Option<&Listener<'_>>,
     ) -> Result<(LmReply, Source), LmError> {
         let Some(parent) = self.span else {
-            return self.answer((model, own), request, listener).await;
+            return self.answer((model, at), request, listener).await;
         };
-        let server = self.route((model, own), request).ok().and_then(|it| it.server());
+        let server = self.route((model, at), request).ok().and_then(|it| it.server());
         let span = ChatSpan::begin(parent, Asked { model, server, request });
-        let result = self.answer((model, own), request, listener).await;
+        let result = self.answer((model, at), request, listener).await;
         match &result {
             Ok((reply, source)) => {
                 let paid = (*source == Source::Model).then(|| self.gateway.terms(model));
@@ -125,7 +136,7 @@ impl<'a> Call<'a> {
 
     async fn answer(
         &self,
-        (model, own): (&str, bool),
+        (model, at): (&str, At),
         request: &LmRequest,
         listener: Option<&Listener<'_>>,
     ) -> Result<(LmReply, Source), LmError> {
@@ -134,7 +145,7 @@ impl<'a> Call<'a> {
         {
             return Ok((DummyLm.complete(request).await?, Source::Model));
         }
-        let route = self.route((model, own), request)?;
+        let route = self.route((model, at), request)?;
         let sent = Sent::new(self.gateway, &route, model, request).aloud(listener);
         if let (Some(account), Some(ledger)) = (self.account, &self.gateway.ledger) {
             return paid::ask(self, account, ledger.as_ref(), &sent, request).await;
@@ -143,20 +154,26 @@ impl<'a> Call<'a> {
         Ok((answer.reply, Source::Model))
     }
 
-    /// Where a model is asked: at its own endpoint, at the program's, or at its provider's.
+    /// Where a model is asked.
     fn route<'m>(
         &self,
-        (model, own): (&'m str, bool),
+        (model, at): (&'m str, At),
         request: &LmRequest,
     ) -> Result<Route<'m>, LmError> {
-        let of_program = (self.lm.api_base.as_deref(), self.lm.api_key_env.as_deref());
-        let of_model = request.settings.endpoint.as_ref();
-        let of_model = of_model.map(|it| (it.api_base.as_deref(), it.api_key_env.as_deref()));
-        let (api_base, api_key_env) = of_model.unwrap_or(of_program);
-        let endpoint = if own {
-            Endpoint { api_base, api_key_env, origin: self.origin }
-        } else {
-            Endpoint::of_provider(self.origin)
+        let origin = self.origin;
+        let of_program = Endpoint {
+            api_base: self.lm.api_base.as_deref(),
+            api_key_env: self.lm.api_key_env.as_deref(),
+            origin,
+        };
+        let endpoint = match (at, &request.settings.endpoint) {
+            (At::Model, Some(it)) => Endpoint {
+                api_base: it.api_base.as_deref(),
+                api_key_env: it.api_key_env.as_deref(),
+                origin,
+            },
+            (At::Model, None) | (At::Program, _) => of_program,
+            (At::Provider, _) => Endpoint::of_provider(origin),
         };
         provider::route(model, endpoint, self.gateway.signpost())
     }
@@ -169,14 +186,18 @@ impl<'a> Call<'a> {
     ) -> Result<LmReply, LmError> {
         let model = self.model(request)?;
         let provider_of = |model: &str| model.split_once('/').map(|it| it.0.to_owned());
-        let mut result = self.ask((model, true), request, listener).await;
+        // A model with an endpoint of its own stands beside the program's, whose fallbacks these are.
+        let own_lm = &self.lm.settings.model;
+        let of_program = own_lm.as_deref().filter(|_| request.settings.endpoint.is_some());
+        let home = provider_of(of_program.unwrap_or(model));
+        let mut result = self.ask((model, At::Model), request, listener).await;
         for other in &self.lm.fallbacks {
             match &result {
                 Err(error) if another_may_do(error) => {}
                 Ok(_) | Err(_) => break,
             }
-            let own = provider_of(other) == provider_of(model);
-            result = self.ask((other, own), request, listener).await;
+            let at = if provider_of(other) == home { At::Program } else { At::Provider };
+            result = self.ask((other, at), request, listener).await;
         }
         match &result {
             Ok((reply, source)) => self.count(reply, *source),
