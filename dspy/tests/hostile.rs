@@ -125,3 +125,14 @@ fn work_grows_with_the_length_of_a_reply() {
 
     assert!(steep.is_empty(), "{}", steep.join("\n"));
 }
+
+#[test]
+fn rows_that_go_on_again_and_again_are_not_looked_through_each_time() {
+    let text = |times: usize| {
+        let loose = ", 1".repeat(times | 1);
+        format!("{{\"a\": [[1, 2]{loose}]{}", ", []".repeat(times))
+    };
+    let (short, long) = (work(&text(4_000)), work(&text(16_000)));
+
+    assert!(long <= FLOOR.max(short) * TIMES * 2, "{short:?}, then {long:?}");
+}

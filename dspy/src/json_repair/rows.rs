@@ -17,6 +17,8 @@ pub(super) struct Rows {
     len: Option<usize>,
     /// Whether some rows are of another length.
     is_uneven: bool,
+    /// Where the items behind its last row begin.
+    tail: usize,
 }
 
 fn row_len(row: &Object) -> Option<usize> {
@@ -44,11 +46,10 @@ impl Rows {
             }
             return;
         };
-        let kept = list.iter().rposition(|it| row_len(it).is_some()).map_or(0, |at| at + 1);
-        if (list.len() - kept).is_multiple_of(len) {
-            let tail = list.split_off(kept);
+        if (list.len() - self.tail).is_multiple_of(len) {
+            let tail = list.split_off(self.tail);
             list.extend(tail.chunks(len).map(|row| Object::List(row.to_vec())));
-            self.seen = list.len();
+            (self.seen, self.tail) = (list.len(), list.len());
         }
         if new.is_empty() {
             return;
@@ -65,8 +66,11 @@ impl Rows {
         if self.name != name {
             *self = Self { name: name.to_owned(), ..Self::default() };
         }
-        for len in list.iter().skip(self.seen).filter_map(row_len) {
-            self.is_uneven |= *self.len.get_or_insert(len) != len;
+        for (at, item) in list.iter().enumerate().skip(self.seen) {
+            if let Some(len) = row_len(item) {
+                self.is_uneven |= *self.len.get_or_insert(len) != len;
+                self.tail = at + 1;
+            }
         }
         self.seen = list.len();
         self.len.filter(|len| *len > 0 && !self.is_uneven)
