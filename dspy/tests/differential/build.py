@@ -21,6 +21,7 @@ from dspy.utils.constants import IS_TYPE_UNDEFINED
 
 import mutate
 import own as own_types
+from kinds import kinds
 
 PLAIN = {"str": str, "int": int, "float": float, "bool": bool, "none": type(None), "any": Any,
          "bytes": bytes}
@@ -31,12 +32,6 @@ CLASSES = {f"{it.__module__}.{it.__qualname__}": it for it in (
 
 # What these print of an object is not its JSON.
 TELLS_TYPES = ("BAMLAdapter", "TwoStepAdapter")
-
-
-def kinds(neutral):
-    """All kinds of types in a type."""
-    inner = [neutral.get(it) for it in ("item", "key", "value")] + neutral.get("args", [])
-    return {neutral["kind"]}.union(*(kinds(it) for it in inner if isinstance(it, dict)))
 
 
 class World:

@@ -5,6 +5,7 @@ import random
 import asking
 import mutate
 import own
+from kinds import kinds
 
 WORDS = ["x", "Paris", "a b", "", " ", "é", "日本", "🎉", "it's", 'say "hi"', "«q»", "a\nb", "a\tb",
          "\u2028", "\x85z", "\x1cq", "None", "true", "1", "1.5", "[1]", "{}", "{a}", "[[ ## x ## ]]",
@@ -181,7 +182,7 @@ class Maker:
             args = [inner() for _ in range(1 if kind == "optional" else r.randrange(2, 4))]
             args += [{"kind": "none"}] if kind == "optional" or self.maybe(0.2) else []
             # JSON's text is of one class at most.
-            texts = [it for it in args if self.is_input and "class" in str(it) or "bytes" in str(it)]
+            texts = [it for it in args if self.is_input and kinds(it) & {"class", "bytes"}]
             args = [texts[0], {"kind": "none"}] if texts else args
             flat = []
             for arg in args:
