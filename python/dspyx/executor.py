@@ -354,6 +354,8 @@ def _renew_locks() -> None:
     """In a forked child: who held a lock is not here."""
     for executor in list(_executors):
         executor._lock = threading.RLock()
+        if executor._registrar is not None:
+            executor._registrar.renew_lock()
 
 
 os.register_at_fork(after_in_child=_renew_locks)

@@ -29,6 +29,7 @@ from .keys import (
     without_keys,
 )
 from .loader import LoadedProgram
+from .recent import Recent
 from .server import PrivateServer
 from .transport import Transport
 
@@ -54,6 +55,10 @@ dspy.configure(**settings)
 """
 _SETTINGS = ("adapter", "lm")
 
+# Of how many programs it is remembered what the server knows; one that is forgotten is made known
+# again.
+PROGRAMS_MAX = 1000
+
 
 @dataclass(frozen=True)
 class _Native:
@@ -69,11 +74,16 @@ class Registrar:
     def __init__(self, transport: Transport, server: PrivateServer | None) -> None:
         self._transport, self._server = transport, server
         self._lock = threading.RLock()
-        self._instances: dict[type, Any] = {}
-        self._known: set[str] = set()
-        self._loaded: dict[Path, tuple[float, Program]] = {}
+        self._instances: Recent[type, Any] = Recent(PROGRAMS_MAX)
+        # By the ids that the server knows them by.
+        self._known: Recent[str, Program] = Recent(PROGRAMS_MAX)
+        self._loaded: Recent[Path, tuple[float, Program]] = Recent(PROGRAMS_MAX)
         # By the hash of their text: why they cannot run natively; nothing if they can.
-        self._refusals: dict[str, str | None] = {}
+        self._refusals: Recent[str, str | None] = Recent(PROGRAMS_MAX)
+
+    def renew_lock(self) -> None:
+        """In a forked child: who held the lock is not here."""
+        self._lock = threading.RLock()
 
     def program(self, program: Any) -> Program:
         """The program as the server knows it by now."""
@@ -90,7 +100,9 @@ class Registrar:
 
         from .runner import program as runner
 
-        shape: Any = runner.Shape(dspy, self._instance(program))  # type: ignore[no-untyped-call]
+        with self._lock:
+            module = self._instance(program)
+        shape: Any = runner.Shape(dspy, module)  # type: ignore[no-untyped-call]
         missing, unknown = shape.missing(inputs), shape.unknown(inputs)
         wrong = [f"Missing required input fields: {missing}"] if missing else []
         wrong += [f"/{it}: is no input of this program" for it in unknown]
@@ -141,8 +153,8 @@ class Registrar:
             )
         else:
             id = self._hand_over(module, native, self._server)
-        self._known.add(id)
-        return Program(id, name)
+        program = self._known[id] = Program(id, name)
+        return program
 
     def _native(self, module: dspy.Module) -> _Native | str:
         """The module as a program file, or why it is none."""

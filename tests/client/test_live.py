@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
+import multiprocessing
 import re
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -292,6 +294,57 @@ def test_program_files_are_loaded(executor: DSPyPipelineExecutor, tmp_path: Path
         loader.load_from_config(beside)
     with pytest.raises(FileNotFoundError, match="no program file nowhere.yaml"):
         loader.load_from_config("nowhere.yaml")
+
+
+def test_a_program_that_was_forgotten_is_made_known_again(
+    executor: DSPyPipelineExecutor, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("dspyx.live.PROGRAMS_MAX", 1)
+    file = tmp_path / "echo.yaml"
+    file.write_text((HERE / "programs" / "fast-program.yaml").read_text())
+    loaded = DSPyModelLoader().load_from_config(str(file))["program"]
+    programs = [dspy.Predict("question -> answer"), dspy.Predict("question -> reply")] * 2
+
+    for program in programs:
+        done = executor.execute(program=program, inputs={"question": "a"}, mode="dry_run")
+        assert done.success, done.error
+    for number in range(2):
+        assert executor.execute(program=loaded, inputs={"input": number}).success
+
+    registrar = executor._registrar
+    assert registrar is not None
+    for kept in (registrar._known, registrar._loaded, registrar._refusals):
+        assert len(kept) == 1
+
+
+def test_a_child_that_is_forked_while_a_program_is_made_known_can_go_on(
+    executor: DSPyPipelineExecutor,
+) -> None:
+    program = dspy.Predict("question -> answer")
+    assert executor.execute(program=program, inputs={"question": "a"}).success
+    is_held, is_forked = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        assert executor._registrar is not None
+        with executor._registrar._lock:
+            is_held.set()
+            is_forked.wait(SOON_SECONDS)
+
+    def run() -> None:
+        assert executor.execute(program=program, inputs={"question": "b"}).success
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    assert is_held.wait(SOON_SECONDS)
+    child = multiprocessing.get_context("fork").Process(target=run)
+    child.start()
+    try:
+        child.join(SOON_SECONDS)
+        assert child.exitcode == 0
+    finally:
+        is_forked.set()
+        holder.join()
+        child.kill()
 
 
 @pytest.mark.parametrize(
