@@ -6,6 +6,7 @@ long as this process lives; when that ends, by whatever, the server ends too.
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import os
@@ -16,7 +17,7 @@ import weakref
 from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from . import binary
 from .errors import DspyxError, ServerUnavailable
@@ -51,7 +52,8 @@ class PrivateServer:
         self._owner = os.getpid()
         self._process = _spawn(options, environment or {}, data_dir)
         process = self._process
-        assert process.stderr is not None
+        assert process.stdout is not None and process.stderr is not None
+        self._answers = _buffered(process.stdout)
         log = threading.Thread(
             target=_forward, args=(process.stderr, self._last_lines), name="dspyx-log", daemon=True
         )
@@ -92,7 +94,7 @@ class PrivateServer:
 
     def _ask(self, message: dict[str, Any]) -> dict[str, Any]:
         process = self._process
-        if process.stdin is None or process.stdout is None or process.stdin.closed:
+        if process.stdin is None or process.stdin.closed:
             raise DspyxError(
                 "this process was forked from the one that has started the dspyx server, and "
                 "cannot hand programs over to it: make an executor of its own"
@@ -100,7 +102,7 @@ class PrivateServer:
         with self._lock:
             try:
                 process.stdin.write(json.dumps(message).encode() + b"\n")
-                line = process.stdout.readline()
+                line = self._answers.readline()
             except OSError:
                 line = b""
         if not line:
@@ -113,8 +115,7 @@ class PrivateServer:
         timer = threading.Timer(START_SECONDS_MAX, process.kill)
         timer.daemon = True
         timer.start()
-        assert process.stdout is not None
-        line = process.stdout.readline()
+        line = self._answers.readline()
         timer.cancel()
         if not line:
             process.wait()
@@ -151,10 +152,18 @@ def _spawn(
         raise ServerUnavailable(f"cannot start {command[0]}: {error}") from error
 
 
-def _forward(lines: IO[bytes], last: deque[str]) -> None:
+def _buffered(pipe: IO[bytes]) -> io.BufferedReader:
+    """The lines of a pipe, which by itself is read a byte at a time.
+
+    A fork closes the pipe and not this, whose lock another thread may hold for ever then.
+    """
+    return io.BufferedReader(cast(io.FileIO, pipe))
+
+
+def _forward(pipe: IO[bytes], last: deque[str]) -> None:
     """Hands its log to ours: warnings and errors as such, all else as debug."""
     try:
-        for line in lines:
+        for line in _buffered(pipe):
             text = line.decode("utf-8", "replace").rstrip()
             try:
                 said = json.loads(text)
@@ -189,7 +198,8 @@ def _let_tell(transport: Transport) -> None:
     """Waits until MLflow and webhooks are told of what has ended, if they can be soon."""
     until = time.monotonic() + TELL_SECONDS_MAX
     try:
-        while time.monotonic() < until:
+        while (left := until - time.monotonic()) > 0:
+            transport.patience_seconds = left
             outbox = transport.send(Request("GET", "/stats")).json().get("outbox", {})
             if not any(channel["waiting"] for channel in outbox.values()):
                 return

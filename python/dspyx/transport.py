@@ -105,6 +105,7 @@ class Transport:
 
     def __init__(self, place: Place) -> None:
         self.place = place
+        self.patience_seconds = PATIENCE_SECONDS
         self._local = threading.local()
 
     def run(self, steps: Steps[T]) -> T:
@@ -143,7 +144,7 @@ class Transport:
     def _open(self, request: Request) -> http.client.HTTPResponse:
         path, headers, body = self.place.prepare(request)
         connection = self._connection()
-        if connection.timeout != (patience := request.wait_seconds + PATIENCE_SECONDS):
+        if connection.timeout != (patience := request.wait_seconds + self.patience_seconds):
             connection.timeout = patience
             if connection.sock is not None:
                 connection.sock.settimeout(patience)

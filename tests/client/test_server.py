@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import multiprocessing
 import os
 import signal
+import socket
 import subprocess
 import sys
+import time
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import SOON_SECONDS, until
 
 from dspyx import DSPyPipelineExecutor, ServerUnavailable, calls
+from dspyx.server import _forward, _let_tell
+from dspyx.transport import Place, Transport
 
 TEXT = {"text": "a"}
 
@@ -74,11 +81,13 @@ def test_a_forked_child_that_lives_longer_does_not_keep_the_server() -> None:
     process, pid, folder = start(code)
     assert process.stdout is not None
     child = int(process.stdout.readline())
-    process.wait()
+    try:
+        process.wait()
 
-    until("the server is gone", lambda: not is_running(pid))
-    assert is_running(child) and not folder.exists()
-    os.kill(child, signal.SIGKILL)
+        until("the server is gone", lambda: not is_running(pid))
+        assert is_running(child) and not folder.exists()
+    finally:
+        os.kill(child, signal.SIGKILL)
 
 
 def test_a_server_that_died_is_replaced(executor: DSPyPipelineExecutor) -> None:
@@ -124,6 +133,42 @@ def test_a_fork_can_go_on_using_it(executor: DSPyPipelineExecutor) -> None:
     assert all("summary" in it for it in outputs)
     assert executor._server.is_alive()
     assert executor.execute(model_id="summarizer-v2", inputs={"text": "b"}).success
+
+
+def test_a_server_that_does_not_say_what_is_left_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("dspyx.server.TELL_SECONDS_MAX", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        place = Place(f"http://127.0.0.1:{silent.getsockname()[1]}", None)
+        began = time.monotonic()
+        _let_tell(Transport(place))
+        assert time.monotonic() - began < SOON_SECONDS
+
+
+def test_its_log_is_not_read_a_byte_at_a_time(caplog: pytest.LogCaptureFixture) -> None:
+    reads = 0
+
+    class Pipe(io.FileIO):
+        def readinto(self, buffer: Any) -> int | None:
+            nonlocal reads
+            reads += 1
+            return super().readinto(buffer)
+
+        def read(self, size: int | None = -1, /) -> bytes:
+            nonlocal reads
+            reads += 1
+            return super().read(size)
+
+    caplog.set_level(logging.DEBUG, "dspyx")
+    ends, theirs = os.pipe()
+    os.write(theirs, b'{"level": "WARN", "message": "a"}\n' * 100)
+    os.close(theirs)
+    with Pipe(ends) as pipe:
+        _forward(pipe, deque())
+
+    assert caplog.record_tuples == [("dspyx", logging.WARNING, "a")] * 100
+    assert reads <= 10
 
 
 def test_threads_share_it(executor: DSPyPipelineExecutor) -> None:
