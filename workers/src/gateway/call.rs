@@ -186,7 +186,7 @@ impl<'a> Call<'a> {
     ) -> Result<LmReply, LmError> {
         let model = self.model(request)?;
         let provider_of = |model: &str| model.split_once('/').map(|it| it.0.to_owned());
-        // A model with an endpoint of its own stands beside the program's, whose fallbacks these are.
+        // A model at an endpoint of its own is beside the program's, whose fallbacks these are.
         let own_lm = &self.lm.settings.model;
         let of_program = own_lm.as_deref().filter(|_| request.settings.endpoint.is_some());
         let home = provider_of(of_program.unwrap_or(model));
