@@ -128,7 +128,8 @@ conform! {
         repeated_whole_upload_is_the_first,
         held_upload_is_kept_for_an_hour_after_its_last_part;
     steering: paused_batch_gives_nothing, paused_batch_can_be_called_off,
-        no_more_runs_at_once_than_may,
+        paused_batch_gives_no_suspects, suspects_of_a_paused_batch_can_be_called_off,
+        suspects_count_among_what_may_run_at_once, no_more_runs_at_once_than_may,
         bounded_batch_wakes_a_worker_when_there_is_room, too_many_failures_call_the_rest_off,
         open_batch_whose_only_items_fail_is_over, budget_can_be_raised;
     cache: equal_execution_is_answered, another_execution_is_not_answered,

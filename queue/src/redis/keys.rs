@@ -1,7 +1,8 @@
 //! Every key, and nothing else. The braces keep all of a queue on one node of a cluster.
 //!
 //! `P` is `dq:{<queue>#0}:`. A lane is `<class letter>:<name>`, where the name is `o:<owner>`,
-//! `b:<batch>`, `!` for what goes before all others of its class, or `?` for suspects.
+//! `b:<batch>`, `!` for what goes before all others of its class, `?` for suspects, or `?<batch>`
+//! for those of a batch.
 //!
 //! - `P cfg`: hash; `paused`, `epoch`, how often caches were `cleared`
 //! - `P n`: hash; how many executions `waiting` (scheduled too) and `live` (not ended), and how

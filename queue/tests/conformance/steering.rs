@@ -2,10 +2,10 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use queue::{BatchId, BatchState, End, Error, NewBatch, Part, Policy, Release};
+use queue::{BatchId, BatchState, End, Error, NewBatch, Part, Policy, Release, Want};
 
 use crate::{
-    rig::{Rig, Store, batch_of, failed, ids, succeeded},
+    rig::{Rig, SOON, Store, batch_of, failed, ids, succeeded, want},
     uploads::{end_all, index},
 };
 
@@ -44,6 +44,72 @@ pub(crate) async fn paused_batch_can_be_called_off(store: Store) -> Rig {
 
     let done = rig.queue.batch(id).await.unwrap();
     assert_eq!((done.state, done.ended.cancelled), (BatchState::Cancelled, 70));
+    rig
+}
+
+/// A batch all of whose items are suspects: each ran when two workers were lost.
+async fn suspects(rig: &Rig, new: NewBatch) -> BatchId {
+    let id = rig.queue.submit_batch(new).await.unwrap().id;
+    let no_suspect = Want { suspect: false, ..want(9) };
+    loop {
+        let worker = rig.worker().await;
+        if rig.queue.claim(&worker, no_suspect, Duration::ZERO).await.unwrap().is_empty() {
+            return id;
+        }
+        rig.lose(&worker).await;
+    }
+}
+
+pub(crate) async fn paused_batch_gives_no_suspects(store: Store) -> Rig {
+    let rig = store.open().await;
+    let id = suspects(&rig, batch_of(3)).await;
+    let other = suspects(&rig, batch_of(1)).await;
+    let (worker, heir) = (rig.worker().await, rig.worker().await);
+
+    rig.queue.pause_batch(id).await.unwrap();
+    let others = rig.claim_all(&worker, 9).await;
+    rig.check().await;
+
+    assert_eq!(ids(&others), [other.item(0)]);
+    rig.queue.resume_batch(id).await.unwrap();
+    rig.check().await;
+    for index in 0..3 {
+        let lease = rig.claim_one(&heir).await;
+        assert_eq!((lease.task.id, lease.task.suspect), (id.item(index), true));
+        rig.finish(lease, succeeded("yes")).await;
+    }
+    assert_eq!(rig.queue.batch(id).await.unwrap().state, BatchState::Completed);
+    rig
+}
+
+pub(crate) async fn suspects_of_a_paused_batch_can_be_called_off(store: Store) -> Rig {
+    let rig = store.open().await;
+    let id = suspects(&rig, batch_of(3)).await;
+    rig.queue.pause_batch(id).await.unwrap();
+    let worker = rig.worker().await;
+    assert!(rig.claim(&worker, 9).await.is_empty());
+
+    rig.queue.cancel_batch(id).await.unwrap();
+    rig.tick().await;
+
+    let done = rig.queue.batch(id).await.unwrap();
+    assert_eq!((done.state, done.ended.cancelled), (BatchState::Cancelled, 3));
+    rig
+}
+
+pub(crate) async fn suspects_count_among_what_may_run_at_once(store: Store) -> Rig {
+    let rig = store.open().await;
+    suspects(&rig, bounded(3, 1)).await;
+    let (worker, other) = (rig.worker().await, rig.worker().await);
+
+    for _ in 0..3 {
+        let lease = rig.claim_one(&worker).await;
+        assert!(lease.task.suspect);
+        assert!(rig.claim(&other, 9).await.is_empty());
+        rig.check().await;
+        rig.finish(lease, succeeded("yes")).await;
+    }
+
     rig
 }
 
@@ -96,9 +162,7 @@ pub(crate) async fn bounded_batch_wakes_a_worker_when_there_is_room(store: Store
     assert_eq!(running.len(), 1);
 
     let (queue, waiting) = (rig.queue.clone(), worker.clone());
-    let claim = tokio::spawn(async move {
-        queue.claim(&waiting, crate::rig::want(9), crate::rig::SOON).await.unwrap()
-    });
+    let claim = tokio::spawn(async move { queue.claim(&waiting, want(9), SOON).await.unwrap() });
     for lease in running {
         rig.finish(lease, succeeded("yes")).await;
     }

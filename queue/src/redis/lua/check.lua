@@ -62,7 +62,7 @@ for _, lane in ipairs(call('SMEMBERS', P .. 'lanes')) do
   end
   local class, name = lane:sub(1, 1), lane:sub(3)
   local open
-  if name == '?' then
+  if name:sub(1, 1) == '?' then
     open = call('SISMEMBER', P .. 'suspects', lane) == 1
   else
     open = call('ZSCORE', P .. 'turn:' .. class, lane)

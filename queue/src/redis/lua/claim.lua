@@ -52,10 +52,31 @@ local function repeated(list)
   waiting = 0 -- they were counted when they were first given
 end
 
+-- How many items of a batch run that were handed out of one of its lanes.
+local function running_of(key, lane, most)
+  local rows, running = redis.pcall('XPENDING', P .. 'l:' .. lane, GROUP, '-', '+', most), 0
+  for _, row in ipairs(rows.err and {} or rows) do
+    running = running + (call('HGET', key .. ':o', lane .. '\n' .. row[1]) or 1)
+  end
+  return running
+end
+
+-- Whether a lane may hand out: its batch is not paused, and below the bound of what may run at once.
+local function is_open(lane)
+  local batch = batch_of(lane)
+  if not batch then return true end
+  local key = P .. 'b:' .. batch
+  local v = call('HMGET', key, 'paused', 'limit', 'piece')
+  if v[1] or not v[2] then return not v[1] end
+  local own, suspects = lanes_of(lane:sub(1, 1), batch)
+  return running_of(key, own, v[2]) + running_of(key, suspects, v[2]) + v[3] <= tonumber(v[2])
+end
+
 local function suspect()
   for _, lane in ipairs(call('SMEMBERS', P .. 'suspects')) do
     if lane:sub(1, 1) ~= 'b' or bulk > 0 then
-      local rows = read(lane, 1)
+      local open = is_open(lane)
+      local rows = open and read(lane, 1) or {}
       if rows[1] then
         slots = slots - math.min(slots, take_in(lane, rows[1]))
         if lane:sub(1, 1) == 'b' then bulk = bulk - 1 end
@@ -63,21 +84,9 @@ local function suspect()
         return
       end
       call('SREM', P .. 'suspects', lane)
+      if not open then call('SADD', P .. 'parked', lane) end
     end
   end
-end
-
--- Whether a batch's lane may hand out: it is not paused, and below the bound of what may run at once.
-local function is_open(lane)
-  if lane:sub(3, 4) ~= 'b:' then return true end
-  local key = P .. 'b:' .. lane:sub(5)
-  local v = call('HMGET', key, 'paused', 'limit', 'piece')
-  if v[1] or not v[2] then return not v[1] end
-  local rows, running = redis.pcall('XPENDING', P .. 'l:' .. lane, GROUP, '-', '+', v[2]), 0
-  for _, row in ipairs(rows.err and {} or rows) do
-    running = running + (call('HGET', key .. ':o', lane .. '\n' .. row[1]) or 1)
-  end
-  return running + v[3] <= tonumber(v[2])
 end
 
 -- Puts what came back of a batch before it was paused into the batch's own lane.

@@ -153,7 +153,7 @@ local function push(lane, ...)
       redis.pcall('XGROUP', 'CREATE', key, GROUP, '0', 'MKSTREAM')
     end
     local class, name = lane:sub(1, 1), lane:sub(3)
-    if name == '?' then
+    if name:sub(1, 1) == '?' then
       call('SADD', P .. 'suspects', lane)
     elseif name == '!' then
       call('ZADD', P .. 'turn:' .. class, FIRST, lane)
@@ -432,12 +432,27 @@ local function leave(batch, lane, entry, n)
   lighter[lane] = true
 end
 
--- Opens a lane again that was closed as its batch had reached its bound, or was paused.
-local function reopen(lane)
-  if lane:sub(3, 4) ~= 'b:' or call('SREM', P .. 'parked', lane) == 0 then return end
-  local class = lane:sub(1, 1)
-  call('ZADD', P .. 'turn:' .. class, 'NX', call('HGET', P .. 'pass', 'v' .. class) or 0, lane)
-  ring(lane)
+-- A batch's own lane, and the one of its suspects.
+local function lanes_of(class, batch)
+  return class .. ':b:' .. batch, class .. ':?' .. batch
+end
+
+-- The batch whose lane it is; nothing if it is of no batch.
+local function batch_of(lane)
+  return lane:match('^%a:b:(.+)$') or lane:match('^%a:%?(.+)$')
+end
+
+-- Opens a batch's lanes again that were closed as it had reached its bound, or was paused.
+local function reopen(class, batch)
+  local own, suspects = lanes_of(class, batch)
+  if call('SREM', P .. 'parked', own) == 1 then
+    call('ZADD', P .. 'turn:' .. class, 'NX', call('HGET', P .. 'pass', 'v' .. class) or 0, own)
+    ring(own)
+  end
+  if call('SREM', P .. 'parked', suspects) == 1 then
+    call('SADD', P .. 'suspects', suspects)
+    ring(suspects)
+  end
 end
 
 -- Whether all items of a chunk have ended, and it can be packed. Results that stand for those of
@@ -458,7 +473,10 @@ local function sweep(now)
     if call('XLEN', P .. 'l:' .. lane) == 0 then call('ZADD', P .. 'empty', now, lane) end
     lighter[lane] = true
   end
-  for lane in pairs(lighter) do reopen(lane) end
+  for lane in pairs(lighter) do
+    local batch = batch_of(lane)
+    if batch then reopen(lane:sub(1, 1), batch) end
+  end
   for chunk in pairs(whole_chunks) do
     if is_whole(chunk:match('^(.*):(%d+)$')) then call('SADD', P .. 'packs', chunk) end
   end

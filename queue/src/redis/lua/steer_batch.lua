@@ -9,7 +9,7 @@ if what == 'pause' then
   call('HSET', key, 'paused', 1)
 elseif what == 'resume' then
   call('HDEL', key, 'paused')
-  reopen(v[1] .. ':b:' .. batch)
+  reopen(v[1], batch)
 else
   call('HSET', key, 'spec', spec)
 end

@@ -27,7 +27,7 @@ end
 
 -- The second loss makes a suspect, which runs alone; each loss of a suspect is charged to it.
 local function lane_after(class, losses, batch)
-  return losses >= 2 and class .. ':?' or lane_back(class, batch)
+  return losses >= 2 and class .. ':?' .. (batch or '') or lane_back(class, batch)
 end
 
 local function lose_single(lane, entry, fields)
