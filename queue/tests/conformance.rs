@@ -137,7 +137,8 @@ conform! {
         cleared_cache_answers_nothing, cache_of_one_program_is_cleared,
         equal_item_of_a_batch_is_answered;
     limits: full_queue_refuses, full_owner_is_refused_alone, batch_too_big_is_refused_whole,
-        room_comes_back, dead_list_is_bounded, old_results_are_forgotten;
+        items_of_batches_that_run_make_no_room, room_comes_back, dead_list_is_bounded,
+        old_results_are_forgotten;
     records: pages_hold_each_execution_once, filters_pick, batch_filter_lists_items_in_order,
         dead_pages_are_oldest_first, bad_cursor_is_not_a_crash, why_tells_what_it_waits_for,
         wait_wakes_at_the_end, wait_wakes_for_an_item, wait_gives_up_in_time;

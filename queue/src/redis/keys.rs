@@ -5,8 +5,8 @@
 //! for those of a batch.
 //!
 //! - `P cfg`: hash; `paused`, `epoch`, how often caches were `cleared`
-//! - `P n`: hash; how many executions `waiting` (scheduled too) and `live` (not ended), and how
-//!   many of these are `batched`: items of batches
+//! - `P n`: hash; how many executions `waiting` (scheduled too), how many of these are `batched`:
+//!   items of batches, and how many are `live` (not ended)
 //! - `P l:<lane>`: stream; entries of a lane, waiting or with a worker; group `w`
 //! - `P lanes`: set; the lanes that have a stream
 //! - `P empty`: sorted set; lanes found empty, by time (ms)

@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-use queue::{Error, Limits, State};
+use queue::{CHUNK_ITEMS, End, Error, Limits, Release, State};
 use testkit::until_true;
 
-use crate::rig::{Rig, SOON, Store, ask, asked_by, batch_of, failed, succeeded};
+use crate::{
+    rig::{Rig, SOON, Store, ask, asked_by, batch_of, failed, succeeded},
+    uploads::add,
+};
 
 fn is_full<T: std::fmt::Debug>(answer: &queue::Result<T>) -> bool {
     matches!(answer, Err(Error::Full { retry_after, .. }) if *retry_after > Duration::ZERO)
@@ -44,6 +47,27 @@ pub(crate) async fn batch_too_big_is_refused_whole(store: Store) -> Rig {
     assert!(matches!(rig.queue.batch(id).await, Err(Error::NotFound(_))));
     let worker = rig.worker().await;
     assert!(rig.claim(&worker, 9).await.is_empty());
+    rig
+}
+
+pub(crate) async fn items_of_batches_that_run_make_no_room(store: Store) -> Rig {
+    let limits = Limits { waiting_max: 10, ..Limits::default() };
+    let rig = store.open_with(limits).await;
+    let id = rig.queue.open_batch(batch_of(0), Release::PartByPart).await.unwrap().id;
+    add(&rig, id, 0, 3 * CHUNK_ITEMS).await;
+    let worker = rig.worker().await;
+    let mut running = rig.claim_all(&worker, 2 * CHUNK_ITEMS).await;
+    assert_eq!(running.len(), 2 * CHUNK_ITEMS);
+
+    rig.submit_many(10, "alice").await;
+
+    assert!(is_full(&rig.queue.submit(ask("?")).await));
+    rig.check().await;
+    rig.finish(running.remove(0), End::Returned).await;
+    rig.finish(running.remove(0), succeeded("yes")).await;
+    rig.queue.cancel_batch(id).await.unwrap();
+    rig.lose(&worker).await;
+    assert!(is_full(&rig.queue.submit(ask("?")).await));
     rig
 }
 

@@ -44,13 +44,14 @@ end
 settled = invalid + hits
 if held then
   -- It is counted when it is sealed: until then there is nothing.
-  live, batched, told, whole_chunks = 0, 0, {}, {}
+  live, told, whole_chunks = 0, {}, {}
   if hits + misses > 0 then
     call('HINCRBY', key, 'hits', hits)
     call('HINCRBY', key, 'misses', misses)
   end
 else
-  live, batched, waiting = live + count, batched + count, waiting + count - settled
+  live = live + count
+  count_waiting(count - settled, batch)
   if invalid > 0 then bump(program, 'bad', invalid) end
   if hits > 0 then
     bump(program, 'ok', hits)

@@ -13,7 +13,7 @@ local function take_out(id, lane, entry, batch, row)
   local fields = row or entry_fields(lane, entry) or {}
   if not row then drop(lane, entry) end
   settle(id, 'cancelled', tonumber(fields.g or 0), fields.p or '', bare_tail(fields.h), now, ttl)
-  waiting = waiting - 1
+  count_waiting(-1, batch)
   bump(program_of(fields.p or '', batch), 'cx', 1)
   call('ZREM', P .. 'd', id)
   return 'cancelled'
@@ -55,7 +55,7 @@ local function cancel_item(id, batch, index)
   end
   settle_item(batch, index, 'cancelled', generation_of(batch, index), '', bare_tail(), now)
   bump(call('HGET', key, 'program'), 'cx', 1)
-  waiting = waiting - 1
+  count_waiting(-1, batch)
   if lane then leave(batch, lane, entry) end
   return 'cancelled'
 end

@@ -10,9 +10,10 @@ local got, names, chunk = {}, {}, false
 
 local function take_in(lane, row)
   local entry = { lane, row[1], row[2] }
-  local fields, cost = row[2], 1
+  local fields, cost, batch = row[2], 1, item_of(row[2][2])
   if fields[1] == 'b' then
-    local batch, k = fields[2], tonumber(fields[4])
+    local k = tonumber(fields[4])
+    batch = fields[2]
     local key = P .. 'b:' .. batch
     entry[4] = call('HGET', key, 'spec')
     entry[7] = call('HEXISTS', key, 'stop')
@@ -33,7 +34,7 @@ local function take_in(lane, row)
   end
   got[#got + 1] = entry
   names[#names + 1] = lane .. '\n' .. row[1]
-  waiting = waiting - cost
+  count_waiting(-cost, batch)
   return cost
 end
 
@@ -49,7 +50,7 @@ local function repeated(list)
     local rows = holder(lane, entry) == worker and call('XRANGE', P .. 'l:' .. lane, entry, entry)
     if rows and rows[1] then take_in(lane, rows[1]) end
   end
-  waiting = 0 -- they were counted when they were first given
+  waiting, batched = 0, 0 -- they were counted when they were first given
 end
 
 -- How many items of a batch run that were handed out of one of its lanes.

@@ -29,6 +29,12 @@ end
 local bumps, shortest, longest, ended_in, waiting, live, told = {}, {}, {}, {}, 0, 0, {}
 local batched, whole_chunks = 0, {}
 
+-- Counts executions that wait from now on, or no more; apart from others those of a batch.
+local function count_waiting(n, batch)
+  waiting = waiting + n
+  if batch then batched = batched + n end
+end
+
 local function bump(program, what, n)
   local field = program .. '|' .. what
   bumps[field] = (bumps[field] or 0) + n
@@ -223,7 +229,7 @@ local function settle_item(batch, index, state, generation, flags, tail, now)
   call('HSET', key .. ':r:' .. math.floor(index / CHUNK), index, doc)
   in_batch(batch, state, 1)
   touch(batch, math.floor(index / CHUNK))
-  live, batched = live - 1, batched - 1
+  live = live - 1
   told[#told + 1] = batch .. '-' .. index
   return true
 end
@@ -499,7 +505,7 @@ local function end_chunk(batch, k, state, now)
         tail, generation = bare_tail(source.h or nil), source.g or generation
       end
       local consumer = entry and entry ~= 'z' and holder(lane, entry)
-      if consumer then order(consumer, id) else waiting = waiting - 1 end
+      if consumer then order(consumer, id) else count_waiting(-1, batch) end
       if consumer and state == 'cancelled' then
         call('SADD', P .. 'cx', id)
       else

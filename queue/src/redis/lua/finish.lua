@@ -87,7 +87,7 @@ local function put_off(e)
     if call('GETBIT', P .. 'b:' .. e.batch .. ':done', e.index) == 1 then return nil end
     call('SETBIT', P .. 'b:' .. e.batch .. ':out', e.index, 1)
   end
-  waiting = waiting + 1
+  count_waiting(1, e.batch)
   if e.fate == 'retry' then bump(e.program, 're', 1) end
   if tonumber(e.delay) > 0 then
     call('HSET', record, 'l', e.home, 's', 'z', 'p', e.envelope, 'h', e.tail, 'g', e.generation)
@@ -102,7 +102,7 @@ end
 
 -- Gives an execution back to the head of the line; items of a chunk together, as one entry.
 local function give_back(e)
-  waiting = waiting + 1
+  count_waiting(1, e.batch)
   if e.kind == 'c' then
     local at = e.lane .. ' ' .. e.entry
     local list = returned[at] or { batch = e.batch, chunk = math.floor(e.index / CHUNK) }
@@ -138,7 +138,7 @@ local function late(e)
     local lane, entry = place(e.batch, e.index)
     if state and lane then
       local consumer = holder(lane, entry)
-      if consumer then order(consumer, e.id) else waiting = waiting - 1 end
+      if consumer then order(consumer, e.id) else count_waiting(-1, e.batch) end
       leave_chunk(lane, entry, e.batch)
     end
     return state
@@ -150,10 +150,10 @@ local function late(e)
   e.kind = 's' -- an item that has left its chunk ends as what is alone
   if v[2] == 'z' then
     call('ZREM', P .. 'z', e.id)
-    waiting = waiting - 1
+    count_waiting(-1, e.batch)
   else
     local consumer = holder(v[1], v[2])
-    if consumer then order(consumer, e.id) else waiting = waiting - 1 end
+    if consumer then order(consumer, e.id) else count_waiting(-1, e.batch) end
     drop(v[1], v[2])
   end
   call('SREM', P .. 'cx', e.id)

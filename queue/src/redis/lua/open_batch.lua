@@ -18,7 +18,7 @@ end
 if call('HGET', key, 'phase') == 'dropped' then return { 'none', id } end
 if call('EXISTS', key) == 1 then return { 'known', id } end
 local n = call('HMGET', P .. 'n', 'waiting', 'batched')
-if least > 0 and math.max(0, (n[1] or 0) - (n[2] or 0)) + least > most then return { 'full', id } end
+if least > 0 and (n[1] or 0) - (n[2] or 0) + least > most then return { 'full', id } end
 
 call('HSET', key, 'spec', spec, 'total', 0, 'created', now, 'class', class, 'owner', owner,
   'program', program, 'age', max_age, 'phase', held and 'held' or 'open')

@@ -35,7 +35,8 @@ call('HINCRBY', key, 'again', 1)
 if v[2] then call('ZADD', P .. 'd', v[2], 'b:' .. batch) end
 call('ZREM', P .. 'd', 'c:' .. batch)
 call('ZREM', P .. 'old', batch)
-waiting, live, batched = waiting + #picked, live + #picked, batched + #picked
+count_waiting(#picked, batch)
+live = live + #picked
 if #open_items(batch, k, picked, false) < #picked then
   -- They were part of an entry that is still there, and must not be taken for part of it again.
   local lane = v[3] .. ':b:' .. batch

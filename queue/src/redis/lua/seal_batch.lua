@@ -23,8 +23,8 @@ end_upload(batch)
 local n = call('HMGET', key, 'succeeded', 'failed', 'hits', 'misses')
 local ended = (n[1] or 0) + (n[2] or 0)
 if held then
-  live, batched, waiting = has, has, has - ended
-  live, batched = live - ended, batched - ended
+  live = has - ended
+  count_waiting(live, batch)
   if n[2] then bump(v[4], 'bad', tonumber(n[2])) end
   if n[1] then bump(v[4], 'ok', tonumber(n[1])) end
   if n[3] then bump(v[4], 'hit', tonumber(n[3])) end

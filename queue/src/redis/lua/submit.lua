@@ -8,7 +8,7 @@ local now, ttl, most = clock(ARGV[1]), ARGV[2], tonumber(ARGV[3])
 local owner_most, key_ttl = tonumber(ARGV[4]), ARGV[5]
 local answers = {}
 local counts = call('HMGET', P .. 'n', 'waiting', 'batched')
-local before = math.max(0, (counts[1] or 0) - (counts[2] or 0)) -- those of batches are bounded by themselves
+local before = (counts[1] or 0) - (counts[2] or 0) -- those of batches are bounded by themselves
 local lengths = {}
 
 local function state_of(id)

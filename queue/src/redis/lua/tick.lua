@@ -48,7 +48,7 @@ local function lose_single(lane, entry, fields)
     local lost = call('HGET', P .. 'e:' .. id, 'x') or ' '
     call('HSET', P .. 'e:' .. id, 'l', to, 's', again, 'x', lost .. entry .. ' ')
     ring(to)
-    waiting = waiting + 1
+    count_waiting(1, batch)
     return
   end
   call('ZREM', P .. 'd', id)
@@ -91,7 +91,7 @@ local function lose_chunk(lane, entry, fields)
   local to = lane_after(lane:sub(1, 1), losses, fields.b)
   local piece = losses >= 2 and 1 or tonumber(call('HGET', key, 'piece') or CHUNK)
   push_items(fields.b, fields.k, rest, to, piece, 'cr', losses)
-  waiting = waiting + #rest
+  count_waiting(#rest, fields.b)
   ring(to)
 end
 
@@ -131,19 +131,19 @@ end
 local function expire_one(id)
   local v = call('HMGET', P .. 'e:' .. id, 'l', 's', 'p', 'h', 'g')
   if not v[2] then return end
-  local fields = { p = v[3], h = v[4] or nil, g = v[5] or 0 }
+  local fields, batch = { p = v[3], h = v[4] or nil, g = v[5] or 0 }, item_of(id)
   if v[2] == 'z' then
     call('ZREM', P .. 'z', id)
-    waiting = waiting - 1
+    count_waiting(-1, batch)
   else
     local consumer = holder(v[1], v[2])
-    if consumer then order(consumer, id) else waiting = waiting - 1 end
+    if consumer then order(consumer, id) else count_waiting(-1, batch) end
     fields = entry_fields(v[1], v[2]) or { p = '' }
     drop(v[1], v[2])
   end
   call('SREM', P .. 'cx', id)
   settle(id, 'expired', tonumber(fields.g or 0), fields.p, bare_tail(fields.h), now, ttl)
-  bump(program_of(fields.p, item_of(id)), 'ex', 1)
+  bump(program_of(fields.p, batch), 'ex', 1)
   expired = expired + 1
 end
 
