@@ -32,10 +32,8 @@ pub(crate) struct BatchView {
     program_version: String,
     #[schema(schema_with = schema::mode)]
     mode: Mode,
-    /// How many items it has, so far if it is `uploading`.
+    /// How many items it has; of one that is `uploading`, with which one it goes on.
     total: u64,
-    /// How many items have come: with which one an upload goes on.
-    received: u64,
     /// How many of its items may be with workers at once; null for any number.
     concurrency: Option<u32>,
     /// How many items may fail before the rest is called off; null for any number.
@@ -99,7 +97,6 @@ impl From<Batch> for BatchView {
             program_version: batch.spec.version,
             mode: batch.spec.mode,
             total: batch.total,
-            received: batch.total,
             concurrency: batch.policy.concurrency,
             max_errors: batch.policy.errors_max,
             budget: batch.spec.allowance.batch_micros.map(|micros| micros as f64 / 1e6),

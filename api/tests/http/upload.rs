@@ -247,7 +247,7 @@ async fn batch_grows_by_parts_that_may_be_sent_again() {
     for refused in [other, gap] {
         assert_eq!(refused.problem(409, "conflict")["received"], 100);
     }
-    assert_eq!((&half["status"], &half["received"]), (&json!("uploading"), &json!(100)));
+    assert_eq!((&half["status"], &half["total"]), (&json!("uploading"), &json!(100)));
     assert_eq!((&half["counts"]["succeeded"], &half["concurrency"]), (&json!(100), &json!(100)));
     assert_eq!((rest.status, &rest.json()["received"]), (200, &json!(130)));
     assert_eq!(wrong.problem(409, "conflict")["received"], 130);
@@ -272,7 +272,7 @@ async fn part_with_another_digest_is_not_kept() {
     let right = send("sha-256=:9YjJGviBJrVx8LnscWOYkOP9dTMvfo8GbW9Bfq7fch4=:").await;
 
     wrong.problem(400, "malformed");
-    assert_eq!(view["received"], 0);
+    assert_eq!(view["total"], 0);
     assert_eq!((right.status, &right.json()["received"]), (200, &json!(1)), "{}", right.text());
 }
 

@@ -51,7 +51,7 @@ pub(super) async fn upload(client: &Client, batch: &str, lines: Lines) -> Result
     if view::text(&view, "status") != "uploading" {
         return Ok(view::number(&view, "/total"));
     }
-    let received = view::number(&view, "/received");
+    let received = view::number(&view, "/total");
     let (to, mut parts) = mpsc::channel(AHEAD);
     // A file is read, and a table decoded, on a thread of its own.
     let reader = tokio::task::spawn_blocking(move || read(lines, received, &to));

@@ -35,7 +35,7 @@ pub(super) async fn show(client: &Client, batch: &str, lines: watch::Receiver<u6
         let Ok(view) = client.get(&path).await else { continue };
         let ended = ended(&view);
         let (since, before) = *began.get_or_insert((Instant::now(), ended));
-        bar.set_length(view::number(&view, "/total").max(view::number(&view, "/received")));
+        bar.set_length(view::number(&view, "/total"));
         bar.set_position(ended);
         bar.set_prefix(notes(&view));
         if !terminal && told.elapsed() >= LINE {
