@@ -165,7 +165,7 @@ pub fn view(execution: Execution) -> Value {
 }
 
 /// Why there are no outputs, in words and as a kind.
-fn why(
+pub(crate) fn why(
     state: State,
     report: Option<&mut Report>,
     deadline: Option<DateTime<Utc>>,

@@ -173,6 +173,23 @@ async fn summary_tells_why_items_failed() {
     assert_eq!(found[0], (&json!("validation"), &json!(3), &json!(0)));
     assert_eq!((found[1].1, found[1].2), (&json!(1), &json!(1)));
     assert_eq!(errors[0]["example"], "Missing required input fields: ['recipient']");
+    assert_eq!(summary["partial"], false);
+}
+
+#[tokio::test]
+async fn summary_of_many_failures_says_that_it_counts_the_first() {
+    let site = Site::new().await;
+    let call = site.call("POST", "/execute/batch?program_id=mail");
+    let reply = call.body("application/x-ndjson", "{}\n".repeat(10_001)).send().await;
+    let id = reply.json()["batch_id"].as_str().unwrap().to_owned();
+
+    let summary = site.get(&format!("/batch/{id}/summary")).await.json();
+
+    assert_eq!(summary["counts"]["failed"], 10_001);
+    assert_eq!(
+        (&summary["errors"][0]["count"], &summary["partial"]),
+        (&json!(10_000), &json!(true))
+    );
 }
 
 async fn lines(site: &Site, path: &str) -> Vec<Value> {

@@ -202,6 +202,9 @@ impl Job<'_> {
             let example = output::short(view::text(error, "example"), EXAMPLE_CHARS);
             output::note(format!("  {count} × {kind}: {example}"));
         }
+        if record.get("partial").and_then(Value::as_bool) == Some(true) {
+            output::note("  and more that are not counted here: the outcomes tell of each");
+        }
         if let Form::Table(_, lines) = &self.form {
             std::fs::remove_file(lines)?;
         }
