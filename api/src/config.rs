@@ -17,8 +17,12 @@ pub struct Config {
     pub program_bytes_max: usize,
     /// How long a request may stop in the middle of its headers or of its body.
     pub body_idle_seconds_max: u64,
-    /// How long a request body may take in all.
+    /// How long a request body may take in all, and each MiB of an upload of any length.
     pub body_total_seconds_max: u64,
+    /// How many uploads of batches are read at once; each has a thread.
+    pub uploads_max: usize,
+    /// How long another waits for one of them to end.
+    pub upload_wait_seconds_max: u64,
     /// The most items of one batch; of one JSON list at most 10,000.
     pub batch_items_max: usize,
     /// The longest line of a batch that is uploaded.
@@ -60,6 +64,8 @@ impl Default for Config {
             program_bytes_max: 1024 * 1024,
             body_idle_seconds_max: 30,
             body_total_seconds_max: 300,
+            uploads_max: 64,
+            upload_wait_seconds_max: 10,
             batch_items_max: 10_000_000,
             line_bytes_max: 1024 * 1024,
             inputs_depth_max: 64,

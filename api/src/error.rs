@@ -34,6 +34,8 @@ pub(crate) enum Error {
     Scope(Scope),
     /// The owner asks too often.
     Rate(Duration),
+    /// As many uploads are read as may be at once, and none ended in time.
+    UploadsFull(usize),
     /// The body is no JSON.
     Syntax(serde_json::Error),
     /// The request cannot be read otherwise.
@@ -145,6 +147,7 @@ impl Error {
             Error::NoToken | Error::Token(_) | Error::Revoked => Kind::Unauthorized,
             Error::Scope(_) => Kind::Forbidden,
             Error::Rate(_) => Kind::RateLimited,
+            Error::UploadsFull(_) => Kind::QueueFull,
             Error::Syntax(_) | Error::Malformed(_) => Kind::Malformed,
             Error::ContentType(_) | Error::Encoding => Kind::UnsupportedMediaType,
             Error::TooLarge(_) => Kind::BodyTooLarge,
@@ -169,6 +172,9 @@ impl Error {
             Error::Revoked => "the token was revoked".to_owned(),
             Error::Scope(scope) => format!("the token has no scope `{scope}`"),
             Error::Rate(_) => "this owner makes more requests than it may".to_owned(),
+            Error::UploadsFull(most) => {
+                format!("{most} uploads are read now, and no more at once; try again")
+            }
             Error::Syntax(error) => format!("the body is no valid JSON: {error}"),
             Error::Malformed(detail) | Error::Conflict(detail) | Error::Invalid(detail, _) => {
                 detail.clone()
@@ -178,7 +184,7 @@ impl Error {
                 "send the body with `Content-Encoding: gzip`, `zstd`, or without".to_owned()
             }
             Error::TooLarge(most) => format!("a body here has at most {most} bytes"),
-            Error::TooSlow => "the body stopped in the middle".to_owned(),
+            Error::TooSlow => "the body stopped in the middle, or took too long".to_owned(),
             Error::Queue(error) => detail_of_queue(error),
             Error::Program(error) => error.to_string(),
             Error::Panic => OPERATOR.to_owned(),
@@ -190,6 +196,9 @@ impl Error {
             self
         {
             return Some(*after);
+        }
+        if matches!(self, Error::UploadsFull(_)) {
+            return Some(UPLOADS_PAUSE);
         }
         let Error::Queue(error) = self else { return None };
         let gone = matches!(error, queue::Error::Unavailable(_));
@@ -225,6 +234,9 @@ impl Error {
         if let Error::Invalid(_, faults) = self { faults } else { Vec::new() }
     }
 }
+
+/// When to come again with an upload that found no place.
+const UPLOADS_PAUSE: Duration = Duration::from_secs(5);
 
 /// What is told of a failure whose reason is the operator's business.
 const OPERATOR: &str = "something failed that the operator must look at; the log has the reason";

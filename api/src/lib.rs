@@ -110,7 +110,7 @@ impl App {
             epoch: catalogue::Epoch::default(),
             health: health::LastHealth::default(),
             openapi: openapi().to_string().into(),
-            uploads: upload::Uploads::default(),
+            uploads: upload::Uploads::at_once(config.uploads_max),
         };
         let stop = Arc::default();
         Self { queue, registry, config, stop, local: Arc::new(local), spans: None }

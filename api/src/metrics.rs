@@ -85,6 +85,8 @@ pub(crate) async fn show(State(app): State<App>) -> ([(HeaderName, &'static str)
     if let Ok(outbox) = app.queue.outbox().await {
         describe_outbox(outbox, &mut fleet);
     }
+    let help = "Uploads of batches that this process reads";
+    gauge(&mut fleet, "uploads_now", help, app.uploads_now() as f64);
     if let Some(spans) = &app.spans {
         let help = "Spans of this process that the collector could not be given";
         counter(&mut fleet, "spans_dropped", help, spans.dropped());

@@ -10,24 +10,24 @@ use http_body_util::BodyExt;
 use queue::{BatchId, BatchItem, CHUNK_ITEMS, CUSTOM_IDS_PAGE, CustomIds, Part, Queue};
 use tokio::{
     sync::{Semaphore, SemaphorePermit, mpsc},
-    time::timeout,
+    time::{Instant, timeout},
 };
 
 use crate::{
-    App, bounds,
+    App, Config, bounds,
     decoding::{Coding, Decoder, Frame},
     error::{Error, Result},
     item::Items,
     ndjson::Lines,
 };
 
-/// How many uploads are read at once; more wait. Each has a thread.
-const UPLOADS_MAX: usize = 64;
 /// How many frames of a body may wait for the thread that reads them.
 const FRAMES_MAX: usize = 16;
 /// How many items are handed on at once, and from how many bytes on fewer are.
 const PIECE_ITEMS: usize = 64 * CHUNK_ITEMS;
 const PIECE_BYTES: u64 = 4 << 20;
+/// How much of an upload of any length must come, as it is sent, in the time of a whole body.
+const PACE_BYTES: usize = 1 << 20;
 /// Of how many open batches the custom ids are remembered.
 const REMEMBERED_MAX: usize = 8;
 
@@ -35,12 +35,6 @@ const REMEMBERED_MAX: usize = 8;
 pub(crate) struct Uploads {
     permits: Semaphore,
     custom_ids: Mutex<Vec<(BatchId, CustomIds)>>,
-}
-
-impl Default for Uploads {
-    fn default() -> Self {
-        Self { permits: Semaphore::new(UPLOADS_MAX), custom_ids: Mutex::default() }
-    }
 }
 
 /// A body that is to be read as items.
@@ -114,18 +108,25 @@ impl Sink<'_> {
 pub(crate) type Hash = Option<[u8; 32]>;
 
 impl App {
-    /// The right to take an upload in.
+    /// The right to take an upload in, if one is free in time.
     pub(crate) async fn upload_permit(&self) -> Result<SemaphorePermit<'_>> {
-        let permit = self.local.uploads.permits.acquire().await;
+        let most = Duration::from_secs(self.config.upload_wait_seconds_max);
+        let permit = timeout(most, self.local.uploads.permits.acquire()).await;
+        let permit = permit.map_err(|_| Error::UploadsFull(self.config.uploads_max))?;
         permit.map_err(|_| queue::Error::Unavailable("the server stops".to_owned()).into())
+    }
+
+    /// How many uploads are taken in now.
+    pub(crate) fn uploads_now(&self) -> usize {
+        self.config.uploads_max.saturating_sub(self.local.uploads.permits.available_permits())
     }
 
     /// Reads an upload to its end, and puts its items somewhere piece by piece.
     pub(crate) async fn read_upload(&self, upload: Upload, mut sink: Sink<'_>) -> Result<Hash> {
-        let idle = Duration::from_secs(self.config.body_idle_seconds_max);
         let (frames, received) = mpsc::channel(FRAMES_MAX);
         let (pieces, mut ready) = mpsc::channel(1);
         let Upload { body, coding, items, hashed, bytes_max, items_max } = upload;
+        let pace = Pace::of(&self.config, bytes_max);
         let line_bytes_max = self.config.line_bytes_max;
         let reading = tokio::task::spawn_blocking(move || {
             let decoder = coding.decoder(received).map_err(|it| damaged(&it))?;
@@ -144,7 +145,7 @@ impl App {
             }
             Ok(())
         };
-        tokio::try_join!(feed(body, idle, bytes_max, frames), taking)?;
+        tokio::try_join!(feed(body, pace, frames), taking)?;
         reading.await.map_err(|_| Error::Panic)?
     }
 
@@ -163,6 +164,11 @@ impl App {
 }
 
 impl Uploads {
+    /// Room for so many uploads at once.
+    pub(crate) fn at_once(most: usize) -> Self {
+        Self { permits: Semaphore::new(most), custom_ids: Mutex::default() }
+    }
+
     /// Remembers the custom ids of a batch, to which more items may come.
     pub(crate) fn remember(&self, id: BatchId, known: CustomIds) {
         let mut all = self.custom_ids.lock().unwrap_or_else(PoisonError::into_inner);
@@ -181,19 +187,41 @@ impl Uploads {
     }
 }
 
-/// Hands a body on frame by frame. It may neither stop nor end early.
-async fn feed(
-    mut body: Body,
+/// How long a body may be waited for, and how much it may bring.
+struct Pace {
     idle: Duration,
+    total: Duration,
     bytes_max: Option<usize>,
-    frames: mpsc::Sender<Frame>,
-) -> Result<()> {
-    let mut bytes = 0;
-    while let Some(frame) = timeout(idle, body.frame()).await.map_err(|_| Error::TooSlow)? {
+}
+
+impl Pace {
+    fn of(config: &Config, bytes_max: Option<usize>) -> Self {
+        let idle = Duration::from_secs(config.body_idle_seconds_max);
+        Self { idle, total: Duration::from_secs(config.body_total_seconds_max), bytes_max }
+    }
+
+    /// How long a body may be waited for in all that has brought so many bytes. One of any length
+    /// has more time by what it brings.
+    fn total(&self, bytes: usize) -> Duration {
+        let brought = if self.bytes_max.is_some() { 0 } else { bytes / PACE_BYTES };
+        self.total.saturating_mul(u32::try_from(brought).unwrap_or(u32::MAX).saturating_add(1))
+    }
+}
+
+/// Hands a body on frame by frame. It may neither stop, nor drip for long, nor end early. The time
+/// in which the reader is behind is not the client's.
+async fn feed(mut body: Body, pace: Pace, frames: mpsc::Sender<Frame>) -> Result<()> {
+    let (mut bytes, mut waited) = (0, Duration::ZERO);
+    loop {
+        let most = pace.idle.min(pace.total(bytes).saturating_sub(waited));
+        let since = Instant::now();
+        let frame = timeout(most, body.frame()).await.map_err(|_| Error::TooSlow)?;
+        waited += since.elapsed();
+        let Some(frame) = frame else { break };
         let frame = frame.map_err(|_| Error::Malformed("the body ended early".to_owned()))?;
         let Ok(data) = frame.into_data() else { continue };
         bytes += data.len();
-        if let Some(most) = bytes_max.filter(|most| bytes > *most) {
+        if let Some(most) = pace.bytes_max.filter(|most| bytes > *most) {
             return Err(Error::TooLarge(most));
         }
         if frames.send(Frame::Data(data)).await.is_err() {
@@ -278,5 +306,20 @@ impl Drop for Discard {
         if let Some((queue, id)) = self.batch.take() {
             tokio::spawn(async move { drop(queue.discard_batch(id).await) });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_upload_of_any_length_has_more_time_by_what_it_brings() {
+        let config = Config { body_total_seconds_max: 10, ..Config::default() };
+        let seconds = |bytes_max, bytes| Pace::of(&config, bytes_max).total(bytes).as_secs();
+
+        assert_eq!((seconds(Some(1 << 24), 0), seconds(Some(1 << 24), 1 << 24)), (10, 10));
+        assert_eq!((seconds(None, 0), seconds(None, PACE_BYTES - 1)), (10, 10));
+        assert_eq!((seconds(None, PACE_BYTES), seconds(None, 9 * PACE_BYTES)), (20, 100));
     }
 }

@@ -5,8 +5,10 @@ use std::{convert::Infallible, io::Write, time::Duration};
 use api::{Config, PREFIX};
 use axum::body::Body;
 use bytes::Bytes;
+use futures::StreamExt;
 use queue::Limits;
 use serde_json::{Value, json};
+use testkit::until_true;
 
 use crate::site::{Reply, Site};
 
@@ -149,18 +151,51 @@ async fn upload_that_is_cut_off_leaves_nothing_behind() {
 
 #[tokio::test]
 async fn upload_that_stalls_is_given_up() {
-    let config = Config { body_idle_seconds_max: 1, ..Config::default() };
+    for (body_idle_seconds_max, body_total_seconds_max) in [(1, 300), (30, 0)] {
+        let config = Config { body_idle_seconds_max, body_total_seconds_max, ..Config::default() };
+        let site = Site::with(config, Limits::default()).await;
+        let id = open(&site, "").await;
+
+        let whole = upload(&site, stalled(lines(0, 3))).await;
+        let part = part(&site, &id, 0, stalled(lines(0, 3))).await;
+
+        whole.problem(408, "body-too-slow");
+        part.problem(408, "body-too-slow");
+        let batches = site.get("/batches").await.json();
+        assert_eq!(
+            (&batches["batches"][0]["total"], &batches["batches"][1]),
+            (&json!(0), &Value::Null)
+        );
+    }
+}
+
+/// A body that begins and never ends.
+fn stalled(text: String) -> Body {
+    let begun = futures::stream::iter([Ok::<_, Infallible>(text)]);
+    Body::from_stream(begun.chain(futures::stream::pending()))
+}
+
+#[tokio::test]
+async fn upload_that_finds_no_place_is_told_to_come_again() {
+    let config = Config { uploads_max: 1, upload_wait_seconds_max: 0, ..Config::default() };
     let site = Site::with(config, Limits::default()).await;
-    let (sender, receiver) = tokio::sync::mpsc::channel::<Result<Bytes, Infallible>>(1);
-    sender.send(Ok(lines(0, 3).into())).await.unwrap();
-    let stalled = futures::stream::unfold(receiver, async |mut receiver| {
-        Some((receiver.recv().await?, receiver))
-    });
+    let taken = upload(&site, stalled(lines(0, 3)));
+    let other = async {
+        until_true("the first is read", Duration::from_secs(10), async || {
+            site.get("/metrics").await.text().contains("\ndspyx_uploads_now 1.")
+        })
+        .await;
+        upload(&site, lines(0, 3)).await
+    };
 
-    let reply = upload(&site, Body::from_stream(stalled)).await;
+    let refused = tokio::select! {
+        _ = taken => panic!("it never ends"),
+        refused = other => refused,
+    };
 
-    reply.problem(408, "body-too-slow");
-    assert_eq!(site.get("/batches").await.json()["batches"], json!([]));
+    refused.problem(429, "queue-full");
+    assert_eq!(refused.header("retry-after"), "5");
+    assert_eq!(upload(&site, lines(0, 3)).await.status, 202, "the first has gone");
 }
 
 #[tokio::test]
