@@ -36,6 +36,8 @@ pub(crate) struct Config {
     pub(crate) redis_url: Option<Secret>,
     pub(crate) database_path: PathBuf,
     pub(crate) queue_name: String,
+    /// A URL or a folder.
+    pub(crate) object_store: Option<String>,
     pub(crate) allow_eviction: bool,
     pub(crate) limits: queue::Limits,
     pub(crate) worker: workers::Config,
@@ -55,6 +57,12 @@ pub(crate) struct Config {
     pub(crate) server: Server,
     pub(crate) webhooks: workers::WebhookConfig,
     pub(crate) tracking: workers::TrackingConfig,
+}
+
+/// Variables of the environment that are read as text, for those who know them by their own names.
+pub(crate) fn environment() -> impl Iterator<Item = (String, String)> {
+    let text = |it: std::ffi::OsString| it.into_string().ok();
+    env::vars_os().filter_map(move |(name, value)| text(name).zip(text(value)))
 }
 
 /// Whom the commands talk to.
@@ -98,6 +106,7 @@ impl Default for Config {
             redis_url: None,
             database_path: "dspyx.db".into(),
             queue_name: "dspyx".to_owned(),
+            object_store: None,
             allow_eviction: false,
             limits: queue::Limits::default(),
             worker: workers::Config::default(),

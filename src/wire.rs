@@ -5,24 +5,34 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use api::{App, SecretKey};
 use programs::Registry;
-use queue::{Clock, Queue, RedisConfig, RedisQueue, SqliteQueue};
+use queue::{Clock, Objects, Queue, RedisConfig, RedisQueue, SqliteQueue};
 use workers::{Gateway, GatewayConfig, WebhookConfig, Worker};
 
 use crate::config::{self, Config, Usage};
 
+/// Why the embedded store refuses another place for payloads.
+const ALONE: &str = "OBJECT_STORE takes payloads out of Redis and requires REDIS_URL; the embedded \
+                     store keeps them in the file of DATABASE_PATH, on disk";
+
 /// The store that the configuration names.
 pub(crate) async fn queue(config: &Config) -> Result<Arc<dyn Queue>> {
     let Some(url) = &config.redis_url else {
+        if config.object_store.is_some() {
+            return Err(Usage(ALONE.to_owned()).into());
+        }
         let path = &config.database_path;
         let queue = SqliteQueue::open(path, config.limits.clone(), Clock::Store);
         return Ok(Arc::new(queue.with_context(|| format!("cannot open {}", path.display()))?));
     };
+    let objects = config.object_store.as_ref();
+    let objects = objects.map(|url| Objects::open(url, config::environment())).transpose()?;
     let queue = RedisQueue::connect(RedisConfig {
         url: url.reveal().to_owned(),
         queue: config.queue_name.clone(),
         limits: config.limits.clone(),
         clock: Clock::Store,
         allow_eviction: config.allow_eviction,
+        objects,
     });
     Ok(Arc::new(queue.await.context("cannot use the Redis of REDIS_URL")?))
 }

@@ -16,7 +16,7 @@ use prometheus_client::{
     },
     registry::Registry,
 };
-use queue::{Channel, ChannelStats, Stats, StatsFilter};
+use queue::{Channel, ChannelStats, ObjectCounts, Stats, StatsFilter};
 use tracing::warn;
 
 use crate::App;
@@ -87,6 +87,9 @@ pub(crate) async fn show(State(app): State<App>) -> ([(HeaderName, &'static str)
     }
     let help = "Uploads of batches that this process reads";
     gauge(&mut fleet, "uploads_now", help, app.uploads_now() as f64);
+    if let Some(counts) = app.queue.object_counts() {
+        describe_objects(counts, &mut fleet);
+    }
     if let Some(spans) = &app.spans {
         let help = "Spans of this process that the collector could not be given";
         counter(&mut fleet, "spans_dropped", help, spans.dropped());
@@ -141,6 +144,20 @@ fn describe_outbox(outbox: [ChannelStats; 2], to: &mut Registry) {
     by(to, "outbox_sent", "Ends that were told, of the fleet", "channel", all(|it| it.sent));
     let help = "Ends that nobody will be told of, of the fleet";
     by(to, "outbox_dropped", help, "channel", all(|it| it.dropped));
+}
+
+fn describe_objects(counts: ObjectCounts, to: &mut Registry) {
+    let requests = [
+        ("write", counts.written),
+        ("read", counts.read),
+        ("delete", counts.deleted),
+        ("failed", counts.failed),
+    ];
+    let help = "What this process has asked of the object store; failed is after repetitions";
+    by(to, "object_store_requests", help, "kind", requests);
+    let bytes = [("write", counts.bytes_written), ("read", counts.bytes_read)];
+    let help = "Bytes this process has written to and read from the object store";
+    by(to, "object_store_bytes", help, "kind", bytes);
 }
 
 fn durations(stats: &Stats, to: &mut Registry) {

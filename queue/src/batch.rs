@@ -65,7 +65,7 @@ pub struct Seal {
 }
 
 /// An item of a batch, as it is put in.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct BatchItem {
     /// What to run on.
     #[serde(rename = "i")]

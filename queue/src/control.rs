@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use crate::Result;
+use crate::{ObjectCounts, Result};
 
 /// The most programs that manifests are kept of: as many as a folder may hold.
 pub(crate) const MANIFESTS_MAX: u32 = 10_000;
@@ -47,6 +47,11 @@ pub trait Control: Send + Sync {
 
     /// Whether the store can be reached, and by which name and version it goes.
     async fn ping(&self) -> Result<String>;
+
+    /// What this process has asked of its object store; none if it has none.
+    fn object_counts(&self) -> Option<ObjectCounts> {
+        None
+    }
 
     /// What would make an operator sleep badly, though it works: missing persistence and the like.
     async fn warnings(&self) -> Result<Vec<String>>;

@@ -38,6 +38,17 @@ pub(super) const ALL: &[Setting] = &[
         },
     },
     Setting {
+        name: "OBJECT_STORE",
+        group: Group::Store,
+        default: "",
+        help: "Where payloads of batches lie beside Redis: s3://BUCKET/PATH, gs://BUCKET/PATH, \
+               az://CONTAINER/PATH, or a folder that all processes share",
+        set: |it, text| {
+            it.object_store = Some(text.to_owned());
+            Ok(())
+        },
+    },
+    Setting {
         name: "ALLOW_EVICTION",
         group: Group::Store,
         default: "false",

@@ -121,6 +121,7 @@ async fn backlog(site: &Site, count: usize) -> RedisQueue {
         limits: Limits::default(),
         clock: Clock::Store,
         allow_eviction: false,
+        objects: None,
     };
     let queue = RedisQueue::connect(config).await.unwrap();
     let mut submitting = tokio::task::JoinSet::new();

@@ -76,7 +76,14 @@ impl Site {
     /// A front end to a store that can be lost.
     pub(crate) async fn on_redis(url: String) -> Self {
         let (queue, limits) = ("api".to_owned(), Limits::default());
-        let config = RedisConfig { url, queue, limits, clock: Clock::Store, allow_eviction: false };
+        let config = RedisConfig {
+            url,
+            queue,
+            limits,
+            clock: Clock::Store,
+            allow_eviction: false,
+            objects: None,
+        };
         let queue = RedisQueue::connect(config).await.unwrap();
         Self::on(Arc::new(queue), Config::default(), tempfile::tempdir().unwrap()).await
     }

@@ -135,8 +135,11 @@ impl RedisQueue {
         let inputs = inputs.ok_or_else(|| corrupt("a batch without inputs"))?;
         let documents: HashMap<String, Vec<u8>> = read(parts.next())?;
         let packed: Option<Vec<u8>> = some(parts.next())?;
-        let documents = packed.map_or(Ok(documents), |packed| packs::documents(&packed))?;
-        Ok((unpack(&inputs)?, documents))
+        let documents = match packed {
+            Some(packed) => packs::read_documents(&self.store, id, packed).await?,
+            None => documents,
+        };
+        Ok((unpack(&self.store.bring(id, inputs).await?)?, documents))
     }
 }
 

@@ -9,14 +9,15 @@ use std::{
 use chrono::Utc;
 use redis::Value;
 use tokio::time::{Instant, timeout};
-
 use tracing::error;
 
-use super::{RedisQueue, Store, document::corrupt, entry::Brought, home::Line};
-use crate::{End, Ending, Error, Lease, Result, Want, WorkerId};
+use super::{RedisQueue, Store, coming::Coming, document::corrupt, entry::Brought, home::Line};
+use crate::{End, Ending, Error, FailureKind, Lease, Report, Result, Want, WorkerId};
 
 /// The most that one claim asks for; Lua can return no more than a few thousand values.
 const CLAIM_MAX: usize = 1024;
+/// Why an item failed whose inputs are not there.
+const INPUTS_GONE: &str = "the inputs are gone from the object store: submit the item again";
 /// How much longer than asked the server may take to end a wait.
 const GRACE: Duration = Duration::from_secs(2);
 
@@ -30,6 +31,13 @@ pub(super) struct Claims {
 struct Claimer {
     line: Line,
     number: u64,
+    /// Chunks that it holds already, and that come with its next claims.
+    coming: Coming,
+}
+
+/// What goes wrong with work aside harms no other: it is rescued when the worker ends.
+fn tell(error: &Error) {
+    error!(%error, "cannot settle an entry of the queue: {error}");
 }
 
 impl Claims {
@@ -37,7 +45,11 @@ impl Claims {
         let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         let fresh = || {
             let line = Line::patient(Arc::clone(&store.home));
-            Arc::new(tokio::sync::Mutex::new(Claimer { line, number: 1 }))
+            Arc::new(tokio::sync::Mutex::new(Claimer {
+                line,
+                number: 1,
+                coming: Coming::default(),
+            }))
         };
         Arc::clone(lines.entry(worker.clone()).or_insert_with(fresh))
     }
@@ -65,11 +77,19 @@ impl RedisQueue {
         let end = Instant::now() + wait;
         loop {
             let mut claimer = claimer.lock().await;
+            if let Some((chunk, items)) = claimer.coming.take() {
+                let mut brought = Brought::default();
+                brought.take_read(chunk, items)?;
+                return Ok(self.settle_aside(brought));
+            }
             match self.claim_once(&mut claimer, worker, want).await? {
                 Claimed::Leases(leases) if !leases.is_empty() => return Ok(leases),
                 Claimed::Leases(_) | Claimed::Paused => {}
             }
             let left = end.saturating_duration_since(Instant::now());
+            if claimer.coming.wait().await || !left.is_zero() && !claimer.coming.is_empty() {
+                continue;
+            }
             if left.is_zero() || !self.sleep(&mut claimer, want, left).await? {
                 return Ok(Vec::new());
             }
@@ -87,7 +107,8 @@ impl RedisQueue {
         let (store, now) = (&self.store, self.store.now());
         let mut call = store.scripts.claim.key(store.prefix());
         call.arg(worker.as_str()).arg(claimer.number).arg(want.slots.min(CLAIM_MAX));
-        call.arg(want.bulk).arg(u8::from(want.suspect)).arg(&now);
+        let bulk = if claimer.coming.is_empty() { want.bulk } else { 0 };
+        call.arg(bulk).arg(u8::from(want.suspect)).arg(&now);
         let reply: Vec<Value> = claimer.line.call(&call).await?;
         let mut reply = reply.into_iter();
         let word: String = read(reply.next())?;
@@ -102,22 +123,34 @@ impl RedisQueue {
                 error!(%error, "cannot read an entry of the queue, and leave it aside: {error}");
             }
         }
-        self.settle_aside(&mut brought).await?;
-        Ok(Claimed::Leases(brought.leases))
+        for chunk in brought.away.drain(..) {
+            claimer.coming.begin(&self.store, chunk);
+        }
+        Ok(Claimed::Leases(self.settle_aside(brought)))
     }
 
-    /// Ends what a worker need not see: items of batches that were called off, and chunks whose
-    /// items have all ended otherwise.
-    async fn settle_aside(&self, brought: &mut Brought) -> Result<()> {
-        for lease in brought.called_off.drain(..) {
-            let (end, started_at) = (End::Cancelled, Utc::now());
-            let ending = Ending { lease, end, started_at, run_time: Duration::ZERO };
-            self.finish_work(ending).await?;
+    /// Ends what a worker need not see, beside it, so that a dropped claim loses none of it: items
+    /// of batches that were called off or whose inputs are gone, and chunks whose items have all
+    /// ended otherwise. The rest is the worker's.
+    fn settle_aside(&self, brought: Brought) -> Vec<Lease> {
+        let Brought { leases, called_off, lost, empty, .. } = brought;
+        if called_off.is_empty() && lost.is_empty() && empty.is_empty() {
+            return leases;
         }
-        for chunk in brought.empty.drain(..) {
-            self.drop_empty_chunk(chunk).await?;
-        }
-        Ok(())
+        let queue = self.clone();
+        tokio::spawn(async move {
+            let failed = || End::Failed(Report::failure(FailureKind::Validation, INPUTS_GONE));
+            let called_off = called_off.into_iter().map(|lease| (lease, End::Cancelled));
+            for (lease, end) in called_off.chain(lost.into_iter().map(|it| (it, failed()))) {
+                let (started_at, run_time) = (Utc::now(), Duration::ZERO);
+                let ending = Ending { lease, end, started_at, run_time };
+                queue.finish_work(ending).await.map(drop).unwrap_or_else(|it| tell(&it));
+            }
+            for chunk in empty {
+                queue.drop_empty_chunk(chunk).await.unwrap_or_else(|it| tell(&it));
+            }
+        });
+        leases
     }
 
     /// Sleeps until something is put in; false when the time has passed. If it is dropped, its line

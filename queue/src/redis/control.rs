@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use redis::InfoDict;
 
 use super::RedisQueue;
-use crate::{Control, Result, control::MANIFESTS_MAX};
+use crate::{Control, ObjectCounts, Objects, Result, control::MANIFESTS_MAX};
 
 /// How many cached results one script forgets.
 const CLEAR_STEP: usize = 1000;
@@ -71,6 +71,10 @@ impl RedisQueue {
 
 #[async_trait]
 impl Control for RedisQueue {
+    fn object_counts(&self) -> Option<ObjectCounts> {
+        self.store.objects.as_ref().map(Objects::counts)
+    }
+
     async fn pause(&self) -> Result<()> {
         let mut pipe = redis::pipe();
         pipe.hset(self.store.keys.named("cfg"), "paused", 1).ignore();

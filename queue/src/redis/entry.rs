@@ -7,6 +7,7 @@ use redis::Value;
 use super::{
     claim::read,
     document::{Envelope, Head, Shared, Tail, corrupt, time},
+    payloads,
 };
 use crate::{
     Attempt, BatchId, BatchItem, CHUNK_ITEMS, CacheKey, ExecutionId, Lease, Result, WorkerId,
@@ -21,8 +22,12 @@ pub(super) struct Brought {
     pub(super) leases: Vec<Lease>,
     /// Items whose batch was called off.
     pub(super) called_off: Vec<Lease>,
+    /// Items whose inputs are gone.
+    pub(super) lost: Vec<Lease>,
     /// Chunks with nothing left to run: their tokens, and an item of each.
     pub(super) empty: Vec<(Token, ExecutionId)>,
+    /// Chunks whose items lie in an object store.
+    pub(super) away: Vec<Chunk>,
 }
 
 /// The parts of an entry as the script gives them.
@@ -59,20 +64,30 @@ impl Brought {
         token: Token,
         parts: &mut impl Iterator<Item = Value>,
     ) -> Result<()> {
-        let batch: BatchId = entry.text("b")?.parse()?;
         let number = entry.number("k")?;
-        let token = Token { chunk: Some(number), ..token };
-        let first = u32::try_from(CHUNK_ITEMS).unwrap_or(u32::MAX).saturating_mul(number);
         let chunk = Chunk {
-            batch,
-            first,
+            token: Token { chunk: Some(number), ..token },
+            batch: entry.text("b")?.parse()?,
+            first: u32::try_from(CHUNK_ITEMS).unwrap_or(u32::MAX).saturating_mul(number),
             shared: unpack(&read::<Vec<u8>>(parts.next())?)?,
-            items: unpack(&read::<Vec<u8>>(parts.next())?)?,
+            payload: read(parts.next())?,
             open: read::<String>(parts.next())?.split(',').filter_map(open_item).collect(),
             suspect: entry.is_suspect()?,
+            called_off: read(parts.next())?,
+            earlier: read(parts.next())?,
         };
-        let called_off: bool = read(parts.next())?;
-        let leases = chunk.leases(&token, &read(parts.next())?)?;
+        if payloads::is_away(&chunk.payload) {
+            self.away.push(chunk);
+            return Ok(());
+        }
+        let items = unpack(&chunk.payload)?;
+        self.take_items(chunk, items)
+    }
+
+    fn take_items(&mut self, chunk: Chunk, items: Vec<BatchItem>) -> Result<()> {
+        let (token, first, called_off) = (chunk.token.clone(), chunk.first, chunk.called_off);
+        let batch = chunk.batch;
+        let leases = chunk.leases(items)?;
         if leases.is_empty() {
             self.empty.push((token, batch.item(first)));
         } else if called_off {
@@ -82,25 +97,39 @@ impl Brought {
         }
         Ok(())
     }
+
+    /// Takes a chunk whose items were read from elsewhere; none if they are gone.
+    pub(super) fn take_read(&mut self, chunk: Chunk, items: Option<Vec<BatchItem>>) -> Result<()> {
+        if let Some(items) = items {
+            return self.take_items(chunk, items);
+        }
+        let nothing = BatchItem::default();
+        self.lost.extend(chunk.leases(vec![nothing; CHUNK_ITEMS])?);
+        Ok(())
+    }
 }
 
 /// A chunk of a batch, and which of its items are to be run in which generation.
-struct Chunk {
-    batch: BatchId,
+pub(super) struct Chunk {
+    token: Token,
+    pub(super) batch: BatchId,
     first: u32,
     shared: Shared,
-    items: Vec<BatchItem>,
+    pub(super) payload: Vec<u8>,
     open: HashMap<u32, u32>,
     suspect: bool,
+    called_off: bool,
+    /// The documents of items that ran before.
+    earlier: HashMap<u32, Vec<u8>>,
 }
 
 impl Chunk {
-    /// A lease for each open item; `earlier` has the documents of those that ran before.
-    fn leases(self, token: &Token, earlier: &HashMap<u32, Vec<u8>>) -> Result<Vec<Lease>> {
+    /// A lease for each open item.
+    fn leases(self, items: Vec<BatchItem>) -> Result<Vec<Lease>> {
         let spec = Arc::new(self.shared.spec);
         let ttl = self.shared.cache_ttl_ms.map(Duration::from_millis);
         let mut leases = Vec::with_capacity(self.open.len());
-        for (index, item) in (self.first..).zip(self.items) {
+        for (index, item) in (self.first..).zip(items) {
             let Some(generation) = self.open.get(&index) else { continue };
             let cache = item.fingerprint.zip(ttl);
             let task = Task {
@@ -108,12 +137,12 @@ impl Chunk {
                 spec: Arc::clone(&spec),
                 inputs: item.inputs,
                 cache: cache.map(|(fingerprint, ttl)| CacheKey { fingerprint, ttl }),
-                attempts: earlier.get(&index).map_or(Ok(Vec::new()), |it| attempts_of(it))?,
+                attempts: self.earlier.get(&index).map_or(Ok(Vec::new()), |it| attempts_of(it))?,
                 generation: *generation,
                 created_at: time(self.shared.created_ms),
                 suspect: self.suspect,
             };
-            leases.push(Lease { task, token: token.clone() });
+            leases.push(Lease { task, token: self.token.clone() });
         }
         Ok(leases)
     }

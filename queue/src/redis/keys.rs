@@ -59,18 +59,26 @@
 //! - `P obc`: hash; `<channel>|sent` and `<channel>|dropped` to count
 //! - `P on:<subject>`: string; words that are kept with an execution or a batch; has a TTL
 //! - `P programs`, `P revoked`: hash, sorted set; kept program files; revoked tokens by expiry
+//! - `P objects`, `P objects:id`: set, string; forgotten batches whose objects are to be deleted, and
+//!   the name of the object by which the object store is known
 //! - `P manifests`: hash; what workers found out about programs
 //!   (s)
 
 /// The keys of one queue.
 #[derive(Clone, Debug)]
 pub(super) struct Keys {
+    queue: String,
     prefix: String,
 }
 
 impl Keys {
     pub(super) fn new(queue: &str) -> Self {
-        Self { prefix: format!("dq:{{{queue}#0}}:") }
+        Self { queue: queue.to_owned(), prefix: format!("dq:{{{queue}#0}}:") }
+    }
+
+    /// The name of the queue.
+    pub(super) fn queue(&self) -> &str {
+        &self.queue
     }
 
     pub(super) fn prefix(&self) -> &str {

@@ -8,6 +8,7 @@
 mod batch;
 mod check;
 mod claim;
+mod coming;
 mod control;
 mod document;
 mod entry;
@@ -22,6 +23,7 @@ mod ledger;
 mod list;
 mod outbox;
 mod packs;
+mod payloads;
 mod read;
 mod scripts;
 mod servers;
@@ -42,7 +44,7 @@ use self::{
     claim::Claims, events::Events, finish::Finisher, gather::Gather, home::Home, keys::Keys,
     scripts::Scripts, submit::Submitter,
 };
-use crate::{Clock, Error, Limits, Result, WorkerId};
+use crate::{Clock, Error, Limits, Objects, Result, WorkerId};
 
 /// How to reach a Redis, and what to keep in it.
 #[derive(Clone, Debug)]
@@ -57,6 +59,8 @@ pub struct RedisConfig {
     pub clock: Clock,
     /// Whether to work on a server that may evict keys, and so lose executions.
     pub allow_eviction: bool,
+    /// Where payloads of batches lie; in Redis too, if there is none.
+    pub objects: Option<Objects>,
 }
 
 /// A queue on Redis 7.0 or newer, or Valkey. Cheap to clone.
@@ -77,6 +81,7 @@ struct Store {
     scripts: Scripts,
     limits: Limits,
     clock: Clock,
+    objects: Option<Objects>,
     /// Until when no upkeep is due, as the last heartbeat said; none if it is not known.
     quiet_until: Mutex<Option<Instant>>,
     /// The orders that each worker of this process has heard with its last heartbeat.
@@ -122,6 +127,7 @@ impl RedisQueue {
             scripts: Scripts::new(),
             limits: config.limits,
             clock: config.clock,
+            objects: config.objects,
             quiet_until: Mutex::default(),
             heard: Mutex::default(),
         });
@@ -135,6 +141,7 @@ impl RedisQueue {
             store,
         };
         queue.refuse_bad_server(config.allow_eviction).await?;
+        queue.store.agree_on_objects().await?;
         Ok(queue)
     }
 

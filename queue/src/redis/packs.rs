@@ -7,6 +7,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     sync::Arc,
+    time::Duration,
 };
 
 use tokio::sync::Notify;
@@ -15,11 +16,14 @@ use tracing::warn;
 use super::{
     Store,
     document::{Head, corrupt},
+    payloads,
 };
 use crate::{BatchId, CHUNK_ITEMS, Error, Result, State};
 
 /// How many chunks are packed with one round trip.
 const GROUP: usize = 32;
+/// How long to wait for more chunks where they go into objects.
+const GATHER: Duration = Duration::from_millis(250);
 /// How hard to compress: results are kept long, and read seldom.
 const ZSTD_LEVEL: i32 = 3;
 /// The most that the documents of a chunk may be when unpacked.
@@ -39,6 +43,13 @@ pub(super) fn start(store: &Arc<Store>) -> Arc<Notify> {
             if let Err(error) = pack_all(&store).await {
                 warn!(%error, "cannot pack results: {error}");
             }
+            if let Err(error) = store.forget_objects().await {
+                warn!(%error, "cannot delete what forgotten batches left: {error}");
+            }
+            if store.objects.is_some() {
+                // What comes meanwhile shares an object.
+                tokio::time::sleep(GATHER).await;
+            }
         }
     });
     bell
@@ -56,43 +67,65 @@ async fn pack_all(store: &Store) -> Result<()> {
     }
 }
 
+/// A chunk that is packed, and what it was read from.
+struct Chunk {
+    batch: BatchId,
+    number: u32,
+    /// How many documents were read.
+    fields: usize,
+    /// How often items of the batch had been retried then.
+    again: String,
+    packed: Packed,
+}
+
 /// Packs some chunks. Each stays among those to be packed until it is, or cannot be.
 async fn pack_some(store: &Store, names: &[String]) -> Result<()> {
-    let mut chunks = Vec::new();
+    let mut chunks = read_chunks(store, names).await?;
+    chunks.sort_by_key(|it| (it.batch, it.number));
+    for chunks in chunks.chunk_by_mut(|a, b| a.batch == b.batch) {
+        let Some(batch) = chunks.first().map(|it| it.batch) else { continue };
+        store.take_out(batch, chunks.iter_mut().map(|it| &mut it.packed.frame)).await?;
+        for Chunk { number, fields, again, packed, .. } in chunks {
+            let mut call = store.scripts.pack.key(store.prefix());
+            call.arg(&batch.to_string()).arg(*number).arg(*fields).arg(again.as_str());
+            call.arg(packed.join()).arg(u8::from(payloads::is_away(&packed.frame)));
+            store.home.call::<()>(&call).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn read_chunks(store: &Store, names: &[String]) -> Result<Vec<Chunk>> {
+    let (mut known, mut chunks) = (Vec::new(), Vec::new());
     let mut pipe = redis::pipe();
     for name in names {
         match chunk(name) {
             Ok((batch, number)) => {
                 pipe.hget(store.keys.batch(batch), "again");
                 pipe.hgetall(store.keys.results(batch, number));
-                chunks.push((name, batch, number));
+                known.push((name, batch, number));
             }
             Err(error) => leave_out(store, name, &error).await?,
         }
     }
-    if chunks.is_empty() {
-        return Ok(());
+    if known.is_empty() {
+        return Ok(chunks);
     }
     let mut read = store.home.query::<Vec<redis::Value>>(&pipe).await?.into_iter();
-    for (name, batch, number) in chunks {
+    for (name, batch, number) in known {
         let again: Option<String> = super::read::some(read.next())?;
         let documents: Documents = super::claim::read(read.next())?;
         let fields = documents.len();
         let packed = tokio::task::spawn_blocking(move || pack(documents, BYTES_MAX)).await;
-        let packed = match packed.map_err(|error| Error::Unavailable(error.to_string()))? {
-            Ok(packed) => packed,
-            Err(error) => {
-                leave_out(store, name, &error).await?;
-                continue;
+        match packed.map_err(|error| Error::Unavailable(error.to_string()))? {
+            Ok(packed) => {
+                let again = again.unwrap_or_else(|| "0".to_owned());
+                chunks.push(Chunk { batch, number, fields, again, packed });
             }
-        };
-        let batch = batch.to_string();
-        let mut call = store.scripts.pack.key(store.prefix());
-        call.arg(&batch).arg(number).arg(fields).arg(again.as_deref().unwrap_or("0"));
-        call.arg(packed.as_slice());
-        store.home.call::<()>(&call).await?;
+            Err(error) => leave_out(store, name, &error).await?,
+        }
     }
-    Ok(())
+    Ok(chunks)
 }
 
 /// Leaves a chunk as it is: it takes more memory so, and nothing else.
@@ -122,7 +155,8 @@ async fn read_pack(store: &Store, batch: BatchId, chunk: usize) -> Result<Option
     let (again, packed): (Option<String>, Option<Vec<u8>>) = store.home.query(&pipe).await?;
     let Some(packed) = packed else { return Ok(None) };
     let again = again.unwrap_or_else(|| "0".to_owned());
-    Ok(Some(Unpacked { again, documents: documents(&packed)? }))
+    let documents = read_documents(store, batch, packed).await?;
+    Ok(Some(Unpacked { again, documents }))
 }
 
 /// Changes nothing if the chunk was packed anew since: others have ended.
@@ -142,17 +176,31 @@ fn chunk(name: &str) -> Result<(BatchId, u32)> {
     Ok((batch.parse()?, number.parse().map_err(|_| corrupt("a chunk's name"))?))
 }
 
-fn pack(documents: Documents, bytes_max: usize) -> Result<Vec<u8>> {
+/// The documents of a chunk as one string.
+struct Packed {
+    /// How each item ended.
+    letters: Vec<u8>,
+    /// The documents.
+    frame: Vec<u8>,
+}
+
+impl Packed {
+    fn join(&self) -> Vec<u8> {
+        [self.letters.as_slice(), &self.frame].concat()
+    }
+}
+
+fn pack(documents: Documents, bytes_max: usize) -> Result<Packed> {
     let documents: BTreeMap<String, Vec<u8>> = documents.into_iter().collect();
     let length = |it: (&String, &Vec<u8>)| it.0.len() + it.1.len() + 2 * size_of::<u32>();
     if documents.iter().map(length).sum::<usize>() > bytes_max {
         return Err(corrupt("more than a pack may hold"));
     }
-    let mut packed = vec![b'-'; CHUNK_ITEMS];
+    let mut letters = vec![b'-'; CHUNK_ITEMS];
     let mut plain = Vec::new();
     for (field, document) in &documents {
         if let Ok(index) = field.parse::<usize>() {
-            packed[index % CHUNK_ITEMS] = letter(Head::split(document)?.0.state);
+            letters[index % CHUNK_ITEMS] = letter(Head::split(document)?.0.state);
         }
         for part in [field.as_bytes(), document.as_slice()] {
             let length = u32::try_from(part.len()).map_err(|_| corrupt("a document's length"))?;
@@ -161,14 +209,25 @@ fn pack(documents: Documents, bytes_max: usize) -> Result<Vec<u8>> {
         }
     }
     let frame = zstd::bulk::compress(&plain, ZSTD_LEVEL);
-    packed.append(&mut frame.map_err(|error| Error::Corrupt(error.to_string()))?);
-    Ok(packed)
+    let frame = frame.map_err(|error| Error::Corrupt(error.to_string()))?;
+    Ok(Packed { letters, frame })
 }
 
 /// The documents of a packed chunk, by their fields.
-pub(super) fn documents(packed: &[u8]) -> Result<Documents> {
+pub(super) async fn read_documents(
+    store: &Store,
+    batch: BatchId,
+    mut packed: Vec<u8>,
+) -> Result<Documents> {
+    if packed.len() < CHUNK_ITEMS {
+        return Err(corrupt("packed results"));
+    }
+    let frame = packed.split_off(CHUNK_ITEMS);
+    documents(&store.bring(batch, frame).await?)
+}
+
+fn documents(frame: &[u8]) -> Result<Documents> {
     let broken = || corrupt("packed results");
-    let frame = packed.get(CHUNK_ITEMS..).ok_or_else(broken)?;
     let size = zstd::zstd_safe::get_frame_content_size(frame).ok().flatten();
     let size = size.and_then(|size| usize::try_from(size).ok()).filter(|it| *it <= BYTES_MAX);
     let plain = zstd::bulk::decompress(frame, size.ok_or_else(broken)?).map_err(|_| broken())?;
@@ -215,9 +274,9 @@ mod tests {
 
         let packed = pack(given.clone(), BYTES_MAX).unwrap();
 
-        assert!(packed.starts_with(b"s-f-"));
-        assert_eq!(documents(&packed).unwrap(), given);
-        assert!(documents(&packed[..packed.len() - 1]).is_err());
+        assert!(packed.letters.starts_with(b"s-f-"));
+        assert_eq!(documents(&packed.frame).unwrap(), given);
+        assert!(documents(&packed.frame[..packed.frame.len() - 1]).is_err());
         assert!(documents(b"short").is_err());
     }
 
@@ -227,7 +286,7 @@ mod tests {
         let size = 1 + 14 + 8;
 
         let packed = pack(given.clone(), size).unwrap();
-        assert_eq!(zstd::bulk::decompress(&packed[CHUNK_ITEMS..], size).unwrap().len(), size);
+        assert_eq!(zstd::bulk::decompress(&packed.frame, size).unwrap().len(), size);
         assert!(pack(given, size - 1).is_err());
     }
 
@@ -236,13 +295,14 @@ mod tests {
         let url = testkit::RedisServer::shared().url();
         let (queue, limits) = (BatchId::new().to_string(), crate::Limits::default());
         let clock = crate::Clock::Store;
-        let config = RedisConfig { url, queue, limits, clock, allow_eviction: false };
+        let config =
+            RedisConfig { url, queue, limits, clock, allow_eviction: false, objects: None };
         let queue = RedisQueue::connect(config).await.unwrap();
         let (store, batch) = (&queue.store, BatchId::new());
         let (key, kept) = (store.keys.packed(batch, 0), store.keys.results(batch, 0));
         let document = b"failed|0|7||0\n".to_vec();
         let packed = pack(Documents::from([("0".to_owned(), document)]), BYTES_MAX).unwrap();
-        store.home.query::<()>(redis::pipe().set(&key, packed).ignore()).await.unwrap();
+        store.home.query::<()>(redis::pipe().set(&key, packed.join()).ignore()).await.unwrap();
         let read = read_pack(store, batch, 0).await.unwrap().unwrap();
 
         // another process retries the item, and what it ended with then is packed

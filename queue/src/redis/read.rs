@@ -3,11 +3,12 @@
 use std::{collections::HashMap, time::Duration};
 
 use async_trait::async_trait;
+use futures::{StreamExt as _, stream};
 use redis::Value;
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    RedisQueue,
+    RedisQueue, Store,
     claim::read,
     document::{Envelope, Head, Shared, Tail, corrupt, time},
     packs,
@@ -19,6 +20,8 @@ use crate::{
 
 /// How many executions one script reads.
 const READ_MAX: usize = 100;
+/// How many chunks are read ahead from an object store, which answers late.
+const CHUNKS_AHEAD: usize = 8;
 /// How often a waiter looks by itself, in case an event was lost.
 const LOOK: Duration = Duration::from_secs(5);
 
@@ -90,9 +93,13 @@ impl Records for RedisQueue {
         let total = u32::try_from(batch.total).unwrap_or(u32::MAX);
         let (mut at, mut items) = (from, Vec::new());
         let max = max.clamp(1, PAGE_MAX);
+        let ahead = if self.store.objects.is_some() { CHUNKS_AHEAD } else { 1 };
+        let chunks = stream::iter(at / chunk_items..total.div_ceil(chunk_items));
+        let mut chunks = chunks.map(|chunk| self.read_chunk(id, chunk)).buffered(ahead);
         while at < total && items.len() < max {
             let chunk = at / chunk_items;
-            let (inputs, documents) = self.read_chunk(id, chunk).await?;
+            let Some(read) = chunks.next().await else { break };
+            let (inputs, documents) = read?;
             let end = total.min((chunk + 1) * chunk_items);
             while at < end && items.len() < max {
                 let place = (at % chunk_items) as usize;
@@ -128,20 +135,25 @@ impl RedisQueue {
             }
             let (now, rows): (i64, Vec<Vec<Value>>) = store.home.call(&call).await?;
             for (id, row) in page.iter().zip(rows) {
-                found.push(compose(*id, row, now)?);
+                found.push(self.compose(*id, row, now).await?);
             }
         }
         Ok(found)
     }
-}
 
-fn compose(id: ExecutionId, row: Vec<Value>, now: i64) -> Result<Option<Execution>> {
-    let mut row = row.into_iter();
-    let Some(kind) = row.next() else { return Ok(None) };
-    match read::<String>(Some(kind))?.as_str() {
-        "r" => ended(id, &read::<Vec<u8>>(row.next())?).map(Some),
-        "e" => open(id, &mut row, now, None).map(Some),
-        _ => item(id, &mut row, now).map(Some),
+    async fn compose(
+        &self,
+        id: ExecutionId,
+        row: Vec<Value>,
+        now: i64,
+    ) -> Result<Option<Execution>> {
+        let mut row = row.into_iter();
+        let Some(kind) = row.next() else { return Ok(None) };
+        match read::<String>(Some(kind))?.as_str() {
+            "r" => ended(id, &read::<Vec<u8>>(row.next())?).map(Some),
+            "e" => open(id, &mut row, now, None).map(Some),
+            _ => item(&self.store, id, row, now).await.map(Some),
+        }
     }
 }
 
@@ -185,10 +197,17 @@ fn open(
 
 /// An item of a batch: spec, created, inputs, document, earlier document, holder, idle, record,
 /// called off, packed documents.
-fn item(id: ExecutionId, row: &mut impl Iterator<Item = Value>, now: i64) -> Result<Execution> {
+async fn item(
+    store: &Store,
+    id: ExecutionId,
+    mut row: impl Iterator<Item = Value>,
+    now: i64,
+) -> Result<Execution> {
+    let (batch, _) = id.item_of().ok_or_else(|| corrupt("an item of no batch"))?;
     let shared: Shared = unpack(&read::<Vec<u8>>(row.next())?)?;
     let created: i64 = read(row.next())?;
-    let inputs: Vec<BatchItem> = unpack(&read::<Vec<u8>>(row.next())?)?;
+    let inputs = store.bring(batch, read(row.next())?).await?;
+    let inputs: Vec<BatchItem> = unpack(&inputs)?;
     let (document, earlier): (Option<Vec<u8>>, Option<Vec<u8>>) =
         (some(row.next())?, some(row.next())?);
     let (holder, idle): (Option<String>, i64) = (some(row.next())?, read(row.next())?);
@@ -197,7 +216,7 @@ fn item(id: ExecutionId, row: &mut impl Iterator<Item = Value>, now: i64) -> Res
     let packed: Option<Vec<u8>> = some(row.next())?;
     let (document, earlier) = match packed {
         Some(packed) => {
-            let mut all = packs::documents(&packed)?;
+            let mut all = packs::read_documents(store, batch, packed).await?;
             let place = index_of(id);
             (all.remove(&place.to_string()), all.remove(&format!("h{place}")))
         }

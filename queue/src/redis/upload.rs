@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{
     RedisQueue,
     document::{Shared, Tail},
-    millis,
+    millis, payloads,
 };
 use crate::{
     BatchId, BatchItem, CHUNK_ITEMS, Error, NewBatch, Part, Policy, Release, Report, Result, Seal,
@@ -62,7 +62,7 @@ impl RedisQueue {
         call.arg(&spec.owner).arg(&spec.program).arg(packed.as_slice()).arg(&age);
         call.arg(&key).arg(&digest).arg(word(spec.deadline.map(|at| at.timestamp_millis())));
         call.arg(word(concurrency)).arg(word(errors_max)).arg(items_min).arg(u8::from(held));
-        call.arg(spec.tells());
+        call.arg(spec.tells()).arg(u8::from(store.objects.is_some()));
         let (word, id): (String, String) = store.home.call(&call).await?;
         match word.as_str() {
             "full" => Err(Error::Full {
@@ -80,13 +80,15 @@ impl RedisQueue {
         let inside = part.first as usize % CHUNK_ITEMS;
         let begun = if inside > 0 { self.begun_chunk(id, part.first, inside).await? } else { None };
         let packed = tokio::task::spawn_blocking(move || Packed::new(part, begun));
-        let packed = packed.await.map_err(|error| Error::Unavailable(error.to_string()))??;
+        let mut packed = packed.await.map_err(|error| Error::Unavailable(error.to_string()))??;
+        store.take_out(id, packed.chunks.iter_mut().map(|it| &mut it.1)).await?;
+        let is_out = packed.chunks.iter().any(|it| payloads::is_away(&it.1));
         let (now, ttl, batch) = (store.now(), store.ttl(), id.to_string());
         let mut call = store.scripts.add_part.key(store.prefix());
         call.arg(&now).arg(ttl).arg(millis(store.limits.upload_ttl));
         call.arg(millis(store.limits.held_ttl())).arg(&batch);
         call.arg(packed.first).arg(packed.count).arg(&packed.digest).arg(packed.names.as_slice());
-        call.arg(packed.chunks.len());
+        call.arg(u8::from(is_out)).arg(packed.chunks.len());
         for (number, inputs) in &packed.chunks {
             call.arg(number).arg(inputs.as_slice());
         }
@@ -116,9 +118,10 @@ impl RedisQueue {
         let mut pipe = redis::pipe();
         pipe.get(self.store.keys.chunk(id, first as usize / CHUNK_ITEMS));
         let (inputs,): (Option<Vec<u8>>,) = self.store.home.query(&pipe).await?;
-        let items: Option<Vec<BatchItem>> = inputs.map(|it| unpack(&it)).transpose()?;
+        let Some(inputs) = inputs else { return Ok(None) };
+        let items: Vec<BatchItem> = unpack(&self.store.bring(id, inputs).await?)?;
         // If it has more or fewer, the part is out of step, and the script says so.
-        Ok(items.filter(|items| items.len() == inside))
+        Ok(Some(items).filter(|items| items.len() == inside))
     }
 
     pub(super) async fn close_batch(&self, id: BatchId, seal: Seal) -> Result<Submitted<BatchId>> {

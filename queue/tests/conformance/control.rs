@@ -94,7 +94,7 @@ pub(crate) async fn ping_names_the_store(store: Store) -> Rig {
     let rig = store.open().await;
     let name = match store {
         Store::Sqlite => "sqlite",
-        Store::Redis => "redis",
+        Store::Redis | Store::RedisWithObjects => "redis",
     };
 
     let answer = rig.queue.ping().await.unwrap().to_lowercase();

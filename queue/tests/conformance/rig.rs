@@ -11,9 +11,9 @@ use std::{
 use chrono::{DateTime, Utc};
 use queue::{
     Allowance, BatchId, BatchItem, Class, Clock, Durability, End, Ending, Execution, ExecutionId,
-    Failure, FailureKind, Fields, Lease, Limits, Mode, NewBatch, NewExecution, Policy, Queue,
-    RedisConfig, RedisQueue, Report, Spec, SqliteQueue, State, Tick, Verdict, Want, WorkerId,
-    WorkerInfo,
+    Failure, FailureKind, Fields, Lease, Limits, Mode, NewBatch, NewExecution, Objects, Policy,
+    Queue, RedisConfig, RedisQueue, Report, Spec, SqliteQueue, State, Tick, Verdict, Want,
+    WorkerId, WorkerInfo,
 };
 use tempfile::TempDir;
 use testkit::RedisServer;
@@ -24,6 +24,8 @@ pub(crate) const RUN_TIME: Duration = Duration::from_millis(20);
 pub(crate) const LEASE_AND_MORE: Duration = Duration::from_secs(4);
 /// What happens at once, happens within this.
 pub(crate) const SOON: Duration = Duration::from_secs(10);
+/// Within this an object is read from a folder.
+const LOOK_UP_MAX: Duration = Duration::from_millis(300);
 /// Rounds of upkeep after which there must be nothing left to do.
 const TICKS_MAX: usize = 10_000;
 
@@ -31,11 +33,15 @@ const TICKS_MAX: usize = 10_000;
 pub(crate) enum Store {
     Sqlite,
     Redis,
+    /// Redis, with all payloads of batches in a folder.
+    RedisWithObjects,
 }
 
 /// A queue of its own on one of the stores.
 pub(crate) struct Rig {
     pub(crate) queue: Arc<dyn Queue>,
+    /// How long a claim may take to bring what is there.
+    patience: Duration,
     clock: Arc<AtomicI64>,
     _folder: Option<TempDir>,
 }
@@ -63,12 +69,21 @@ impl Store {
                 let folder = tempfile::tempdir().unwrap();
                 let path = folder.path().join("queue.db");
                 let queue = Arc::new(SqliteQueue::open(&path, limits, time).unwrap());
-                Rig { queue, clock, _folder: Some(folder) }
+                Rig { queue, patience: Duration::ZERO, clock, _folder: Some(folder) }
             }
             Store::Redis => {
                 let config = redis_config(RedisServer::shared().url(), limits, time);
                 let queue = Arc::new(RedisQueue::connect(config).await.unwrap());
-                Rig { queue, clock, _folder: None }
+                Rig { queue, patience: Duration::ZERO, clock, _folder: None }
+            }
+            Store::RedisWithObjects => {
+                let folder = tempfile::tempdir().unwrap();
+                let path = folder.path().to_str().unwrap();
+                let objects = Objects::open(path, std::iter::empty()).unwrap().inline_max(0);
+                let config = redis_config(RedisServer::shared().url(), limits, time);
+                let config = RedisConfig { objects: Some(objects), ..config };
+                let queue = Arc::new(RedisQueue::connect(config).await.unwrap());
+                Rig { queue, patience: LOOK_UP_MAX, clock, _folder: Some(folder) }
             }
         }
     }
@@ -76,7 +91,14 @@ impl Store {
 
 /// A queue of a fresh name on a server.
 pub(crate) fn redis_config(url: String, limits: Limits, clock: Clock) -> RedisConfig {
-    RedisConfig { url, queue: BatchId::new().to_string(), limits, clock, allow_eviction: false }
+    RedisConfig {
+        url,
+        queue: BatchId::new().to_string(),
+        limits,
+        clock,
+        allow_eviction: false,
+        objects: None,
+    }
 }
 
 impl Rig {
@@ -116,7 +138,7 @@ impl Rig {
 
     /// What a worker with so many free slots gets at once.
     pub(crate) async fn claim(&self, worker: &WorkerId, slots: usize) -> Vec<Lease> {
-        self.queue.claim(worker, want(slots), Duration::ZERO).await.unwrap()
+        self.queue.claim(worker, want(slots), self.patience).await.unwrap()
     }
 
     /// Claims until there are this many, or nothing comes any more.

@@ -16,6 +16,7 @@ async fn connect(port: u16, name: &str) -> RedisQueue {
         limits: Limits { lease: LEASE, ..Limits::default() },
         clock: Clock::Store,
         allow_eviction: false,
+        objects: None,
     })
     .await
     .unwrap()

@@ -1,11 +1,12 @@
 -- Adds a part to an open batch, or nothing of it.
 -- KEYS[1] prefix
 -- ARGV: clock, ttl, upload ttl, the same while nobody may see it, batch, index of the first item, how many, digest or '', records of custom
---   ids, how many chunks, these by 2 (number, inputs), how many items are invalid, these by 2 (index,
+--   ids, 1 if an object was written for it, how many chunks, these by 2 (number, inputs), how many items are invalid, these by 2 (index,
 --   tail), then the items that could be cached by 2 (index, fingerprint)
 -- Returns {word, items of the batch}: word is added, known, step, sealed or none.
 local now, ttl, upload_ttl, held_ttl, batch = clock(ARGV[1]), ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local first, count, digest, names = tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8], ARGV[9]
+if ARGV[10] == '1' then note_objects(batch) end
 local key = P .. 'b:' .. batch
 local v = call('HMGET', key, 'total', 'phase', 'stop', 'program', 'age', 'next')
 if not v[1] or v[2] == 'dropped' then return { 'none', 0 } end
@@ -15,8 +16,8 @@ if first < total and call('HGET', key .. ':parts', first) == content then return
 if not v[2] or v[3] then return { 'sealed', total } end
 if first ~= total then return { 'step', total } end
 
-local at = 11
-for _ = 1, tonumber(ARGV[10]) do
+local at = 12
+for _ = 1, tonumber(ARGV[11]) do
   call('SET', key .. ':in:' .. ARGV[at], ARGV[at + 1])
   at = at + 2
 end

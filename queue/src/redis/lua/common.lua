@@ -461,6 +461,15 @@ local function reopen(class, batch)
   end
 end
 
+-- Notes that a batch may have objects; those of one that is forgotten already can be deleted.
+local function note_objects(batch)
+  if call('EXISTS', P .. 'b:' .. batch) == 1 then
+    call('HSET', P .. 'b:' .. batch, 'objects', 1)
+  else
+    call('SADD', P .. 'objects', batch)
+  end
+end
+
 -- Whether all items of a chunk have ended, and it can be packed. Results that stand for those of
 -- equal executions cannot: they are read by scripts.
 local function is_whole(batch, k)

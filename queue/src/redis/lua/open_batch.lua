@@ -2,7 +2,8 @@
 -- KEYS[1] prefix
 -- ARGV: clock, upload ttl, waiting_max, idempotency ttl, id, class, owner, program, spec, cache ttl or '',
 --   key or '', digest, deadline ms or '', concurrency or '', errors_max or '', how many items come at
---   least, 1 if nobody may see it before it is sealed, channels that are told or ''
+--   least, 1 if nobody may see it before it is sealed, channels that are told or '',
+--   1 if there is an object store
 -- Returns {word, id}: word is new, known, replayed, conflict, full or none.
 local now, ttl, most, key_ttl = clock(ARGV[1]), ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local id, class, owner, program, spec, max_age = unpack(ARGV, 5, 10)
@@ -27,6 +28,7 @@ if limit ~= '' then
   local piece = math.max(1, math.min(CHUNK, math.floor(limit / 8)))
   call('HSET', key, 'limit', limit, 'piece', piece)
 end
+if ARGV[19] == '1' then note_objects(id) end
 if tells ~= '' then call('HSET', key, 'tells', tells) end
 if errors_max ~= '' then call('HSET', key, 'errors_max', errors_max) end
 if deadline ~= '' then call('HSET', key, 'deadline', deadline) end

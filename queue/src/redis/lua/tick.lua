@@ -238,6 +238,7 @@ local function trim()
     local to = math.min(chunks, from + 500)
     for k = from, to - 1 do call('UNLINK', key .. ':in:' .. k, key .. ':r:' .. k, key .. ':p:' .. k) end
     if to == chunks then
+      if call('HEXISTS', key, 'objects') == 1 then call('SADD', P .. 'objects', batch) end
       call('UNLINK', key, key .. ':done', key .. ':out', key .. ':o', key .. ':s', key .. ':lost',
         key .. ':parts', key .. ':c')
       call('ZREM', P .. 'old', batch)
