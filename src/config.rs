@@ -1,7 +1,9 @@
 //! The configuration, and the only place that reads the environment. Flags win over the
 //! environment, the environment over the file, the file over the defaults.
 
+mod objects;
 mod python;
+mod secret;
 mod sources;
 mod traces;
 
@@ -16,7 +18,9 @@ use anyhow::{Context, Result};
 use clap::ArgMatches;
 
 pub(crate) use self::{
+    objects::objects,
     python::{places, python, python_path},
+    secret::Secret,
     sources::{GivenKeys, keys, sources},
     traces::{Traces, traces},
 };
@@ -59,12 +63,6 @@ pub(crate) struct Config {
     pub(crate) tracking: workers::TrackingConfig,
 }
 
-/// Variables of the environment that are read as text, for those who know them by their own names.
-pub(crate) fn environment() -> impl Iterator<Item = (String, String)> {
-    let text = |it: std::ffi::OsString| it.into_string().ok();
-    env::vars_os().filter_map(move |(name, value)| text(name).zip(text(value)))
-}
-
 /// Whom the commands talk to.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Server {
@@ -73,27 +71,6 @@ pub(crate) struct Server {
     /// Whether the configuration names it.
     pub(crate) named: bool,
     pub(crate) token: Option<Secret>,
-}
-
-/// A text that is never shown.
-#[derive(Clone, PartialEq)]
-pub(crate) struct Secret(String);
-
-impl Secret {
-    pub(crate) fn new(text: &str) -> Self {
-        Self(text.to_owned())
-    }
-
-    /// The text, for the one who needs it.
-    pub(crate) fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("(hidden)")
-    }
 }
 
 impl Default for Config {

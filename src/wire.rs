@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use api::{App, SecretKey};
 use programs::Registry;
-use queue::{Clock, Objects, Queue, RedisConfig, RedisQueue, SqliteQueue};
+use queue::{Clock, Queue, RedisConfig, RedisQueue, SqliteQueue};
 use workers::{Gateway, GatewayConfig, WebhookConfig, Worker};
 
 use crate::config::{self, Config, Usage};
@@ -24,15 +24,13 @@ pub(crate) async fn queue(config: &Config) -> Result<Arc<dyn Queue>> {
         let queue = SqliteQueue::open(path, config.limits.clone(), Clock::Store);
         return Ok(Arc::new(queue.with_context(|| format!("cannot open {}", path.display()))?));
     };
-    let objects = config.object_store.as_ref();
-    let objects = objects.map(|url| Objects::open(url, config::environment())).transpose()?;
     let queue = RedisQueue::connect(RedisConfig {
         url: url.reveal().to_owned(),
         queue: config.queue_name.clone(),
         limits: config.limits.clone(),
         clock: Clock::Store,
         allow_eviction: config.allow_eviction,
-        objects,
+        objects: config::objects(config)?,
     });
     Ok(Arc::new(queue.await.context("cannot use the Redis of REDIS_URL")?))
 }

@@ -31,6 +31,8 @@ mod modules;
 mod money;
 #[path = "e2e/network.rs"]
 mod network;
+#[path = "e2e/objects.rs"]
+mod objects;
 #[path = "e2e/python.rs"]
 mod python;
 #[path = "e2e/site.rs"]

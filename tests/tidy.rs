@@ -23,7 +23,7 @@ const MAY_USE: [(&str, &[&str]); 6] = [
 ];
 
 /// Outside crates that only some places may name.
-const ONLY_IN: [(&str, &[&str]); 21] = [
+const ONLY_IN: [(&str, &[&str]); 22] = [
     ("opentelemetry::", &["api/src/telemetry.rs", "workers/src/telemetry/", "src/traces/"]),
     ("opentelemetry_sdk::", &["src/traces/"]),
     ("opentelemetry_otlp::", &["src/traces/"]),
@@ -43,14 +43,16 @@ const ONLY_IN: [(&str, &[&str]); 21] = [
             "workers/src/tracking/",
             "workers/src/webhooks/",
             "src/client.rs",
+            "queue/src/objects.rs",
         ],
     ),
+    ("object_store::", &["queue/src/objects.rs"]),
     ("flate2::", &["workers/src/sources/", "api/src/", "src/commands/batch/"]),
     ("csv::", &["src/commands/batch/"]),
     ("parquet::", &["src/commands/batch/"]),
     ("tar::", &["workers/src/sources/"]),
     ("rmcp::", &["workers/src/tools/"]),
-    ("rustls::", &["workers/src/gateway/", "src/client.rs", "src/traces/"]),
+    ("rustls::", &["workers/src/gateway/", "src/client.rs", "src/traces/", "queue/src/objects.rs"]),
     ("regex::", &["dspy/src/pattern.rs"]),
     ("unicode_normalization::", &["dspy/src/module/majority.rs"]),
     ("speedate::", &["dspy/src/types/"]),

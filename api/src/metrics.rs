@@ -87,9 +87,7 @@ pub(crate) async fn show(State(app): State<App>) -> ([(HeaderName, &'static str)
     }
     let help = "Uploads of batches that this process reads";
     gauge(&mut fleet, "uploads_now", help, app.uploads_now() as f64);
-    if let Some(counts) = app.queue.object_counts() {
-        describe_objects(counts, &mut fleet);
-    }
+    describe_objects(app.queue.object_counts(), &mut fleet);
     if let Some(spans) = &app.spans {
         let help = "Spans of this process that the collector could not be given";
         counter(&mut fleet, "spans_dropped", help, spans.dropped());

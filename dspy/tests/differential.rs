@@ -112,13 +112,9 @@ fn compare(cases: impl Iterator<Item = u64>, seed: u64) -> Found {
         found.answered += u64::from(answer["answer"]["outputs"].is_object());
         let Some(difference) = engine::difference(&answer) else { continue };
         found.different += 1;
-        let is_new = !found.kinds.contains(difference.kind);
-        if is_new && found.kinds.len() < SHOWN {
-            found.kinds.insert(difference.kind);
+        if found.kinds.len() < SHOWN && found.kinds.insert(difference.kind) {
             let small = shrink::shrink(&mut oracle, answer, difference);
             found.shown.push(shown(seed, index, &small));
-        } else {
-            println!("case {index}: {}, too", difference.kind);
         }
     }
     found

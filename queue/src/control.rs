@@ -48,9 +48,9 @@ pub trait Control: Send + Sync {
     /// Whether the store can be reached, and by which name and version it goes.
     async fn ping(&self) -> Result<String>;
 
-    /// What this process has asked of its object store; none if it has none.
-    fn object_counts(&self) -> Option<ObjectCounts> {
-        None
+    /// What this process has asked of its object store.
+    fn object_counts(&self) -> ObjectCounts {
+        ObjectCounts::default()
     }
 
     /// What would make an operator sleep badly, though it works: missing persistence and the like.

@@ -24,6 +24,8 @@ use crate::{Error, Result};
 
 /// How long one request may take, with its repetitions.
 const REQUEST_MAX: Duration = Duration::from_secs(30);
+/// How small a payload of 64 items must be to stay in the queue's own store, in bytes.
+const INLINE_MAX: usize = 512;
 /// What names of options begin with that the environment may set, as `object_store` reads them.
 const OPTION_PREFIXES: [&str; 3] = ["AWS_", "AZURE_", "GOOGLE_"];
 
@@ -80,28 +82,24 @@ impl Objects {
                  s3://bucket/path, gs://bucket/path or az://container/path"
             ))
         };
-        let (store, root) = match folder(url).map_err(|error| wrong(&error))? {
-            Some(folder) => {
-                std::fs::create_dir_all(&folder).map_err(|error| wrong(&error))?;
-                let store = LocalFileSystem::new_with_prefix(&folder);
-                let store = store.map_err(|error| wrong(&error))?;
-                let store = store.with_fsync(true).with_automatic_cleanup(true);
-                (Arc::new(store) as Arc<dyn ObjectStore>, Path::default())
-            }
-            None => {
-                let parsed = Url::parse(url).map_err(|error| wrong(&error))?;
-                // For another part of the process may have chosen already.
-                let _ = rustls::crypto::ring::default_provider().install_default();
-                let counts = |it: &(String, String)| {
-                    OPTION_PREFIXES.iter().any(|prefix| it.0.starts_with(prefix))
-                };
-                let (store, root) = parse_url_opts(&parsed, options.filter(counts))
-                    .map_err(|error| wrong(&error))?;
-                (Arc::from(store), root)
-            }
+        let (store, root) = if let Some(folder) = folder(url).map_err(|error| wrong(&error))? {
+            std::fs::create_dir_all(&folder).map_err(|error| wrong(&error))?;
+            let store = LocalFileSystem::new_with_prefix(&folder).map_err(|error| wrong(&error))?;
+            let store = store.with_fsync(true).with_automatic_cleanup(true);
+            (Arc::new(store) as Arc<dyn ObjectStore>, Path::default())
+        } else {
+            let parsed = Url::parse(url).map_err(|error| wrong(&error))?;
+            // It fails if another part of the process has chosen already, which is as good.
+            let _ = rustls::crypto::ring::default_provider().install_default();
+            let counts = |it: &(String, String)| {
+                OPTION_PREFIXES.iter().any(|prefix| it.0.starts_with(prefix))
+            };
+            let opened = parse_url_opts(&parsed, options.filter(counts));
+            let (store, root) = opened.map_err(|error| wrong(&error))?;
+            (Arc::from(store), root)
         };
         let (name, counts) = (url.to_owned(), Arc::default());
-        Ok(Self { store, root, name, inline_max: 512, counts })
+        Ok(Self { store, root, name, inline_max: INLINE_MAX, counts })
     }
 
     /// Payloads of chunks that are no longer than this many bytes stay in the queue's own store.

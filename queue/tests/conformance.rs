@@ -83,7 +83,8 @@ conform! {
     executions {
         intake: accepted_execution_is_kept_as_given, known_id_is_not_accepted_again,
             repeated_request_gets_the_first_answer, key_with_another_body_is_refused,
-            keys_of_owners_are_apart, key_is_forgotten_after_its_time, later_start_waits_for_its_time,
+            keys_of_owners_are_apart, key_is_forgotten_after_its_time,
+            later_start_waits_for_its_time,
             past_start_is_now, dry_run_is_kept_and_no_worker_sees_it, past_deadline_is_expired,
             waiting_execution_expires_at_its_deadline, scheduled_execution_expires_at_its_deadline,
             unknown_names_are_not_found;
@@ -97,7 +98,8 @@ conform! {
             batches_of_one_owner_take_turns, classes_share_16_4_1_one_by_one,
             classes_share_16_4_1_in_groups, idle_classes_leave_their_share;
         lease: beat_keeps_the_lease, lost_execution_comes_again_at_the_head,
-            loss_uses_no_attempt, second_loss_makes_a_suspect, suspect_waits_for_a_worker_that_takes_it,
+            loss_uses_no_attempt, second_loss_makes_a_suspect,
+            suspect_waits_for_a_worker_that_takes_it,
             suspect_that_kills_its_workers_fails, frozen_worker_that_nobody_missed_may_finish,
             late_result_is_recorded_once, late_result_stops_the_waiting_copy,
             late_failure_is_refused, late_result_is_refused_if_so_configured,
@@ -122,17 +124,20 @@ conform! {
         stats: counters_are_sums_of_what_ended, percentiles_are_within_two_percent,
             program_and_window_pick, depth_counts_what_waits, workers_are_the_live_ones,
             cache_hits_have_no_duration;
-        ledger: calls_keep_an_even_pace, turn_that_is_too_late_is_not_taken, supply_held_off_is_nobodys,
+        ledger: calls_keep_an_even_pace, turn_that_is_too_late_is_not_taken,
+            supply_held_off_is_nobodys,
             what_was_not_needed_is_given_back, own_reply_comes_back_in_its_place,
             equal_calls_are_made_once, reply_taken_back_is_asked_for_anew,
-            call_given_up_is_another_s, right_of_a_dead_holder_runs_out, spent_budget_stops_new_calls,
+            call_given_up_is_another_s, right_of_a_dead_holder_runs_out,
+            spent_budget_stops_new_calls,
             oldest_shared_replies_are_forgotten;
         feed: followers_hear_in_order_and_go_on_from_a_mark, follower_wakes_when_something_is_told,
             new_attempt_voids_what_was_told, what_was_told_is_bounded_and_forgotten;
         outbox: end_that_nobody_asked_for_gives_no_notice, every_way_to_end_gives_notice,
             notice_is_with_one_at_a_time, notice_of_a_lost_worker_comes_again,
             what_became_of_a_notice_is_counted, notice_comes_again_when_it_is_due,
-            execution_that_ends_again_gives_notice_again, batch_gives_notice_when_its_last_item_ends,
+            execution_that_ends_again_gives_notice_again,
+            batch_gives_notice_when_its_last_item_ends,
             tracked_batch_gives_notice_when_it_begins, oldest_notices_are_dropped_beyond_the_limit,
             words_are_kept_with_a_subject;
         control: pause_is_told_to_workers, programs_raise_the_epoch,
@@ -142,8 +147,10 @@ conform! {
     batches {
         batch: batch_is_kept_as_given, items_are_executions, counts_follow_the_items,
             results_come_in_order_while_it_runs, results_are_filtered_and_paged,
-            invalid_items_fail_at_once, batch_of_invalid_items_is_completed, empty_batch_is_completed,
-            repeated_batch_gets_the_first_answer, cancelled_batch_stops, cancelled_batch_cancels_later,
+            invalid_items_fail_at_once, batch_of_invalid_items_is_completed,
+            empty_batch_is_completed,
+            repeated_batch_gets_the_first_answer, cancelled_batch_stops,
+            cancelled_batch_cancels_later,
             item_is_cancelled_alone, retry_of_a_batch_runs_only_what_failed, item_is_retried_alone,
             batches_are_listed_newest_first, batch_of_many_items_is_run_once_each,
             batch_expires_at_its_deadline, what_items_use_adds_up;

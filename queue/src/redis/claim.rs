@@ -144,7 +144,7 @@ impl RedisQueue {
             for (lease, end) in called_off.chain(lost.into_iter().map(|it| (it, failed()))) {
                 let (started_at, run_time) = (Utc::now(), Duration::ZERO);
                 let ending = Ending { lease, end, started_at, run_time };
-                queue.finish_work(ending).await.map(drop).unwrap_or_else(|it| tell(&it));
+                queue.finish_work(ending).await.map_or_else(|it| tell(&it), drop);
             }
             for chunk in empty {
                 queue.drop_empty_chunk(chunk).await.unwrap_or_else(|it| tell(&it));

@@ -71,8 +71,8 @@ impl RedisQueue {
 
 #[async_trait]
 impl Control for RedisQueue {
-    fn object_counts(&self) -> Option<ObjectCounts> {
-        self.store.objects.as_ref().map(Objects::counts)
+    fn object_counts(&self) -> ObjectCounts {
+        self.store.objects.as_ref().map(Objects::counts).unwrap_or_default()
     }
 
     async fn pause(&self) -> Result<()> {

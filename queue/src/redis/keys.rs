@@ -59,8 +59,8 @@
 //! - `P obc`: hash; `<channel>|sent` and `<channel>|dropped` to count
 //! - `P on:<subject>`: string; words that are kept with an execution or a batch; has a TTL
 //! - `P programs`, `P revoked`: hash, sorted set; kept program files; revoked tokens by expiry
-//! - `P objects`, `P objects:id`: set, string; forgotten batches whose objects are to be deleted, and
-//!   the name of the object by which the object store is known
+//! - `P objects`, `P objects:id`: set, string; forgotten batches whose objects are to be deleted,
+//!   and the name of the object by which the object store is known
 //! - `P manifests`: hash; what workers found out about programs
 //!   (s)
 

@@ -87,7 +87,7 @@ async fn pack_some(store: &Store, names: &[String]) -> Result<()> {
         store.take_out(batch, chunks.iter_mut().map(|it| &mut it.packed.frame)).await?;
         for Chunk { number, fields, again, packed, .. } in chunks {
             let mut call = store.scripts.pack.key(store.prefix());
-            call.arg(&batch.to_string()).arg(*number).arg(*fields).arg(again.as_str());
+            call.arg(batch.to_string()).arg(*number).arg(*fields).arg(again.as_str());
             call.arg(packed.join()).arg(u8::from(payloads::is_away(&packed.frame)));
             store.home.call::<()>(&call).await?;
         }

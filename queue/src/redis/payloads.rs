@@ -73,7 +73,9 @@ impl Store {
             return Ok(());
         }
         Err(Error::Setup(format!(
-            "the object store `{}` is not the one that other processes of this queue use: give              every API and worker the same bucket, or a folder that they share, or take another              QUEUE_NAME",
+            "the object store `{}` is not the one that other processes of this queue use: give \
+             every API and worker the same bucket, or a folder that they share, or take another \
+             QUEUE_NAME",
             objects.name()
         )))
     }

@@ -1,6 +1,6 @@
-//! What tests need from the outside world: Redis in all its forms, a language model, an MLflow, a
-//! web server, a network that fails, a collector of traces, an HTTP client, a Python with the real
-//! DSPy, and the program itself as a process.
+//! What tests need from the outside world: Redis in all its forms, a language model, an MLflow, an
+//! S3, a web server, a network that fails, a collector of traces, an HTTP client, a Python with the
+//! real DSPy, and the program itself as a process.
 //!
 //! It knows none of our crates, so every one of them can use it. All that it starts is gone when
 //! the value is dropped, and when the test dies without dropping anything.
@@ -20,6 +20,7 @@ mod redis_cluster;
 mod redis_sentinel;
 mod redis_server;
 mod request;
+mod s3_server;
 mod server_child;
 mod stub_lm;
 mod stub_web;
@@ -37,6 +38,7 @@ pub use python::python;
 pub use redis_cluster::RedisCluster;
 pub use redis_sentinel::RedisSentinel;
 pub use redis_server::RedisServer;
+pub use s3_server::S3Server;
 pub use stub_lm::{Call, Reply, StubLm};
 pub use stub_web::{Page, StubWeb, Visit};
 pub use wait::{free_port, until, until_true};
