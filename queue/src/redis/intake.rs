@@ -1,10 +1,13 @@
 //! The side where work is put in.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
 use super::{
     RedisQueue,
-    submit::{Submission, lane_of},
+    lend::Rounds,
+    submit::{Accepted, Submission, lane_of},
 };
 use crate::{
     BatchId, Error, ExecutionId, Intake, NewBatch, NewExecution, Part, Records, Release, Result,
@@ -17,7 +20,14 @@ const PAGE: usize = 100;
 #[async_trait]
 impl Intake for RedisQueue {
     async fn submit(&self, new: NewExecution) -> Result<Submitted> {
-        self.submitter.call(Submission::new(new, self.store.clock_ms())?).await
+        let submission = Arc::new(Submission::new(new, self.store.clock_ms())?);
+        let mut rounds = Rounds::default();
+        loop {
+            match self.submitter.call(Arc::clone(&submission)).await? {
+                Accepted::Submitted(submitted) => return Ok(submitted),
+                Accepted::Packed(item) => rounds.lend(&self.store, &[item]).await?,
+            }
+        }
     }
 
     async fn submit_batch(&self, new: NewBatch) -> Result<Submitted<BatchId>> {

@@ -24,6 +24,7 @@
 //! - `P x`, `P bx`: stream; index of executions and of batches, by time
 //! - `P k:<owner><key>`: string; idempotency key to id and digest; has a TTL
 //! - `P c:<fingerprint>`: string; the execution whose result it is; has a TTL
+//! - `P u:<item>`: string; the document of a packed item that equal ones were asked for; has a TTL
 //! - `P ci:<program>`, `P cp`: sorted set, set; fingerprints of a program by expiry, programs
 //!   that have some
 //! - `P w`, `P w:<worker>`: sorted set, hash; workers by end of lease (ms); info, last claim
@@ -95,6 +96,10 @@ impl Keys {
 
     pub(super) fn batch(&self, batch: crate::BatchId) -> String {
         format!("{}b:{batch}", self.prefix)
+    }
+
+    pub(super) fn lent(&self, item: crate::ExecutionId) -> String {
+        format!("{}u:{item}", self.prefix)
     }
 
     pub(super) fn packed(&self, batch: crate::BatchId, chunk: usize) -> String {

@@ -20,6 +20,7 @@ mod home;
 mod intake;
 mod keys;
 mod ledger;
+mod lend;
 mod list;
 mod outbox;
 mod packs;

@@ -29,7 +29,7 @@ const ZSTD_LEVEL: i32 = 3;
 /// The most that the documents of a chunk may be when unpacked.
 const BYTES_MAX: usize = 1 << 30;
 
-type Documents = HashMap<String, Vec<u8>>;
+pub(super) type Documents = HashMap<String, Vec<u8>>;
 
 /// Packs what the scripts say can be packed, whenever it is told. Ends when the store is gone.
 pub(super) fn start(store: &Arc<Store>) -> Arc<Notify> {
@@ -211,6 +211,21 @@ fn pack(documents: Documents, bytes_max: usize) -> Result<Packed> {
     let frame = zstd::bulk::compress(&plain, ZSTD_LEVEL);
     let frame = frame.map_err(|error| Error::Corrupt(error.to_string()))?;
     Ok(Packed { letters, frame })
+}
+
+/// The documents of a chunk, by their fields; nothing if it is not packed.
+pub(super) async fn read_chunk(
+    store: &Store,
+    batch: BatchId,
+    chunk: u32,
+) -> Result<Option<Documents>> {
+    let mut pipe = redis::pipe();
+    pipe.get(store.keys.packed(batch, chunk as usize));
+    let (packed,): (Option<Vec<u8>>,) = store.home.query(&pipe).await?;
+    match packed {
+        Some(packed) => read_documents(store, batch, packed).await.map(Some),
+        None => Ok(None),
+    }
 }
 
 /// The documents of a packed chunk, by their fields.

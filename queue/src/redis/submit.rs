@@ -138,12 +138,12 @@ fn unsupported(why: &str) -> Error {
 }
 
 impl Commit for Submitter {
-    type Call = Submission;
-    type Answer = Submitted;
+    type Call = Arc<Submission>;
+    type Answer = Accepted;
 
     const STUBBORN: bool = false;
 
-    async fn commit(&mut self, calls: &[Submission]) -> Result<Vec<Result<Submitted>>> {
+    async fn commit(&mut self, calls: &[Arc<Submission>]) -> Result<Vec<Result<Accepted>>> {
         let (store, limits) = (&self.store, &self.store.limits);
         let mut call = store.scripts.submit.key(store.prefix());
         call.arg(store.now()).arg(store.ttl());
@@ -166,14 +166,23 @@ impl Commit for Submitter {
     }
 }
 
-fn answer(row: &(String, String, String), limits: &crate::Limits) -> Result<Submitted> {
+/// What became of a submission.
+pub(super) enum Accepted {
+    Submitted(Submitted),
+    /// Nothing yet: an equal item is to be lent first.
+    Packed(String),
+}
+
+fn answer(row: &(String, String, String), limits: &crate::Limits) -> Result<Accepted> {
     let full = |limit, most| Err(Error::Full { limit, most, retry_after: RETRY_AFTER });
     let (word, id, state) = (row.0.as_str(), &row.1, &row.2);
     match word {
         "conflict" => return Err(Error::KeyReused),
         "full" => return full("the queue is full", limits.waiting_max),
+        "packed" => return Ok(Accepted::Packed(id.clone())),
         "owner_full" => return full("your queue is full", limits.waiting_per_owner_max),
         _ => {}
     }
-    Ok(Submitted { id: id.parse()?, state: state.parse()?, replayed: word == "replayed" })
+    let (id, state, replayed) = (id.parse()?, state.parse()?, word == "replayed");
+    Ok(Accepted::Submitted(Submitted { id, state, replayed }))
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{
     RedisQueue,
     document::{Shared, Tail},
+    lend::Rounds,
     millis, payloads,
 };
 use crate::{
@@ -99,12 +100,20 @@ impl RedisQueue {
         for (index, fingerprint) in &packed.fingerprints {
             call.arg(index).arg(fingerprint);
         }
-        let (word, received): (String, u64) = store.home.call(&call).await?;
-        match word.as_str() {
-            "none" => Err(Error::NotFound("batch")),
-            "step" => Err(Error::OutOfStep { received }),
-            "sealed" => Err(Error::Sealed { received }),
-            _ => Ok(received),
+        let mut rounds = Rounds::default();
+        loop {
+            let (word, received, equal): (String, u64, Vec<String>) =
+                store.home.call(&call).await?;
+            return match word.as_str() {
+                "packed" => {
+                    rounds.lend(store, &equal).await?;
+                    continue;
+                }
+                "none" => Err(Error::NotFound("batch")),
+                "step" => Err(Error::OutOfStep { received }),
+                "sealed" => Err(Error::Sealed { received }),
+                _ => Ok(received),
+            };
         }
     }
 

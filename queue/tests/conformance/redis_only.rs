@@ -3,8 +3,8 @@
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use queue::{
-    Clock, Control as _, Error, ExecutionId, Intake as _, Limits, Queue, RedisConfig, RedisQueue,
-    State, Verdict, WorkerId,
+    Clock, Control as _, Error, ExecutionId, Intake as _, Limits, Queue, Records as _, RedisConfig,
+    RedisQueue, State, Verdict, Work as _, WorkerId,
 };
 use testkit::{Network, Proxy, RedisCluster, RedisSentinel, RedisServer, until};
 
@@ -324,4 +324,47 @@ async fn queue_lives_on_a_cluster() {
 
     let items = (0..70).map(|n| batch.item(n));
     run_out(&*queue, &ids.into_iter().chain(items).collect()).await;
+}
+
+#[tokio::test]
+async fn items_of_packed_chunks_answer_equal_ones() {
+    const HOUR: Duration = Duration::from_secs(3600);
+    let server = RedisServer::new();
+    let config = config(server.url());
+    let queue_name = config.queue.clone();
+    let queue = RedisQueue::connect(config).await.unwrap();
+    let worker = beaten(&queue).await;
+    let cached = |count: usize, first: usize| {
+        let mut new = batch_of(count);
+        new.cache_ttl = Some(HOUR);
+        for (n, item) in new.items.iter_mut().enumerate() {
+            item.fingerprint = Some(format!("f{}", first + n));
+        }
+        new
+    };
+    let first = queue.submit_batch(cached(128, 0)).await.unwrap().id;
+    for lease in [64, 64] {
+        for lease in queue.claim(&worker, want(lease), Duration::ZERO).await.unwrap() {
+            let (end, run_time) = (succeeded("yes"), Duration::ZERO);
+            let ending = queue::Ending { lease, end, started_at: chrono::Utc::now(), run_time };
+            queue.finish(ending).await.unwrap();
+        }
+    }
+    let packs = format!("dq:{{{queue_name}#0}}:b:{first}:p:");
+    let are_packed =
+        || [0, 1].iter().all(|k| server.cli(&["EXISTS", &format!("{packs}{k}")]) == "1");
+    until("both chunks are packed", SOON, async || are_packed().then_some(())).await;
+
+    let mut single = ask("?");
+    single.cache = Some(queue::CacheKey { fingerprint: "f7".to_owned(), ttl: HOUR });
+    let single = queue.submit(single).await.unwrap();
+    assert_eq!(single.state, State::Succeeded);
+    let again = queue.submit_batch(cached(130, 0)).await.unwrap().id;
+
+    let batch = queue.batch(again).await.unwrap();
+    assert_eq!((batch.ended.succeeded, batch.total), (128, 130));
+    let hit = queue.execution(again.item(100)).await.unwrap();
+    assert!(hit.cache_hit && hit.report.unwrap().outputs.is_some());
+    assert!(are_packed());
+    assert_eq!(queue.violations().await.unwrap(), Vec::<String>::new());
 }

@@ -256,6 +256,18 @@ local function bare_tail(history, kind, message)
   return '{"a":' .. (history or '[]') .. report .. '}'
 end
 
+local STATE_OF = { s = 'succeeded', f = 'failed', c = 'cancelled', x = 'expired' }
+
+-- How an item of a packed chunk ended; nothing if the chunk is not packed.
+local function packed_state(batch, index)
+  local at = index % CHUNK
+  return STATE_OF[call('GETRANGE', P .. 'b:' .. batch .. ':p:' .. math.floor(index / CHUNK), at, at)]
+end
+
+-- Items that equal ones were asked for, and whose documents are in packs: the caller reads them there,
+-- lends them for a minute, and calls again.
+local packed = {}
+
 -- The tail of an equal execution that succeeded not too long ago.
 local function cached(fingerprint, max_age, now)
   local id = call('GET', P .. 'c:' .. fingerprint)
@@ -264,6 +276,10 @@ local function cached(fingerprint, max_age, now)
   local doc
   if batch then
     doc = call('HGET', P .. 'b:' .. batch .. ':r:' .. math.floor(index / CHUNK), index)
+    if not doc and packed_state(batch, index) == 'succeeded' then
+      doc = call('GET', P .. 'u:' .. id)
+      if not doc then packed[#packed + 1] = id end
+    end
   else
     doc = call('GET', P .. 'r:' .. id)
   end
@@ -271,14 +287,6 @@ local function cached(fingerprint, max_age, now)
   local state, at, length, from = doc:match('^(%a+)|%d+|(%d+)|%a*|(%d+)\n()')
   if state ~= 'succeeded' or now - tonumber(at) > max_age then return nil end
   return doc:sub(from + tonumber(length))
-end
-
-local STATE_OF = { s = 'succeeded', f = 'failed', c = 'cancelled', x = 'expired' }
-
--- How an item of a packed chunk ended; nothing if the chunk is not packed.
-local function packed_state(batch, index)
-  local at = index % CHUNK
-  return STATE_OF[call('GETRANGE', P .. 'b:' .. batch .. ':p:' .. math.floor(index / CHUNK), at, at)]
 end
 
 local COUNT = { succeeded = 'ok', failed = 'bad', cancelled = 'cx', expired = 'ex' }
@@ -470,14 +478,20 @@ local function note_objects(batch)
   end
 end
 
--- Whether all items of a chunk have ended, and it can be packed. Results that stand for those of
--- equal executions cannot: they are read by scripts.
+-- Whether all items of a chunk have ended, and it can be packed.
 local function is_whole(batch, k)
   local key = P .. 'b:' .. batch
-  local v = call('HMGET', key, 'total', 'age', 'phase')
+  local v = call('HMGET', key, 'total', 'phase')
   local size = math.min(CHUNK, tonumber(v[1] or 0) - k * CHUNK)
-  if v[2] ~= '' or size < CHUNK and v[3] then return false end
+  if size < CHUNK and v[2] then return false end
   return size == call('BITCOUNT', key .. ':done', k * CHUNK / 8, (k + 1) * CHUNK / 8 - 1)
+end
+
+-- Notes chunks that are whole now.
+local function note_whole()
+  for chunk in pairs(whole_chunks) do
+    if is_whole(chunk:match('^(.*):(%d+)$')) then call('SADD', P .. 'packs', chunk) end
+  end
 end
 
 -- Follows up on what left lanes: fills windows, notes lanes that may be empty now (the upkeep
@@ -492,9 +506,7 @@ local function sweep(now)
     local batch = batch_of(lane)
     if batch then reopen(lane:sub(1, 1), batch) end
   end
-  for chunk in pairs(whole_chunks) do
-    if is_whole(chunk:match('^(.*):(%d+)$')) then call('SADD', P .. 'packs', chunk) end
-  end
+  note_whole()
 end
 
 -- Ends what has not ended of one chunk. Workers that run some of it are told to stop; what is only

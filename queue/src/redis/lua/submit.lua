@@ -3,7 +3,8 @@
 -- ARGV: clock, ttl, waiting_max, owner_max, idempotency ttl, then per execution 13:
 --   id, lane, program, owner, envelope, due ms or '', deadline ms or '', fingerprint or '', cache ttl,
 --   key or '', body digest, ended state or '', tail
--- Returns per execution {word, id, state}: word is new, known, replayed, conflict, full, owner_full.
+-- Returns per execution {word, id, state}: word is new, known, replayed, conflict, full, owner_full, or
+--   packed, whose id is that of an equal item that is to be lent first.
 local now, ttl, most = clock(ARGV[1]), ARGV[2], tonumber(ARGV[3])
 local owner_most, key_ttl = tonumber(ARGV[4]), ARGV[5]
 local answers = {}
@@ -57,7 +58,10 @@ for i = 6, #ARGV, 13 do
       bump(program, 'ex', 1)
     else
       local hit = fingerprint ~= '' and cached(fingerprint, tonumber(max_age), now)
-      if hit then
+      local to_be_lent = table.remove(packed)
+      if to_be_lent then
+        word, id = 'packed', to_be_lent
+      elseif hit then
         state = 'succeeded'
         call('SET', P .. 'r:' .. id, document(state, 0, now, 'c', envelope, hit), 'PX', ttl)
         bump(program, 'ok', 1)
