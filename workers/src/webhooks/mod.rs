@@ -22,7 +22,7 @@ use reqwest::{
     header::{CONTENT_TYPE, RETRY_AFTER},
     redirect,
 };
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 use tracing::{debug, warn};
 
 pub use self::{
@@ -201,15 +201,13 @@ impl Caller {
             let signed = sign::all(&config.secrets, &letter.id, seconds, &letter.body);
             request = request.header("webhook-signature", signed);
         }
-        let sent = timeout(config.timeout, request.body(letter.body.clone()).send()).await;
-        let response = match sent {
-            Ok(Ok(response)) => response,
-            Ok(Err(error)) if address::is_forbidden(&error) => return Answer::Forbidden,
-            Ok(Err(error)) => {
+        let response = match request.body(letter.body.clone()).send().await {
+            Ok(response) => response,
+            Err(error) if address::is_forbidden(&error) => return Answer::Forbidden,
+            Err(error) => {
                 debug!(id = %letter.id, "a webhook was not taken: {}", gateway::innermost(&error));
                 return Answer::Again(None);
             }
-            Err(_) => return Answer::Again(None),
         };
         // What it says beyond its status is nobody's business, and is not read.
         let wait =
