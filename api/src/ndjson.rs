@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead, BufReader, Read};
 
-use sha2::{Digest, Sha256};
+use sha2::{Digest, Sha256, digest::Output};
 
 /// Reads lines, and counts them from 1.
 pub(crate) struct Lines<R> {
@@ -56,8 +56,8 @@ impl<R: Read> Lines<R> {
     }
 
     /// The hash of all that was read, if it was asked for, and the reader.
-    pub(crate) fn finish(self) -> (Option<[u8; 32]>, R) {
-        (self.digest.map(|it| it.finalize().into()), self.reader.into_inner())
+    pub(crate) fn finish(self) -> (Option<Output<Sha256>>, R) {
+        (self.digest.map(Sha256::finalize), self.reader.into_inner())
     }
 
     /// Reads a line, and says whether it was whole; none at the end.
@@ -103,7 +103,7 @@ mod tests {
         }
         assert_eq!(lines.bytes(), text.len() as u64);
         let (digest, _) = lines.finish();
-        assert_eq!(digest.unwrap(), <[u8; 32]>::from(Sha256::digest(text)));
+        assert_eq!(digest.unwrap(), Sha256::digest(text));
         found
     }
 

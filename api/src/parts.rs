@@ -23,7 +23,7 @@ use crate::{
     error::{Error, Result},
     execute::{accepted_batch, location, mark},
     item::Items,
-    prefer::{Key, hex},
+    prefer::Key,
     request::UploadQuery,
     telemetry::Cause,
     upload::{Discard, Filling, Sink, Upload},
@@ -223,7 +223,7 @@ pub(crate) async fn add(
         names = Some(app.custom_ids(id).await?);
     }
     let items = items.name_once(names.get_or_insert_default(), first, all);
-    let digest = hex(&hash.unwrap_or_default());
+    let digest = format!("{:x}", hash.unwrap_or_default());
     let received = app.queue.add_part(id, Part { first, items, digest }).await?;
     if let Some(names) = names {
         app.local.uploads.remember(id, names);

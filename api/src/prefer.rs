@@ -1,7 +1,7 @@
 //! What a client asks for in headers: how long to wait, whether to follow, and under which name to
 //! be known.
 
-use std::{convert::Infallible, fmt::Write, time::Duration};
+use std::{convert::Infallible, time::Duration};
 
 use axum::{
     extract::FromRequestParts,
@@ -85,17 +85,9 @@ impl Key {
     pub(crate) fn of(self, path: &str, body: &[u8]) -> Option<Idempotency> {
         let key = self.0?;
         let hash = Sha256::new().chain_update(path).chain_update([0]).chain_update(body);
-        let digest = hex(&hash.finalize());
+        let digest = format!("{:x}", hash.finalize());
         Some(Idempotency { key, digest })
     }
-}
-
-/// Bytes as two hexadecimal digits each.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use std::{
 use axum::body::Body;
 use http_body_util::BodyExt;
 use queue::{BatchId, BatchItem, CHUNK_ITEMS, CUSTOM_IDS_PAGE, CustomIds, Part, Queue};
+use sha2::{Sha256, digest::Output};
 use tokio::{
     sync::{Semaphore, SemaphorePermit, mpsc},
     time::{Instant, timeout},
@@ -105,7 +106,7 @@ impl Sink<'_> {
 }
 
 /// The hash of what was sent, without its encoding, if it was asked for.
-pub(crate) type Hash = Option<[u8; 32]>;
+pub(crate) type Hash = Option<Output<Sha256>>;
 
 impl App {
     /// The right to take an upload in, if one is free in time.

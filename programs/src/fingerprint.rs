@@ -41,10 +41,7 @@ pub(crate) fn of_text(text: &str) -> String {
 
 /// The hash of any bytes.
 pub(crate) fn of_bytes(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
+    format!("{:x}", Sha256::digest(bytes))
 }
 
 /// The inputs as the program sees them: a default and the same value given are the same request.

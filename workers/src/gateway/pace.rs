@@ -2,7 +2,6 @@
 
 use std::{
     collections::HashMap,
-    fmt::Write as _,
     sync::{Mutex, PoisonError},
     time::Duration,
 };
@@ -106,11 +105,7 @@ impl Endpoint<'_> {
     /// A name that does not tell the key.
     fn name(&self) -> String {
         let Self { url, key, model } = self;
-        let hash = Sha256::digest(format!("{url}\n{key}\n{model}"));
-        hash.iter().take(12).fold(String::new(), |mut name, byte| {
-            let _ = write!(name, "{byte:02x}");
-            name
-        })
+        format!("{:.24x}", Sha256::digest(format!("{url}\n{key}\n{model}")))
     }
 }
 

@@ -245,17 +245,12 @@ fn is_missing(error: &io::Error) -> bool {
 }
 
 fn hash(parts: &[&str]) -> String {
-    use std::fmt::Write as _;
-
     let mut all = Sha256::new();
     for part in parts {
         all.update(part.as_bytes());
         all.update([0]);
     }
-    all.finalize().iter().take(20).fold(String::new(), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
+    format!("{:.40x}", all.finalize())
 }
 
 fn disk(what: &str, error: &io::Error) -> SourceError {
