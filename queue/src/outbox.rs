@@ -65,7 +65,7 @@ pub struct Notice {
     pub channel: Channel,
     /// What of.
     pub subject: Subject,
-    /// How often it was taken before, since it was put in.
+    /// How often it was taken before, since it was put in or was to go on.
     pub taken: u32,
     /// Until when (ms) it is with whoever took it: by this it is known again.
     pub(crate) until: i64,
@@ -78,8 +78,10 @@ pub enum Delivery {
     Sent,
     /// It is given up.
     Dropped,
-    /// It is due again after so long.
+    /// It was not delivered, and is due again after so long.
     Later(Duration),
+    /// It goes on after so long: that it was not delivered before, counts once and no more.
+    Again(Duration),
 }
 
 /// How a channel stands.

@@ -136,6 +136,7 @@ conform! {
         outbox: end_that_nobody_asked_for_gives_no_notice, every_way_to_end_gives_notice,
             notice_is_with_one_at_a_time, notice_of_a_lost_worker_comes_again,
             what_became_of_a_notice_is_counted, notice_comes_again_when_it_is_due,
+            notice_that_goes_on_was_taken_once_however_often_it_was,
             execution_that_ends_again_gives_notice_again,
             batch_gives_notice_when_its_last_item_ends,
             tracked_batch_gives_notice_when_it_begins, oldest_notices_are_dropped_beyond_the_limit,

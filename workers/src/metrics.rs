@@ -111,6 +111,8 @@ metrics! {
     tool_errors,
     /// Milliseconds that calls of tools took together.
     tool_milliseconds,
+    /// Traces that MLflow did not take.
+    traces_refused,
 }
 
 #[cfg(test)]

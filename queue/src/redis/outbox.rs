@@ -42,7 +42,8 @@ impl Outbox for RedisQueue {
             match delivery {
                 Delivery::Sent => call.arg("sent"),
                 Delivery::Dropped => call.arg("dropped"),
-                Delivery::Later(delay) => call.arg(millis(*delay)),
+                Delivery::Later(delay) => call.arg(format!("later {}", millis(*delay))),
+                Delivery::Again(delay) => call.arg(format!("again {}", millis(*delay))),
             };
         }
         store.home.call(&call).await

@@ -94,12 +94,16 @@ fn take(step: &Step<'_>, channel: Channel, most: usize, lease: Duration) -> Resu
 
 fn settle(step: &Step<'_>, notice: &Notice, how: Delivery) -> Result<()> {
     let (letter, name) = (notice.channel.letter(), notice.subject.to_string());
+    let due = |delay| step.now.saturating_add(millis(delay));
     let counted = match how {
         Delivery::Sent => sql!("outbox.sql", "count_sent"),
         Delivery::Dropped => sql!("outbox.sql", "count_dropped"),
         Delivery::Later(delay) => {
-            let due = step.now.saturating_add(millis(delay));
-            step.run(sql!("outbox.sql", "later"), (letter, name, notice.until, due))?;
+            step.run(sql!("outbox.sql", "later"), (letter, name, notice.until, due(delay)))?;
+            return Ok(());
+        }
+        Delivery::Again(delay) => {
+            step.run(sql!("outbox.sql", "again"), (letter, name, notice.until, due(delay)))?;
             return Ok(());
         }
     };

@@ -15,6 +15,9 @@ DELETE FROM outbox WHERE channel = ?1 AND name = ?2 AND due = ?3
 -- @later: Makes one that was taken until then due again at another time.
 UPDATE outbox SET due = ?4 WHERE channel = ?1 AND name = ?2 AND due = ?3
 
+-- @again: As later, and forgets how often it was taken before, but that it was.
+UPDATE outbox SET due = ?4, taken = 1 WHERE channel = ?1 AND name = ?2 AND due = ?3
+
 -- @count_sent: Counts notices that were delivered.
 UPDATE channels SET sent = sent + ?2 WHERE channel = ?1
 

@@ -189,6 +189,29 @@ pub(crate) async fn notice_comes_again_when_it_is_due(store: Store) -> Rig {
     rig
 }
 
+pub(crate) async fn notice_that_goes_on_was_taken_once_however_often_it_was(store: Store) -> Rig {
+    let rig = store.open().await;
+    end(&rig, told("?")).await;
+    let settle = async |how: fn(Duration) -> Delivery| {
+        let taken = take(&rig, Channel::Tracking).await.swap_remove(0);
+        rig.queue.delivered(&[(taken.clone(), how(LEASE))]).await.unwrap();
+        assert!(take(&rig, Channel::Tracking).await.is_empty(), "not before it is due");
+        rig.pass(LEASE);
+        taken.taken
+    };
+
+    let taken = [
+        settle(Delivery::Again).await,
+        settle(Delivery::Later).await,
+        settle(Delivery::Later).await,
+        settle(Delivery::Again).await,
+        settle(Delivery::Later).await,
+    ];
+
+    assert_eq!(taken, [0, 1, 2, 3, 1]);
+    rig
+}
+
 pub(crate) async fn execution_that_ends_again_gives_notice_again(store: Store) -> Rig {
     let rig = store.open().await;
     let worker = rig.worker().await;

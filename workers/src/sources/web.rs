@@ -51,8 +51,10 @@ pub(crate) enum Key {
 #[derive(Debug)]
 pub(crate) enum Failure {
     /// The host has no such thing; and what it says to that.
-    Missing(String),
-    /// Anything else.
+    Missing(StatusCode, String),
+    /// It answers with another status that means failure.
+    Answered(StatusCode, SourceError),
+    /// There is no answer, or none that can be read.
     Other(SourceError),
 }
 
@@ -60,8 +62,16 @@ impl Failure {
     /// The error; of what is missing, with these words.
     pub(super) fn or(self, missing: impl FnOnce(&str) -> String) -> SourceError {
         match self {
-            Self::Missing(said) => SourceError::Refused(missing(&said)),
-            Self::Other(error) => error,
+            Self::Missing(_, said) => SourceError::Refused(missing(&said)),
+            Self::Answered(_, error) | Self::Other(error) => error,
+        }
+    }
+
+    /// The status of the answer.
+    pub(crate) fn status(&self) -> Option<StatusCode> {
+        match self {
+            Self::Missing(status, _) | Self::Answered(status, _) => Some(*status),
+            Self::Other(_) => None,
         }
     }
 }
@@ -258,19 +268,19 @@ async fn answered(host: &Host, mut response: Response) -> Result<Response, Failu
     match status {
         StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS if none_left => {
             let text = format!("{name} answers no more requests for now; {}", host.key_hint);
-            Err(SourceError::Unavailable(text).into())
+            Err(Failure::Answered(status, SourceError::Unavailable(text)))
         }
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
             let text = format!("{name} at {address} refuses it ({number}); {}", host.key_hint);
-            Err(SourceError::Refused(text).into())
+            Err(Failure::Answered(status, SourceError::Refused(text)))
         }
         StatusCode::BAD_REQUEST
         | StatusCode::NOT_FOUND
         | StatusCode::GONE
-        | StatusCode::UNPROCESSABLE_ENTITY => Err(Failure::Missing(said)),
+        | StatusCode::UNPROCESSABLE_ENTITY => Err(Failure::Missing(status, said)),
         _ => {
             let text = format!("{name} at {address} answers {number}: {said}");
-            Err(SourceError::Unavailable(text).into())
+            Err(Failure::Answered(status, SourceError::Unavailable(text)))
         }
     }
 }

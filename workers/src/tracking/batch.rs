@@ -1,10 +1,10 @@
 //! A batch is one run, whose metrics grow while it runs; its first items are runs below it, and of
 //! a larger one all items are rows of a table.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
-use chrono::Utc;
-use queue::{Batch, BatchState, Delivery, Subject};
+use chrono::{DateTime, Utc};
+use queue::{Batch, BatchId, BatchState, Delivery, ExecutionId, Subject};
 use serde_json::json;
 use tracing::warn;
 
@@ -19,69 +19,106 @@ use super::{
 const EVERY: Duration = Duration::from_secs(5);
 
 /// How many items are recorded as runs before others have their turn.
-const ITEMS_AT_ONCE: usize = 10;
+const ITEMS_AT_ONCE: u32 = 10;
 
 /// How many items are read at once for the table.
 const PAGE: usize = 500;
 
+/// Of how many batches it is remembered how far their items are recorded.
+const BATCHES_MAX: usize = 1000;
+
+/// How far the items of batches are recorded: when the batch ended, and the first that has no run
+/// yet.
+#[derive(Default)]
+pub(super) struct Reached(HashMap<BatchId, (Option<DateTime<Utc>>, u32)>);
+
+impl Reached {
+    /// The first item to look at. Of a batch that went on since then, it is the first of all.
+    fn of(&self, batch: &Batch) -> u32 {
+        let known = self.0.get(&batch.id).filter(|(ended, _)| *ended == batch.finished_at);
+        known.map_or(0, |(_, index)| *index)
+    }
+
+    fn set(&mut self, batch: &Batch, index: u32) {
+        if self.0.len() >= BATCHES_MAX && !self.0.contains_key(&batch.id) {
+            // Some are never heard of again: others have recorded the rest. It only costs looks.
+            self.0.clear();
+        }
+        self.0.insert(batch.id, (batch.finished_at, index));
+    }
+}
+
 impl Tracker {
-    /// Records how far a batch has come; when it has ended, its items too. Says when to go on.
+    /// Records how far a batch has come; when it has ended, its items too, but at the last try
+    /// those that MLflow refuses. Says when to go on.
     pub(super) async fn batch(
         &mut self,
         experiment: &Experiment,
         batch: &Batch,
-        may_be_there: bool,
+        is_last: bool,
     ) -> Result<Delivery, Problem> {
         let run = run(batch);
         let subject = Subject::Batch(batch.id);
         let id = if let Some(id) = self.noted(subject).await? {
             id
         } else {
-            let id = self.mlflow.start(experiment, &run, may_be_there).await?;
+            let id = self.mlflow.start(experiment, &run, true).await?;
             self.shift.queue.note(subject, &id).await?;
             id
         };
         self.mlflow.log(&id, &run).await?;
         if batch.finished_at.is_none() {
-            return Ok(Delivery::Later(EVERY));
+            return Ok(Delivery::Again(EVERY));
         }
-        if !self.items(experiment, batch, &id).await? {
-            return Ok(Delivery::Later(Duration::ZERO));
+        if !self.items(experiment, batch, &id, is_last).await? {
+            return Ok(Delivery::Again(Duration::ZERO));
         }
         if batch.total > u64::from(self.shift.tracking.batch_runs_max) {
             self.table(batch, &id).await?;
         }
         self.mlflow.end(&id, run.status, run.ended_ms).await?;
+        self.reached.0.remove(&batch.id);
         Ok(Delivery::Sent)
     }
 
-    /// Records the first items that have no run yet, a few; says whether all have one now.
+    /// Records the next few items; says whether that was all.
     async fn items(
         &mut self,
         experiment: &Experiment,
         batch: &Batch,
         parent: &str,
+        is_last: bool,
     ) -> Result<bool, Problem> {
         let most = u64::from(self.shift.tracking.batch_runs_max).min(batch.total);
         let most = u32::try_from(most).unwrap_or(u32::MAX);
-        let subjects: Vec<_> =
-            (0..most).map(|index| Subject::Execution(batch.id.item(index))).collect();
-        let noted = self.shift.queue.notes(&subjects).await?;
-        let mut recorded = 0;
-        // Items that were run again have words of an earlier generation, and are recorded anew.
-        for (index, words) in (0..most).zip(noted) {
-            let item = self.shift.queue.execution(batch.id.item(index)).await?;
-            let run = Run::of(&item, Some(parent));
-            if words.is_some_and(|words| run.id_in(&words).is_some()) {
-                continue;
+        let from = self.reached.of(batch);
+        let to = from.saturating_add(ITEMS_AT_ONCE).min(most);
+        for index in from..to {
+            let item = batch.id.item(index);
+            match self.item(experiment, item, parent).await {
+                Err(Problem::Refused(why)) if is_last => {
+                    warn!(%item, "MLflow refuses the run of an item, which is given up: {why}");
+                }
+                other => other?,
             }
-            if recorded == ITEMS_AT_ONCE {
-                return Ok(false);
-            }
-            self.execution(experiment, &item, Some(parent), true).await?;
-            recorded += 1;
+            self.reached.set(batch, index + 1);
         }
-        Ok(true)
+        Ok(to >= most)
+    }
+
+    /// Records an item; repeated, it changes nothing. One that was run again is recorded anew.
+    async fn item(
+        &mut self,
+        experiment: &Experiment,
+        id: ExecutionId,
+        parent: &str,
+    ) -> Result<(), Problem> {
+        match self.shift.queue.execution(id).await {
+            Ok(item) => self.execution(experiment, &item, Some(parent), true).await,
+            // It is kept no longer.
+            Err(queue::Error::NotFound(_)) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Keeps all items as a table with the run, as `mlflow.log_table` does.

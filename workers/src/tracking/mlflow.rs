@@ -1,7 +1,7 @@
 //! The part of MLflow's REST API that records runs, and its intake of OTLP traces.
 
 use queue::Error;
-use reqwest::Url;
+use reqwest::{StatusCode, Url};
 use serde_json::{Value, json};
 
 use super::run::Run;
@@ -26,21 +26,49 @@ pub(super) enum Problem {
     /// The server cannot be reached, or lets nobody in: later.
     #[error("{0}")]
     Away(String),
-    /// The server does not take this.
+    /// This cannot be recorded, and something else may.
     #[error("{0}")]
     Refused(String),
     /// The store cannot be reached: later.
     #[error("{0}")]
-    Store(#[from] Error),
+    Store(Error),
+}
+
+/// What became of a trace.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Intake {
+    Taken,
+    /// This one is not taken.
+    Refused(String),
+    /// None ever is: a server that keeps its runs in files has no room for them.
+    Absent(String),
 }
 
 impl From<Failure> for Problem {
     fn from(failure: Failure) -> Self {
         match failure {
-            Failure::Missing(said) => Self::Refused(said),
-            Failure::Other(error) => Self::Away(error.to_string()),
+            Failure::Missing(_, said) => Self::Refused(said),
+            Failure::Answered(status, error) if !fails_all(status) => {
+                Self::Refused(error.to_string())
+            }
+            Failure::Answered(_, error) | Failure::Other(error) => Self::Away(error.to_string()),
         }
     }
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        if matches!(error, Error::NotFound(_) | Error::Corrupt(_)) {
+            return Self::Refused(error.to_string());
+        }
+        Self::Store(error)
+    }
+}
+
+/// Whether a status would meet any other request too, so that it is no use to send the next one.
+fn fails_all(status: StatusCode) -> bool {
+    // Whoever is not let in is sent on to where one logs in, by some.
+    status.is_redirection() || matches!(status.as_u16(), 401 | 403 | 407 | 408 | 429 | 502..=504)
 }
 
 impl Mlflow {
@@ -58,12 +86,12 @@ impl Mlflow {
             let found = self.ask("experiments/get-by-name", &[("experiment_name", name)]).await;
             match found {
                 Ok(found) => return self.usable(&found).await,
-                Err(Failure::Missing(_)) => {}
+                Err(Failure::Missing(..)) => {}
                 Err(failure) => return Err(failure.into()),
             }
             match self.tell("experiments/create", &json!({ "name": name })).await {
                 Ok(made) => return Ok(Experiment(text(&made, "/experiment_id")?)),
-                Err(Failure::Missing(_)) => {}
+                Err(Failure::Missing(..)) => {}
                 Err(failure) => return Err(failure.into()),
             }
         }
@@ -73,11 +101,20 @@ impl Mlflow {
 
     async fn usable(&self, found: &Value) -> Result<Experiment, Problem> {
         let id = text(found, "/experiment/experiment_id")?;
-        if found.pointer("/experiment/lifecycle_stage") == Some(&json!("deleted")) {
+        if is_deleted(found) {
             let restored = self.tell("experiments/restore", &json!({ "experiment_id": id })).await;
             restored.map_err(|failure| Problem::Away(Problem::from(failure).to_string()))?;
         }
         Ok(Experiment(id))
+    }
+
+    /// Whether an experiment is there still.
+    async fn has(&self, experiment: &Experiment) -> Result<bool, Problem> {
+        match self.ask("experiments/get", &[("experiment_id", &experiment.0)]).await {
+            Ok(found) => Ok(!is_deleted(&found)),
+            Err(Failure::Missing(..)) => Ok(false),
+            Err(failure) => Err(failure.into()),
+        }
     }
 
     /// Begins a run, and gives its id; of one that may have been begun before, that one's.
@@ -146,10 +183,22 @@ impl Mlflow {
         experiment: &Experiment,
         run: &str,
         request: &Value,
-    ) -> Result<(), Problem> {
+    ) -> Result<Intake, Problem> {
         let url = self.host.at(["v1", "traces"]);
         let of = [("x-mlflow-experiment-id", experiment.0.as_str()), ("x-mlflow-run-id", run)];
-        Ok(self.web.post(&self.host, url, request, &of).await.map(drop)?)
+        let Err(failure) = self.web.post(&self.host, url, request, &of).await else {
+            return Ok(Intake::Taken);
+        };
+        let is_absent = failure.status().is_some_and(|it| matches!(it.as_u16(), 404 | 405 | 501));
+        let why = match failure.into() {
+            Problem::Refused(why) => why,
+            problem @ (Problem::Away(_) | Problem::Store(_)) => return Err(problem),
+        };
+        // One that was deleted meanwhile says nothing of others.
+        if !self.has(experiment).await? {
+            return Err(Problem::Refused(why));
+        }
+        Ok(if is_absent { Intake::Absent(why) } else { Intake::Refused(why) })
     }
 
     async fn ask(&self, what: &str, query: &[(&str, &str)]) -> Result<Value, Failure> {
@@ -170,6 +219,10 @@ impl Mlflow {
     fn url(&self, what: &str) -> Url {
         self.host.at(["api", "2.0", "mlflow"].into_iter().chain(what.split('/')))
     }
+}
+
+fn is_deleted(found: &Value) -> bool {
+    found.pointer("/experiment/lifecycle_stage") == Some(&json!("deleted"))
 }
 
 fn metric(run: &Run, (name, value): &(&str, f64)) -> Value {

@@ -14,6 +14,8 @@ mod otlp;
 mod run;
 mod spans;
 mod table;
+#[cfg(test)]
+mod tests;
 
 use std::{sync::Arc, time::Duration};
 
@@ -23,7 +25,8 @@ use tracing::{debug, info, warn};
 
 pub use self::config::TrackingConfig;
 use self::{
-    mlflow::{Experiment, Mlflow, Problem},
+    batch::Reached,
+    mlflow::{Experiment, Intake, Mlflow, Problem},
     spans::Known,
 };
 use crate::shift::Shift;
@@ -42,9 +45,10 @@ const LOOK: Duration = Duration::from_secs(1);
 const PAUSE_MIN: Duration = Duration::from_secs(1);
 const PAUSE_MAX: Duration = Duration::from_secs(30);
 
-/// How often MLflow may refuse one before it is given up, and the pauses in between.
-const REFUSALS_MAX: u32 = 3;
-const REFUSAL_PAUSE: Duration = Duration::from_secs(5);
+/// The pauses before one that MLflow refuses is sent again; then it is given up. The last is for
+/// an MLflow whose own store has lost its way for a while.
+const REFUSAL_PAUSES: [Duration; 3] =
+    [Duration::from_secs(5), Duration::from_secs(30), Duration::from_secs(300)];
 
 /// The longest trace that is kept with an execution, in bytes of JSON.
 pub(crate) const TRACE_BYTES_MAX: usize = 256 * 1024;
@@ -67,6 +71,10 @@ struct Tracker {
     failures: u32,
     /// Whether it takes traces: one that keeps its runs in files does not.
     takes_traces: bool,
+    /// Whether it has refused the last trace.
+    refuses_traces: bool,
+    /// How far the items of batches that have ended are recorded.
+    reached: Reached,
 }
 
 /// Records for as long as it is let; ends at once where nothing is to be recorded.
@@ -81,11 +89,27 @@ pub(crate) async fn keep(shift: Arc<Shift>) {
             return;
         }
     };
-    let tracker = Tracker { shift, mlflow, experiment: None, failures: 0, takes_traces: true };
-    tracker.work().await;
+    Tracker::new(shift, mlflow).work().await;
+}
+
+/// Whether it is given up if MLflow refuses it now.
+fn is_last(notice: &Notice) -> bool {
+    notice.taken as usize >= REFUSAL_PAUSES.len()
 }
 
 impl Tracker {
+    fn new(shift: Arc<Shift>, mlflow: Mlflow) -> Self {
+        Self {
+            shift,
+            mlflow,
+            experiment: None,
+            failures: 0,
+            takes_traces: true,
+            refuses_traces: false,
+            reached: Reached::default(),
+        }
+    }
+
     async fn work(mut self) {
         loop {
             let pause = match self.round().await {
@@ -120,7 +144,7 @@ impl Tracker {
                 Err(problem) => {
                     let rest = std::iter::once(notice).chain(notices);
                     let again: Vec<_> =
-                        rest.map(|it| (it, Delivery::Later(Duration::ZERO))).collect();
+                        rest.map(|it| (it, Delivery::Again(Duration::ZERO))).collect();
                     // If that cannot be said either, they are due again when the lease is over.
                     drop(self.shift.queue.delivered(&again).await);
                     return Err(problem);
@@ -149,7 +173,7 @@ impl Tracker {
                 Err(error) => Err(error.into()),
             },
             Subject::Batch(id) => match self.shift.queue.batch(id).await {
-                Ok(batch) => self.batch(experiment, &batch, notice.taken > 0).await,
+                Ok(batch) => self.batch(experiment, &batch, is_last(notice)).await,
                 Err(queue::Error::NotFound(_)) => Ok(Delivery::Dropped),
                 Err(error) => Err(error.into()),
             },
@@ -179,7 +203,7 @@ impl Tracker {
         self.trace(experiment, execution, &id).await
     }
 
-    /// Sends the trace of a run. One that MLflow does not take is not missed by the run.
+    /// Sends the trace of a run. One that MLflow does not take, the run does without.
     async fn trace(
         &mut self,
         experiment: &Experiment,
@@ -191,14 +215,25 @@ impl Tracker {
         }
         let known = self.known(&execution.spec).await;
         let spans = spans::of(execution, &known);
-        match self.mlflow.trace(experiment, run, &otlp::request(execution, &spans)).await {
-            Err(Problem::Refused(why)) => {
+        let request = otlp::request(execution, &spans);
+        let refused = match self.mlflow.trace(experiment, run, &request).await? {
+            Intake::Taken => None,
+            Intake::Refused(why) => Some(why),
+            Intake::Absent(why) => {
                 warn!("MLflow takes no traces, and gets none from here on: {why}");
                 self.takes_traces = false;
-                Ok(())
+                return Ok(());
             }
-            other => other,
+        };
+        let is_new = !std::mem::replace(&mut self.refuses_traces, refused.is_some());
+        if let Some(why) = refused {
+            self.shift.metrics.traces_refused.add(1);
+            if is_new {
+                let id = execution.id;
+                warn!(execution = %id, "MLflow refuses a trace, and has the run without: {why}");
+            }
         }
+        Ok(())
     }
 
     /// What is known of a program. Of one that was loaded only now, the store knows more.
@@ -218,12 +253,12 @@ impl Tracker {
     /// What becomes of one that MLflow refuses. The experiment may be gone: it is looked up again.
     fn refused(&mut self, notice: &Notice, why: &str) -> Delivery {
         self.experiment = None;
-        if notice.taken < REFUSALS_MAX {
-            debug!(subject = %notice.subject, "MLflow refuses a run: {why}");
-            return Delivery::Later(REFUSAL_PAUSE);
-        }
-        warn!(subject = %notice.subject, "MLflow refuses a run, which is given up: {why}");
-        Delivery::Dropped
+        let Some(pause) = REFUSAL_PAUSES.get(notice.taken as usize) else {
+            warn!(subject = %notice.subject, "MLflow refuses a run, which is given up: {why}");
+            return Delivery::Dropped;
+        };
+        debug!(subject = %notice.subject, "MLflow refuses a run: {why}");
+        Delivery::Later(*pause)
     }
 
     fn works(&mut self) {

@@ -19,9 +19,9 @@ const ERROR: u8 = 2;
 /// A request with the one trace of an execution.
 pub(super) fn request(execution: &Execution, spans: &[Span]) -> Value {
     let name = format!("{}:{}", execution.id, execution.generation);
-    let trace = hex(&Sha256::digest(&name)[..16]);
+    let trace = format!("{:.32x}", Sha256::digest(&name));
     let began = began(execution);
-    let id = |at: usize| hex(&Sha256::digest(format!("{name}:{at}"))[..8]);
+    let id = |at: usize| format!("{:.16x}", Sha256::digest(format!("{name}:{at}")));
     let spans: Vec<Value> = spans
         .iter()
         .enumerate()
@@ -122,9 +122,4 @@ fn began(execution: &Execution) -> DateTime<Utc> {
 fn nanos(began: DateTime<Utc>, after_ms: f64) -> String {
     let began = began.timestamp_nanos_opt().unwrap_or_default();
     began.saturating_add((after_ms * 1e6) as i64).to_string()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    let digit = |it: u8| char::from_digit(it.into(), 16).unwrap_or_default();
-    bytes.iter().flat_map(|it| [digit(it >> 4), digit(it & 15)]).collect()
 }
