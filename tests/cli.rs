@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed test may panic")]
 
-use std::process::Command;
+use std::{fs, process::Command};
 
 use serde_json::Value;
 
@@ -165,4 +165,38 @@ fn doctor_says_what_is_wrong() {
     let wrong: Vec<_> = findings.as_array().unwrap().iter().filter(wrong).collect();
     assert_eq!((ran.code, wrong.len()), (1, 1), "{findings:#}");
     assert!(wrong[0]["finding"].as_str().unwrap().contains("PROGRAMS_DIR"), "{findings:#}");
+}
+
+#[test]
+fn doctor_looks_at_the_interpreters_of_python_programs() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    let program = |name: &str, python: &str| {
+        let source = "source: {type: local, path: mine.py, class_name: Mine}";
+        write(&format!("{name}.yaml"), &format!("name: {name}\n{source}\npython: {python}\n"));
+    };
+    write("mine.py", "import dspy\n\nclass Mine(dspy.Module):\n    pass\n");
+    program("a", &testkit::python().display().to_string());
+    let venv = ["-m", "venv", "--without-pip", "bare"];
+    let made = Command::new(testkit::python()).args(venv).current_dir(&folder).status().unwrap();
+    assert!(made.success());
+    program("b", "bare");
+    program("c", "gone/python");
+
+    let folder = folder.path().display().to_string();
+    let ran = dspyx(&["doctor", "--json"], &[("PROGRAMS_DIR", &folder), NOBODY]);
+
+    let findings: Value = serde_json::from_str(&ran.out).unwrap();
+    let of_python = findings.as_array().unwrap().iter().filter(|it| it["about"] == "python");
+    let of_python: Vec<_> =
+        of_python.map(|it| (it["grade"].as_str().unwrap(), it["finding"].to_string())).collect();
+    let says = |grade, words: &[&str]| {
+        let fits =
+            |it: &&(&str, String)| it.0 == grade && words.iter().all(|word| it.1.contains(word));
+        assert!(of_python.iter().any(|it| fits(&it)), "{words:?} in {of_python:#?}");
+    };
+    assert_eq!((ran.code, of_python.len()), (1, 3), "{findings:#}");
+    says("ok", &["a@", "DSPy 3.4"]);
+    says("wrong", &["b@", "has no DSPy", "-m pip install dspy"]);
+    says("wrong", &["c@", "gone/python"]);
 }

@@ -1,5 +1,7 @@
 //! `dspyx doctor`: what is wrong, and what to do about it.
 
+mod python;
+
 use std::path::Path;
 
 use anyhow::{Result, bail};
@@ -68,6 +70,7 @@ pub(super) async fn run(config: &Config, arguments: &Doctor, json: bool) -> Resu
         settings(config, &mut findings);
         programs(config, &mut findings);
         models(config, &mut findings);
+        python::look(config, &mut findings).await;
         if config.redis_url.is_none() && !config.database_path.exists() {
             let path = config.database_path.display();
             let text = format!("{path} is not there yet; `dspyx serve` makes it");
