@@ -132,10 +132,10 @@ fn describe(stats: &Stats, to: &mut Registry) {
     durations(stats, to);
 }
 
-fn describe_outbox(outbox: [ChannelStats; 2], to: &mut Registry) {
+fn describe_outbox(outbox: [ChannelStats; Channel::ALL.len()], to: &mut Registry) {
     let all = |count: fn(ChannelStats) -> u64| {
-        let words = Channel::ALL.map(Channel::as_str);
-        [(words[0], count(outbox[0])), (words[1], count(outbox[1]))]
+        let mut counts = outbox.into_iter().map(count);
+        Channel::ALL.map(|it| (it.as_str(), counts.next().unwrap_or_default()))
     };
     let help = "Ends that are still to be told, of the fleet";
     by(to, "outbox_waiting", help, "channel", all(|it| it.waiting));

@@ -87,7 +87,8 @@ pub struct BatchItem {
 pub enum BatchState {
     /// More items are to come.
     Uploading,
-    /// Nothing more of it is handed out until it is resumed.
+    /// Nothing more of it is handed out until it is resumed: by whoever paused it, or by its
+    /// provider's replies.
     Paused,
     /// Some items have not ended.
     InProgress,

@@ -35,6 +35,11 @@ impl BatchId {
     pub fn item(self, index: u32) -> ExecutionId {
         ExecutionId { uuid: self.0, index: Some(index) }
     }
+
+    /// The name under which is kept what concerns the batch as a whole. No execution has it.
+    pub fn whole(self) -> ExecutionId {
+        ExecutionId { uuid: self.0, index: None }
+    }
 }
 
 impl ExecutionId {

@@ -68,7 +68,7 @@ pub use record::{Execution, Filter, Page, Why};
 pub use records::{PAGE_MAX, Records};
 pub use spec::{
     Allowance, CacheKey, Class, Durability, Fields, Idempotency, Mode, NewExecution, Spec,
-    Submitted,
+    Submitted, Via,
 };
 pub use sqlite::SqliteQueue;
 pub use stats::{Depth, Histogram, Stats, StatsFilter, WINDOW_MAX};

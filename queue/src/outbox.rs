@@ -10,7 +10,7 @@ use std::{fmt, str::FromStr, time::Duration};
 
 use async_trait::async_trait;
 
-use crate::{BatchId, Error, ExecutionId, Result, Spec};
+use crate::{BatchId, Error, ExecutionId, Result, Spec, Via};
 
 /// Hands notices out, and takes back what became of them. Every method is one atomic step.
 #[async_trait]
@@ -36,7 +36,7 @@ pub trait Outbox: Send + Sync {
     async fn notes(&self, subjects: &[Subject]) -> Result<Vec<Option<String>>>;
 
     /// How each channel stands, in the order of [`Channel::ALL`].
-    async fn outbox(&self) -> Result<[ChannelStats; 2]>;
+    async fn outbox(&self) -> Result<[ChannelStats; Channel::ALL.len()]>;
 }
 
 /// Who is told.
@@ -47,6 +47,10 @@ pub enum Channel {
     /// The server that keeps a record of all: when an execution has ended, when a batch has begun,
     /// and when it has ended.
     Tracking,
+    /// Whoever has a batch run by its model's provider: when the batch is whole, and when it has
+    /// ended, as nobody waits for the provider then. Such notices are never pushed out by newer
+    /// ones: there are as many as such batches.
+    Provider,
 }
 
 /// What a notice is about.
@@ -97,13 +101,14 @@ pub struct ChannelStats {
 
 impl Channel {
     /// Every channel.
-    pub const ALL: [Channel; 2] = [Channel::Webhook, Channel::Tracking];
+    pub const ALL: [Channel; 3] = [Channel::Webhook, Channel::Tracking, Channel::Provider];
 
     /// The word for it.
     pub fn as_str(self) -> &'static str {
         match self {
             Channel::Webhook => "webhook",
             Channel::Tracking => "tracking",
+            Channel::Provider => "provider",
         }
     }
 
@@ -112,6 +117,7 @@ impl Channel {
         match self {
             Channel::Webhook => "w",
             Channel::Tracking => "t",
+            Channel::Provider => "p",
         }
     }
 }
@@ -121,7 +127,8 @@ impl Spec {
     pub fn channels(&self) -> impl Iterator<Item = Channel> {
         let webhook = self.webhook.is_some().then_some(Channel::Webhook);
         let tracking = self.tracked.then_some(Channel::Tracking);
-        webhook.into_iter().chain(tracking)
+        let provider = (self.via == Via::Provider).then_some(Channel::Provider);
+        webhook.into_iter().chain(tracking).chain(provider)
     }
 
     /// The letters of these channels.

@@ -72,6 +72,17 @@ pub enum Durability {
     Replica,
 }
 
+/// Who asks the model for the items of a batch.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Via {
+    /// The workers, item by item.
+    #[default]
+    Workers,
+    /// The model's provider, all at once: nothing is handed out until its replies are there.
+    Provider,
+}
+
 /// How to run: everything but the inputs. Shared by the items of a batch.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Spec {
@@ -120,6 +131,9 @@ pub struct Spec {
     /// Whether it tells what it does while it runs, to whoever follows it.
     #[serde(rename = "s", default, skip_serializing_if = "is_default")]
     pub stream: bool,
+    /// Who asks the model. Of a batch; a single execution is asked for by its worker.
+    #[serde(rename = "h", default, skip_serializing_if = "is_default")]
+    pub via: Via,
 }
 
 /// What may be spent on models, in millionths of a dollar; no bound where none.

@@ -51,6 +51,8 @@ mod stats;
 mod steering;
 #[path = "conformance/uploads.rs"]
 mod uploads;
+#[path = "conformance/via_provider.rs"]
+mod via_provider;
 
 macro_rules! on {
     ($store:ident { $($area:ident: $($case:ident),+;)+ }) => {
@@ -180,6 +182,9 @@ conform! {
             suspects_count_among_what_may_run_at_once, no_more_runs_at_once_than_may,
             bounded_batch_wakes_a_worker_when_there_is_room, too_many_failures_call_the_rest_off,
             open_batch_whose_only_items_fail_is_over, budget_can_be_raised;
+        via_provider: batch_waits_for_its_providers_replies, upload_is_told_when_it_is_sealed,
+            batch_that_is_called_off_is_told_at_once, such_notices_are_never_dropped,
+            items_that_run_again_are_handed_out;
         cache: equal_execution_is_answered, another_execution_is_not_answered,
             failure_is_not_cached, debug_run_is_not_cached, old_result_is_not_given,
             cleared_cache_answers_nothing, cache_of_one_program_is_cleared,

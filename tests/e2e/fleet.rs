@@ -155,6 +155,7 @@ fn echo(n: usize) -> NewExecution {
             webhook: None,
             tracked: false,
             stream: false,
+            via: queue::Via::Workers,
         },
         inputs: queue::Fields::from_iter([("text".to_owned(), n.to_string().into())]),
         not_before: None,

@@ -18,6 +18,7 @@ impl Bells {
             match channel {
                 Channel::Webhook => self.webhooks.notify_one(),
                 Channel::Tracking => self.tracking.notify_one(),
+                Channel::Provider => {} // told of batches alone
             }
         }
     }

@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     Batch, BatchId, BatchItem, BatchState, CHUNK_ITEMS, Ended, Error, Page, Policy, Result, Used,
+    Via,
     pack::{pack, unpack},
 };
 
@@ -157,7 +158,9 @@ fn compose(id: BatchId, fields: &HashMap<String, Vec<u8>>) -> Result<Batch> {
     let (total, open) = (count("total"), fields.contains_key("phase"));
     let stopped = number("stop").is_some();
     let finished_at = number("finished").map(time);
-    let state = BatchState::of(finished_at, stopped, open, number("paused").is_some());
+    let is_uploaded = open && shared.spec.via == Via::Provider;
+    let paused = number("paused").is_some() && !is_uploaded;
+    let state = BatchState::of(finished_at, stopped, open, paused);
     Ok(Batch {
         id,
         state,

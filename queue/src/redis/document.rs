@@ -186,6 +186,7 @@ mod tests {
             webhook: None,
             tracked: false,
             stream: false,
+            via: crate::Via::Workers,
         }
     }
 

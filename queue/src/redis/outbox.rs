@@ -66,14 +66,14 @@ impl Outbox for RedisQueue {
         self.store.home.query(&pipe).await
     }
 
-    async fn outbox(&self) -> Result<[ChannelStats; 2]> {
+    async fn outbox(&self) -> Result<[ChannelStats; Channel::ALL.len()]> {
         let keys = &self.store.keys;
         let mut pipe = redis::pipe();
         pipe.hgetall(keys.named("obc"));
         for channel in Channel::ALL {
             pipe.zcard(keys.named(&format!("ob:{}", channel.letter())));
         }
-        let (counts, webhooks, tracking): (HashMap<String, u64>, u64, u64) =
+        let (counts, webhook, tracking, provider): (HashMap<String, u64>, u64, u64, u64) =
             self.store.home.query(&pipe).await?;
         let stats = |channel: Channel, waiting| {
             let count = |what: &str| counts.get(&format!("{}|{what}", channel.letter())).copied();
@@ -83,7 +83,11 @@ impl Outbox for RedisQueue {
                 dropped: count("dropped").unwrap_or_default(),
             }
         };
-        Ok([stats(Channel::Webhook, webhooks), stats(Channel::Tracking, tracking)])
+        Ok([
+            stats(Channel::Webhook, webhook),
+            stats(Channel::Tracking, tracking),
+            stats(Channel::Provider, provider),
+        ])
     }
 }
 

@@ -11,8 +11,8 @@ SELECT * FROM batches WHERE key = ?1
 
 -- @open: Opens one, without items.
 INSERT INTO batches (id, owner, class, spec, ttl, deadline, phase, total, concurrency, errors_max,
-                     created, touched, tells)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, ?8, ?9, ?10, ?10, ?11)
+                     created, touched, tells, paused)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, ?8, ?9, ?10, ?10, ?11, ?12)
 
 -- @grow: Adds items to one, and misses of the cache.
 UPDATE batches SET total = total + ?2, misses = misses + ?3, touched = ?4 WHERE key = ?1

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     Batch, BatchId, BatchState, Ended, Error, Execution, ExecutionId, Filter, PAGE_MAX, Page,
-    Policy, Result, State, Used,
+    Policy, Result, State, Used, Via,
 };
 
 /// The most rows that one call looks at; a page may come short, with a cursor.
@@ -155,7 +155,8 @@ fn read_batch(row: &Row<'_>) -> Result<(i64, Batch)> {
         cancelled: number("cancelled")?,
         expired: number("expired")?,
     };
-    let (open, paused) = (batch.phase != Phase::Sealed, row.get("paused")?);
+    let open = batch.phase != Phase::Sealed;
+    let paused = row.get("paused")? && !(open && batch.spec.via == Via::Provider);
     let finished_at = maybe_time(batch.finished);
     let state = BatchState::of(finished_at, batch.calling_off, open, paused);
     let errors_max: Option<i64> = row.get("errors_max")?;

@@ -60,7 +60,7 @@ impl Outbox for SqliteQueue {
         .await
     }
 
-    async fn outbox(&self) -> Result<[ChannelStats; 2]> {
+    async fn outbox(&self) -> Result<[ChannelStats; Channel::ALL.len()]> {
         self.read(|db, _| {
             let stats = |channel: Channel| {
                 let row = one(db, sql!("outbox.sql", "stats"), [channel.letter()], |row| {
@@ -72,7 +72,8 @@ impl Outbox for SqliteQueue {
                 });
                 row.map(Option::unwrap_or_default)
             };
-            Ok([stats(Channel::Webhook)?, stats(Channel::Tracking)?])
+            let [webhook, tracking, provider] = Channel::ALL.map(stats);
+            Ok([webhook?, tracking?, provider?])
         })
         .await
     }

@@ -48,6 +48,7 @@ fn new() -> NewExecution {
             webhook: None,
             tracked: false,
             stream: false,
+            via: crate::Via::Workers,
         },
         inputs: Fields::new(),
         not_before: None,

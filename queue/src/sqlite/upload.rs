@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     BatchId, BatchItem, CHUNK_ITEMS, Error, NewBatch, Part, Release, Report, Result, Seal, State,
-    Submitted, custom_ids as names,
+    Submitted, Via, custom_ids as names,
 };
 
 /// The most items of a batch: positions are counted in 32 bits, with room to spare.
@@ -125,6 +125,7 @@ fn begin(step: &mut Step<'_>, new: &NewBatch, release: Release) -> Result<Opened
             new.policy.errors_max.map(int),
             step.now,
             spec.tells(),
+            spec.via == Via::Provider,
         ],
     )?;
     find_upload(step, new.id).map(|batch| Opened::New(Box::new(batch)))

@@ -247,6 +247,7 @@ pub(crate) fn spec(owner: &str, class: Class) -> Spec {
         webhook: None,
         tracked: false,
         stream: false,
+        via: queue::Via::Workers,
     }
 }
 

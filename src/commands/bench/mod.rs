@@ -64,6 +64,7 @@ fn new_execution(program: &str, inputs: Fields) -> NewExecution {
             webhook: None,
             tracked: false,
             stream: false,
+            via: queue::Via::Workers,
         },
         inputs,
         not_before: None,

@@ -187,6 +187,7 @@ pub(crate) fn spec(program: &str) -> Spec {
         webhook: None,
         tracked: false,
         stream: false,
+        via: queue::Via::Workers,
     }
 }
 

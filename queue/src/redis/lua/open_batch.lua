@@ -30,6 +30,8 @@ if limit ~= '' then
 end
 if ARGV[19] == '1' then note_objects(id) end
 if tells ~= '' then call('HSET', key, 'tells', tells) end
+-- Its provider is told, and resumes it.
+if tells:find('p', 1, true) then call('HSET', key, 'paused', 1) end
 if errors_max ~= '' then call('HSET', key, 'errors_max', errors_max) end
 if deadline ~= '' then call('HSET', key, 'deadline', deadline) end
 call('ZADD', P .. 'up', string.format('%d', now + ttl), id)

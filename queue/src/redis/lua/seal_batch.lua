@@ -34,6 +34,7 @@ if held then
   if v[6] and v[6]:find('t', 1, true) then give_notice('b:' .. batch, 't') end
   call('XADD', P .. 'bx', stamp, 'j', batch, 'o', v[3])
 end
+if v[6] and v[6]:find('p', 1, true) then give_notice('b:' .. batch, 'p') end
 if key_at then call('SET', key_at, batch .. ' ' .. digest, 'PX', key_ttl) end
 close_batch(batch, now, ttl)
 fill(batch)
