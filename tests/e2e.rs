@@ -47,6 +47,8 @@ mod tools;
 mod traces;
 #[path = "e2e/tracking.rs"]
 mod tracking;
+#[path = "e2e/via_provider.rs"]
+mod via_provider;
 #[path = "e2e/webhooks.rs"]
 mod webhooks;
 
@@ -113,6 +115,8 @@ on_both_stores! {
         last_spans_are_sent_at_the_end, python_program_has_spans_as_a_native_one,
         contents_are_shown_where_the_operator_says_so;
     tracking: executions_are_recorded_in_mlflow, batch_is_recorded_as_one_run_and_its_items;
+    via_provider: batch_is_answered_by_its_provider, killed_runner_has_nothing_paid_twice,
+        batch_that_is_called_off_is_called_off_there;
     webhooks: webhook_is_called_and_signed, webhook_is_called_until_it_is_taken,
         webhook_that_is_gone_is_not_called_again, webhook_is_called_when_a_batch_has_ended,
         webhook_of_a_killed_runner_is_called_by_its_heir;
@@ -124,7 +128,7 @@ on_both_stores! {
 
 /// What is the same on every store.
 mod on_any_store {
-    use crate::{mlflow, site::Store, sources, tracking};
+    use crate::{mlflow, site::Store, sources, tracking, via_provider};
 
     #[tokio::test]
     async fn mlflow_model_is_run_by_version_alias_and_run() {
@@ -149,6 +153,46 @@ mod on_any_store {
     #[tokio::test]
     async fn runs_in_mlflow_outlive_a_killed_worker() {
         tracking::runs_in_mlflow_outlive_a_killed_worker(Store::Redis).await;
+    }
+
+    #[tokio::test]
+    async fn what_a_provider_leaves_is_asked_of_the_model() {
+        via_provider::what_a_provider_leaves_is_asked_of_the_model(Store::Sqlite).await;
+    }
+
+    #[tokio::test]
+    async fn refused_request_fails_alone() {
+        via_provider::refused_request_fails_alone(Store::Redis).await;
+    }
+
+    #[tokio::test]
+    async fn refused_batch_fails_in_the_providers_words() {
+        via_provider::refused_batch_fails_in_the_providers_words(Store::Sqlite).await;
+    }
+
+    #[tokio::test]
+    async fn provider_that_is_out_of_order_is_asked_again() {
+        via_provider::provider_that_is_out_of_order_is_asked_again(Store::Redis).await;
+    }
+
+    #[tokio::test]
+    async fn batch_that_is_let_go_is_not_waited_for() {
+        via_provider::batch_that_is_let_go_is_not_waited_for(Store::Sqlite).await;
+    }
+
+    #[tokio::test]
+    async fn equal_requests_are_one_line() {
+        via_provider::equal_requests_are_one_line(Store::Redis).await;
+    }
+
+    #[tokio::test]
+    async fn what_cannot_go_via_its_provider_is_refused() {
+        via_provider::what_cannot_go_via_its_provider_is_refused(Store::Sqlite).await;
+    }
+
+    #[tokio::test]
+    async fn file_becomes_a_file_via_the_provider() {
+        via_provider::file_becomes_a_file_via_the_provider(Store::Sqlite).await;
     }
 
     #[tokio::test]

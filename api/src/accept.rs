@@ -6,7 +6,7 @@ use chrono::Utc;
 use programs::Program;
 use queue::{
     Batch, BatchId, BatchItem, CacheKey, End, ExecutionId, Failure, FailureKind, Fields,
-    Idempotency, Mode, NewBatch, NewExecution, Policy, Report, Spec,
+    Idempotency, Mode, NewBatch, NewExecution, Policy, Report, Spec, Via,
 };
 use serde_json::{Value, json};
 
@@ -14,7 +14,7 @@ use crate::{
     Config, bounds,
     error::{Error, Result},
     problem::Fault,
-    request::{BatchRequest, ExecuteRequest, Options},
+    request::{BatchRequest, Budget, ExecuteRequest, Options},
 };
 
 /// Makes an execution of a request for a program.
@@ -98,6 +98,9 @@ impl Plan {
         if !options.lm.is_empty() {
             program.lm.with_overrides(&options.lm)?;
         }
+        if options.via == Via::Provider {
+            may_go_via_provider(&options, program, config)?;
+        }
         let ttl = ttl(&options, program, config);
         let timeout = options.timeout.map(|it| bounds::timeout(it, config)).transpose()?;
         let default = program.timeout.unwrap_or(Duration::from_secs(config.timeout_seconds));
@@ -119,6 +122,7 @@ impl Plan {
             webhook: options.webhook,
             tracked: config.mlflow_tracking && options.mode != Mode::DryRun,
             stream: options.stream,
+            via: options.via,
         };
         let (program, config) = (Arc::clone(program), Arc::clone(config));
         Ok(Self { program, config, spec, ttl })
@@ -173,6 +177,32 @@ impl Plan {
             }
             Err(refused) => not_run(inputs, refused.message),
         }
+    }
+}
+
+/// Checks that a batch can be run by its model's provider. Whether that has batches of its own,
+/// only the provider can say.
+fn may_go_via_provider(options: &Options, program: &Program, config: &Config) -> Result<()> {
+    let refused = |why: String| Err(bounds::invalid("/via", format!("cannot be provider: {why}")));
+    let predictor = match program.asks_at_once() {
+        Ok(predictor) => predictor,
+        Err(why) => return refused(why),
+    };
+    if let Budget::Batch(Some(_)) = options.budget {
+        return refused("a provider keeps to no `budget`; leave one of the two out".to_owned());
+    }
+    let asked = program.lm.with_overrides(&options.lm)?.settings.model;
+    let overridden = asked.filter(|_| options.lm.contains_key("model"));
+    let of_program = [&predictor.settings, &predictor.lm, &program.lm.settings];
+    let of_program = of_program.into_iter().find_map(|it| it.model.clone());
+    match overridden.or(of_program).or_else(|| config.model().map(str::to_owned)) {
+        None => {
+            refused("no model is set; give the program an lm.model, or set LM_MODEL".to_owned())
+        }
+        Some(model) if model.starts_with("dummy/") => {
+            refused(format!("`{model}` is the offline model, which has no provider"))
+        }
+        Some(_) => Ok(()),
     }
 }
 

@@ -6,7 +6,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use chrono::Utc;
-use queue::{Batch, BatchId, BatchState, Mode, PAGE_MAX, Used};
+use queue::{Batch, BatchId, BatchState, Mode, PAGE_MAX, Subject, Used, Via};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -54,7 +54,34 @@ pub(crate) struct BatchView {
     owner: String,
     /// What the request gave as `metadata`.
     metadata: std::collections::BTreeMap<String, String>,
+    /// Who asks the model.
+    #[schema(schema_with = schema::via)]
+    via: Via,
+    /// The batches that its model's provider makes of it, as they stood when they were looked at
+    /// last; absent where there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    provider: Option<ProviderView>,
     links: BatchLinks,
+}
+
+/// What a model's provider makes of a batch.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ProviderView {
+    batches: Vec<ProviderBatchView>,
+}
+
+/// A batch of a provider.
+#[derive(Serialize, Deserialize, ToSchema)]
+pub(crate) struct ProviderBatchView {
+    /// Its id there.
+    id: String,
+    /// Its status there.
+    #[schema(example = "in_progress")]
+    status: String,
+    /// Its requests.
+    total: u64,
+    completed: u64,
+    failed: u64,
 }
 
 /// A batch's items by status.
@@ -115,6 +142,8 @@ impl From<Batch> for BatchView {
             finished_at: batch.finished_at.map(Time),
             owner: batch.spec.owner,
             metadata: batch.spec.metadata,
+            via: batch.spec.via,
+            provider: None,
         }
     }
 }
@@ -134,7 +163,11 @@ pub(crate) async fn show(
     caller: Caller,
     Id(id): Id<BatchId>,
 ) -> Result<axum::Json<BatchView>> {
-    Ok(axum::Json(app.own_batch(&caller, id).await?.into()))
+    let mut view = BatchView::from(app.own_batch(&caller, id).await?);
+    if view.via == Via::Provider {
+        view.provider = app.provider_view(id).await?;
+    }
+    Ok(axum::Json(view))
 }
 
 /// Call off every item of a batch that has not ended. Repeating it is no error.
@@ -212,6 +245,13 @@ pub(crate) async fn list(
 }
 
 impl App {
+    /// What was last heard of a batch's provider.
+    async fn provider_view(&self, id: BatchId) -> Result<Option<ProviderView>> {
+        let mut words = self.queue.notes(&[Subject::Execution(id.whole())]).await?;
+        let read = |it: String| serde_json::from_str(&it).ok();
+        Ok(words.pop().flatten().and_then(read).map(|batches| ProviderView { batches }))
+    }
+
     /// A batch that the caller may know of.
     pub(crate) async fn own_batch(&self, caller: &Caller, id: BatchId) -> Result<Batch> {
         Ok(caller.sees_batch(self.queue.batch(id).await?)?)

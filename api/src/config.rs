@@ -85,6 +85,14 @@ impl Default for Config {
     }
 }
 
+impl Config {
+    /// The model that is asked where nobody names one.
+    pub(crate) fn model(&self) -> Option<&str> {
+        let first = self.default_model.split(' ').next()?;
+        Some(first).filter(|it| !it.is_empty() && !it.contains("://"))
+    }
+}
+
 /// What tokens are signed with: at least 32 bytes that nobody else knows. Never printed.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use queue::{Class, Durability, Fields, Mode, Policy};
+use queue::{Class, Durability, Fields, Mode, Policy, Via};
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
@@ -121,6 +121,11 @@ pub(crate) struct BatchRequest {
     pub(crate) max_errors: Option<u64>,
     /// An http or https URL that is told when the batch has ended, by a signed POST.
     pub(crate) webhook: Option<String>,
+    /// Who asks the model: the `workers`, item by item; or its `provider`, all at once by its own
+    /// batch endpoint, within a day and at a lower price.
+    #[serde(default)]
+    #[schema(schema_with = schema::via)]
+    pub(crate) via: Via,
 }
 
 /// How the items of an upload run, as its query says.
@@ -166,6 +171,11 @@ pub(crate) struct UploadQuery {
     max_errors: Option<u64>,
     /// A URL that is told when the batch has ended.
     webhook: Option<String>,
+    /// Who asks the model: the `workers`, item by item; or its `provider`, all at once by its own
+    /// batch endpoint, within a day and at a lower price.
+    #[serde(default)]
+    #[param(schema_with = schema::via)]
+    via: Via,
 }
 
 /// A value of a query that is JSON itself.
@@ -187,6 +197,7 @@ pub(crate) struct Options {
     pub(crate) metadata: BTreeMap<String, String>,
     pub(crate) stream: bool,
     pub(crate) webhook: Option<String>,
+    pub(crate) via: Via,
 }
 
 /// Dollars that may be spent on models, as the request says.
@@ -223,6 +234,7 @@ macro_rules! batch_options {
                 metadata: $asked.metadata,
                 stream: false,
                 webhook: $asked.webhook,
+                via: $asked.via,
             },
         )
     };
@@ -244,6 +256,7 @@ impl ExecuteRequest {
             metadata: self.metadata,
             stream: self.stream,
             webhook: self.webhook,
+            via: Via::Workers,
         };
         (self.inputs, start, options)
     }

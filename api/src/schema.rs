@@ -63,6 +63,11 @@ pub(crate) fn durability() -> Object {
     words(["memory", "aof", "replica"])
 }
 
+/// Who asks the model.
+pub(crate) fn via() -> Object {
+    words(["workers", "provider"])
+}
+
 /// How a batch stands.
 pub(crate) fn batch_state() -> Object {
     words(["uploading", "paused", "in_progress", "cancelling", "cancelled", "completed"])

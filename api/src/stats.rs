@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::extract::State;
-use queue::{ChannelStats, Stats, StatsFilter, WINDOW_MAX, WorkerInfo};
+use queue::{Channel, ChannelStats, Stats, StatsFilter, WINDOW_MAX, WorkerInfo};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -34,6 +34,8 @@ pub(crate) struct OutboxView {
     webhook: ChannelView,
     /// In MLflow.
     tracking: ChannelView,
+    /// Batches that are at their models' providers, or have been.
+    provider: ChannelView,
 }
 
 /// How far telling has come.
@@ -109,9 +111,9 @@ pub(crate) struct WorkerView {
 }
 
 impl StatsView {
-    fn new(stats: Stats, outbox: [ChannelStats; 2], config: &Config) -> Self {
+    fn new(stats: Stats, outbox: [ChannelStats; Channel::ALL.len()], config: &Config) -> Self {
         let depth = stats.depth;
-        let [webhook, tracking] = outbox.map(ChannelView::from);
+        let [webhook, tracking, provider] = outbox.map(ChannelView::from);
         Self {
             statistics: Statistics::new(&stats),
             cache: CacheView { hits: stats.cache_hits, misses: stats.cache_misses },
@@ -124,7 +126,7 @@ impl StatsView {
                 paused: stats.paused,
             },
             workers: stats.workers.into_iter().map(WorkerView::from).collect(),
-            outbox: OutboxView { webhook, tracking },
+            outbox: OutboxView { webhook, tracking, provider },
             cache_enabled: config.cache_enabled,
             mlflow_tracking: config.mlflow_tracking,
         }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use dspy::{Fields, InputError, Module};
+use dspy::{Adapter, Fields, InputError, Module, Predictor};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -138,6 +138,28 @@ impl Program {
                 let properties = manifest.and_then(|it| it.input_schema.get("properties"));
                 properties.is_some_and(|it| it.get(name).is_some())
             }
+        }
+    }
+
+    /// The predictor that is all of it, if it is known before an execution what that asks; else
+    /// why not.
+    pub fn asks_at_once(&self) -> Result<&Predictor, String> {
+        let Runtime::Native(module) = &self.runtime else {
+            return Err(format!("{} is run by the python runtime", self.pinned()));
+        };
+        let more = |what: &str| Err(format!("{} asks more than once: {what}", self.pinned()));
+        match module.as_ref() {
+            Module::Predict(it) if matches!(it.adapter, Adapter::TwoStep { .. }) => {
+                more("its adapter is two_step")
+            }
+            Module::Predict(predictor) => Ok(predictor),
+            Module::ReAct(_)
+            | Module::BestOfN(_)
+            | Module::Refine(_)
+            | Module::MultiChainComparison(_)
+            | Module::Majority(_)
+            | Module::Knn(_)
+            | Module::Chain(_) => more(&format!("it is a {}", module.name())),
         }
     }
 

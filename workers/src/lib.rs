@@ -12,6 +12,7 @@ mod config;
 mod gateway;
 mod heartbeat;
 mod metrics;
+mod offload;
 mod outcome;
 mod publish;
 mod python;

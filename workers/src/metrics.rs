@@ -101,6 +101,12 @@ metrics! {
     lm_replayed,
     /// Calls of models that gave no reply in the end.
     lm_errors,
+    /// Batches made at providers.
+    provider_batches,
+    /// Requests sent in batches of providers.
+    provider_requests,
+    /// Replies and refusals taken from batches of providers.
+    provider_replies,
     /// Tokens read by models.
     lm_prompt_tokens,
     /// Tokens written by models.

@@ -216,7 +216,7 @@ impl Lms for Endpoints<'_> {
 
 /// The program that was meant when the execution was accepted; else its successor. Before an
 /// execution fails for want of a program, the programs are read again.
-async fn find(shift: &Arc<Shift>, spec: &Spec) -> Result<Arc<Program>, programs::Error> {
+pub(crate) async fn find(shift: &Arc<Shift>, spec: &Spec) -> Result<Arc<Program>, programs::Error> {
     let asked = Instant::now();
     let newest = shift.registry.get(&spec.program);
     let meant = |it: &Program| spec.version.is_empty() || it.version == spec.version;

@@ -19,7 +19,7 @@ use tracing::{error, info, warn};
 
 use crate::{
     Config, Gateway, Metrics, PythonConfig, SourcesConfig, Spans, TrackingConfig, WebhookConfig,
-    heartbeat, publish, record, refresh,
+    heartbeat, offload, publish, record, refresh,
     roster::Stop,
     run,
     shift::{Shift, Standing},
@@ -119,6 +119,7 @@ impl Worker {
         aside.spawn(publish::publish(Arc::clone(&shift), found));
         aside.spawn(webhooks::deliver(Arc::clone(&shift)));
         aside.spawn(tracking::keep(Arc::clone(&shift)));
+        aside.spawn(offload::work(Arc::clone(&shift)));
         shift.follow();
         let mut floor = Floor::new(Arc::clone(&shift));
         tokio::select! {

@@ -42,6 +42,17 @@ pub(crate) struct Run {
     /// Begins anew, and overwrites the outputs
     #[arg(long)]
     pub(crate) restart: bool,
+    #[command(flatten)]
+    pub(crate) via: Via,
+}
+
+/// Who asks the model.
+#[derive(Args)]
+pub(crate) struct Via {
+    /// Who asks the model: the workers, or its provider's own batch endpoint, which is cheaper and
+    /// may take a day [default: workers]
+    #[arg(long, value_parser = ["workers", "provider"])]
+    pub(crate) via: Option<String>,
 }
 
 /// Of `batch`.
@@ -58,6 +69,8 @@ pub(crate) enum Batch {
         file: PathBuf,
         #[command(flatten)]
         how: How,
+        #[command(flatten)]
+        via: Via,
         /// Follows it to its end
         #[arg(long)]
         watch: bool,

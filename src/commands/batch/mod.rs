@@ -13,11 +13,15 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use self::{arguments::Batch, input::Columns};
+use self::{
+    arguments::{Batch, Via},
+    input::Columns,
+};
 use super::{execute, view};
 use crate::{
+    cli::How,
     client::{Client, escape},
     config::Config,
     output,
@@ -43,9 +47,9 @@ pub(super) async fn run(config: Config, command: Batch, json: bool) -> Result<()
 async fn steer(client: &Client, command: Batch, json: bool) -> Result<()> {
     match command {
         Batch::Run(_) => Ok(()),
-        Batch::Submit { program, file, how, watch } => {
+        Batch::Submit { program, file, how, via, watch } => {
             input::check(&file)?;
-            let options = execute::options(&how)?;
+            let options = options(&how, &via)?;
             let columns =
                 Columns::of(&client.get(&format!("/programs/{}", escape(&program))).await?);
             let lines = input::open(&file, columns)?;
@@ -69,6 +73,15 @@ async fn steer(client: &Client, command: Batch, json: bool) -> Result<()> {
         Batch::Cancel { id } => view::batch(&act(client, &id, "cancel").await?, json),
         Batch::Retry { id } => view::batch(&act(client, &id, "retry").await?, json),
     }
+}
+
+/// The options of a batch.
+fn options(how: &How, via: &Via) -> Result<Map<String, Value>> {
+    let mut options = execute::options(how)?;
+    if let Some(via) = &via.via {
+        options.insert("via".to_owned(), json!(via));
+    }
+    Ok(options)
 }
 
 async fn read(client: &Client, id: &str) -> Result<Value> {

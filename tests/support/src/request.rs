@@ -5,10 +5,11 @@ use tokio::{
     net::TcpStream,
 };
 
-const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
+const BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// A request that came.
 pub(crate) struct Request {
+    pub(crate) method: String,
     pub(crate) path: String,
     /// Names in lower case, and values.
     pub(crate) headers: Vec<(String, String)>,
@@ -20,7 +21,8 @@ impl Request {
     pub(crate) async fn read(stream: &mut BufReader<TcpStream>) -> Option<Self> {
         let mut first = String::new();
         stream.read_line(&mut first).await.ok().filter(|read| *read > 0)?;
-        let path = first.split(' ').nth(1)?.to_owned();
+        let mut words = first.split(' ').map(str::to_owned);
+        let (method, path) = (words.next()?, words.next()?);
         let mut headers = Vec::new();
         loop {
             let mut line = String::new();
@@ -28,7 +30,7 @@ impl Request {
             let Some((name, value)) = line.trim().split_once(':') else { break };
             headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
         }
-        let mut request = Self { path, headers, body: Vec::new() };
+        let mut request = Self { method, path, headers, body: Vec::new() };
         let length = request.header("content-length").parse().unwrap_or(0);
         request.body = vec![0; usize::min(length, BODY_BYTES_MAX)];
         stream.read_exact(&mut request.body).await.ok()?;

@@ -292,7 +292,7 @@ async fn flow(
     (midway != Midway::Cut).then_some(())
 }
 
-fn response(status: u16, headers: &[(String, String)], body: &str) -> String {
+pub(crate) fn response(status: u16, headers: &[(String, String)], body: &str) -> String {
     let mut text = format!("HTTP/1.1 {status} Stub\r\ncontent-type: application/json\r\n");
     for (name, value) in headers {
         text.extend([name, ": ", value, "\r\n"]);
@@ -300,7 +300,7 @@ fn response(status: u16, headers: &[(String, String)], body: &str) -> String {
     text + &format!("content-length: {}\r\n\r\n{body}", body.len())
 }
 
-fn completion(request: &Value, text: &str) -> String {
+pub(crate) fn completion(request: &Value, text: &str) -> String {
     json!({
         "id": "chatcmpl-stub", "object": "chat.completion", "created": 1_700_000_000,
         "model": request["model"],

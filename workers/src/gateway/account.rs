@@ -8,7 +8,7 @@ use std::{
 };
 
 use chrono::Utc;
-use queue::{Budget, ExecutionId, Place, Task};
+use queue::{Budget, ExecutionId, Place, Spec, Task};
 
 /// The execution that an attempt's calls are made for. One an attempt: it counts them.
 #[derive(Debug)]
@@ -38,10 +38,20 @@ impl Account {
     /// The account of a task. Its owner may spend so much in a calendar month (UTC); equal calls
     /// get one reply for as long as `shared` says.
     pub fn of(task: &Task, owner_micros: Option<u64>, shared: Option<Duration>) -> Self {
-        let execution = format!("x:{}.{}", task.id, task.generation);
-        let owner = format!("o:{}:{}", task.spec.owner, Utc::now().format("%Y-%m"));
-        let batch = task.id.item_of().map(|(batch, _)| format!("b:{batch}"));
-        let allowance = task.spec.allowance;
+        Self::new((task.id, task.generation), &task.spec, owner_micros, shared)
+    }
+
+    /// The account of a generation of an execution: the same.
+    pub(crate) fn new(
+        (id, generation): (ExecutionId, u32),
+        spec: &Spec,
+        owner_micros: Option<u64>,
+        shared: Option<Duration>,
+    ) -> Self {
+        let execution = format!("x:{id}.{generation}");
+        let owner = format!("o:{}:{}", spec.owner, Utc::now().format("%Y-%m"));
+        let batch = id.item_of().map(|(batch, _)| format!("b:{batch}"));
+        let allowance = spec.allowance;
         let limits = [
             (Some(&execution), allowance.execution_micros),
             (Some(&owner), owner_micros),
@@ -51,8 +61,8 @@ impl Account {
             Some(Budget { scope: scope?.clone(), micros_max: micros_max? })
         };
         Self {
-            execution: task.id,
-            generation: task.generation,
+            execution: id,
+            generation,
             budgets: limits.into_iter().filter_map(budget).collect(),
             scopes: [execution, owner].into_iter().chain(batch).collect(),
             shared,
@@ -66,7 +76,7 @@ impl Account {
     }
 
     /// The place of the next call of this request.
-    pub(super) fn next_place(&self, request: String) -> Place {
+    pub(crate) fn next_place(&self, request: String) -> Place {
         let mut made = self.made();
         let count = made.counts.entry(request.clone()).or_default();
         let occurrence = *count;
@@ -98,16 +108,16 @@ impl Account {
     }
 
     /// How long equal calls get one reply; none if each is made.
-    pub(super) fn shared(&self) -> Option<Duration> {
+    pub(crate) fn shared(&self) -> Option<Duration> {
         self.shared
     }
 
-    pub(super) fn budgets(&self) -> &[Budget] {
+    pub(crate) fn budgets(&self) -> &[Budget] {
         &self.budgets
     }
 
     /// Each who pays, and how much.
-    pub(super) fn charge(&self, micros: u64) -> Vec<(String, u64)> {
+    pub(crate) fn charge(&self, micros: u64) -> Vec<(String, u64)> {
         if micros == 0 {
             return Vec::new();
         }

@@ -6,7 +6,7 @@ use programs::{LmConfig, Origin};
 use tokio::time::Instant;
 
 use super::{
-    Account, Gateway, Tally, paid,
+    Account, Gateway, Line, Tally, Terms, paid,
     provider::{self, Endpoint, Route},
     send::Sent,
 };
@@ -41,6 +41,8 @@ pub(super) enum Source {
     Model,
     /// The execution's own journal: an attempt before this one has paid for it.
     Journal,
+    /// The same, where it was put for the provider's own batch.
+    Batch,
     /// An equal call's reply.
     Cache,
 }
@@ -51,6 +53,7 @@ impl Source {
         match self {
             Self::Model => "model",
             Self::Journal => "journal",
+            Self::Batch => "batch",
             Self::Cache => "cache",
         }
     }
@@ -88,7 +91,7 @@ impl<'a> Call<'a> {
     fn count(&self, reply: &LmReply, source: Source) {
         let metrics = &self.gateway.metrics;
         match source {
-            Source::Model => {
+            Source::Model | Source::Batch => {
                 metrics.lm_prompt_tokens.add(reply.usage.prompt_tokens);
                 metrics.lm_completion_tokens.add(reply.usage.completion_tokens);
             }
@@ -96,8 +99,31 @@ impl<'a> Call<'a> {
             Source::Cache => metrics.lm_cache_hits.add(1),
         }
         if source != Source::Cache {
-            self.tally.add(&reply.model, reply.usage, self.gateway.terms(&reply.model));
+            self.tally.add(&reply.model, reply.usage, self.terms(&reply.model, source));
         }
+    }
+
+    /// What a reply of there costs.
+    fn terms(&self, model: &str, source: Source) -> Terms {
+        let terms = self.gateway.terms(model);
+        match source {
+            Source::Batch => terms.in_batch(),
+            Source::Model | Source::Journal | Source::Cache => terms,
+        }
+    }
+
+    /// What the first request of a call would be, for whoever makes it in its place.
+    pub(crate) fn line(&self, request: &LmRequest) -> Result<Line, LmError> {
+        let model = self.model(request)?;
+        if model.split_once('/').is_some_and(|(provider, _)| provider == provider::DUMMY) {
+            return Err(LmError::Unsupported("the offline model has no batches".to_owned()));
+        }
+        let route = self.route((model, At::Model), request)?;
+        let sent = Sent::new(self.gateway, &route, model, request);
+        let budgets = self.account.map(Account::budgets).unwrap_or_default();
+        sent.check_price(budgets)?;
+        let request = paid::hash(&sent, request);
+        Ok(Line { request, body: sent.body, model: model.to_owned(), at: (&route).into() })
     }
 
     /// The model that the request means.
@@ -125,7 +151,8 @@ impl<'a> Call<'a> {
         let result = self.answer((model, at), request, listener).await;
         match &result {
             Ok((reply, source)) => {
-                let paid = (*source == Source::Model).then(|| self.gateway.terms(model));
+                let is_paid = matches!(source, Source::Model | Source::Batch);
+                let paid = is_paid.then(|| self.terms(model, *source));
                 let cost = paid.and_then(|it| it.cost(reply.usage));
                 span.answered(reply, source.as_str(), cost);
             }

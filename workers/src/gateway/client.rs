@@ -16,14 +16,15 @@ use tracing::warn;
 use super::{GatewayConfig, SetupError, provider::Route, reply, stream, supply::Told};
 
 /// The longest error page read: enough to quote.
-const ERROR_BYTES_MAX: usize = 64 * 1024;
+pub(super) const ERROR_BYTES_MAX: usize = 64 * 1024;
 
 /// What a request came to, if not to a reply.
-pub(super) struct Refusal {
+#[derive(Debug)]
+pub(crate) struct Refusal {
     /// What went wrong.
-    pub(super) error: LmError,
+    pub(crate) error: LmError,
     /// How long the endpoint asks to wait.
-    pub(super) wait: Option<Duration>,
+    pub(crate) wait: Option<Duration>,
 }
 
 impl From<LmError> for Refusal {

@@ -6,6 +6,8 @@
 //! is not paid for again: see `paid`.
 
 mod account;
+mod batch_file;
+mod batches;
 mod call;
 mod client;
 mod config;
@@ -24,7 +26,7 @@ mod terms;
 mod throttle;
 mod trust;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use dspy::{Capabilities, DummyLm, Lm, LmError, LmReply, LmRequest};
@@ -32,10 +34,14 @@ use programs::{LmConfig, Origin};
 use queue::Ledger;
 
 pub use account::Account;
+pub(crate) use batch_file::{Line, Outcome, outcome};
+pub(crate) use batches::{BatchEndpoint, ProviderBatch};
 pub use call::Call;
+pub(crate) use client::Refusal;
 pub(crate) use client::{build, chain as innermost};
 pub use config::{GatewayConfig, Keys, SetupError};
 pub use embed::Embeddings;
+pub(crate) use paid::{Kept, REPLIES_KEPT};
 pub use tally::{Tally, Used};
 pub use terms::{Terms, TermsBook};
 
@@ -92,6 +98,16 @@ impl Gateway {
     /// The addresses that the operator trusts.
     pub(crate) fn trust(&self) -> &trust::Trust {
         &self.trust
+    }
+
+    /// The longest reply that it reads, in bytes.
+    pub(crate) fn reply_bytes_max(&self) -> usize {
+        self.config.response_bytes_max
+    }
+
+    /// How long one request may take.
+    pub(crate) fn request_timeout(&self) -> Duration {
+        self.config.request_timeout
     }
 
     /// What it and its worker did so far.

@@ -5,6 +5,8 @@ use std::{convert::Infallible, time::Duration};
 
 use dspy::{LmError, LmReply, LmRequest, Usage};
 use queue::{Ledger, Paid, Place, Recalled, Wanted};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tokio::time::{self, Instant};
 use tracing::warn;
@@ -28,6 +30,9 @@ const LOOK_LAST: Duration = Duration::from_millis(250);
 
 /// How long a journal is kept after its last reply. It is forgotten when its execution ends.
 const JOURNAL_KEPT: Duration = Duration::from_hours(24);
+
+/// How long the replies of a provider's batch are kept for items that have yet to run.
+pub(crate) const REPLIES_KEPT: Duration = Duration::from_hours(7 * 24);
 
 /// How long to wait before a store that is away is asked again.
 const AWAY: Duration = Duration::from_millis(500);
@@ -80,10 +85,11 @@ impl Entry<'_> {
         loop {
             match self.recall().await? {
                 Recalled::Yours => return Ok(None),
-                Recalled::Own(reply) => return Ok(Some((read(reply)?, Source::Journal))),
+                Recalled::Own(reply) => return Kept::read(reply)?.reply().map(Some),
                 Recalled::Shared(reply) => {
                     // As in DSPy: what comes out of a cache has used nothing.
-                    let reply = LmReply { usage: Usage::default(), ..read(reply)? };
+                    let (reply, _) = Kept::read(reply)?.reply()?;
+                    let reply = LmReply { usage: Usage::default(), ..reply };
                     return Ok(Some((reply, Source::Cache)));
                 }
                 Recalled::Spent(scope) => return Err(LmError::BudgetExceeded(spent(&scope))),
@@ -155,15 +161,70 @@ impl Entry<'_> {
     }
 }
 
-fn read(reply: serde_json::Value) -> Result<LmReply, LmError> {
-    let unreadable =
-        |error| LmError::Configuration(format!("a kept reply cannot be read: {error}"));
-    serde_json::from_value(reply).map_err(unreadable)
+/// What is kept at a call's place.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum Kept {
+    /// That asking is of no use: the provider refused the request in a batch of its own.
+    Refusal {
+        /// The HTTP status, or what comes nearest to it.
+        refused: u16,
+        /// The provider's code of the error.
+        code: String,
+        /// The provider's words.
+        message: String,
+    },
+    /// A reply that was paid for.
+    Reply {
+        #[serde(flatten)]
+        reply: Box<LmReply>,
+        /// Whether it came in a batch of the provider's own.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        batch: bool,
+    },
+}
+
+impl Kept {
+    fn read(kept: Value) -> Result<Self, LmError> {
+        let unreadable =
+            |error| LmError::Configuration(format!("a kept reply cannot be read: {error}"));
+        serde_json::from_value(kept).map_err(unreadable)
+    }
+
+    fn reply(self) -> Result<(LmReply, Source), LmError> {
+        match self {
+            Self::Refusal { refused, code, message } => {
+                Err(LmError::answered(refused, &code, message, None))
+            }
+            Self::Reply { reply, batch: true } => Ok((*reply, Source::Batch)),
+            Self::Reply { reply, batch: false } => Ok((*reply, Source::Journal)),
+        }
+    }
+
+    /// An error that would come again, as an endpoint's answer.
+    pub(crate) fn refusal(error: &LmError) -> Self {
+        let (refused, code) = match error {
+            LmError::Auth(_) => (401, ""),
+            LmError::Billing(_) => (402, ""),
+            LmError::Unsupported(_) => (404, ""),
+            LmError::ContextWindowExceeded(_) => (400, "context_length_exceeded"),
+            LmError::RateLimited { .. }
+            | LmError::Server { .. }
+            | LmError::Transport(_)
+            | LmError::Timeout(_)
+            | LmError::BadRequest(_)
+            | LmError::InvalidResponse(_)
+            | LmError::Configuration(_)
+            | LmError::BudgetExceeded(_)
+            | LmError::Cancelled => (400, ""),
+        };
+        Self::Refusal { refused, code: code.to_owned(), message: error.to_string() }
+    }
 }
 
 /// A hash of all that the reply depends on: the endpoint, the body, and which of several equal
 /// requests it is.
-fn hash(sent: &Sent<'_>, request: &LmRequest) -> String {
+pub(super) fn hash(sent: &Sent<'_>, request: &LmRequest) -> String {
     let mut hash = Sha256::new();
     hash.update(&sent.route.url);
     hash.update([0]);

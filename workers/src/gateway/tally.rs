@@ -31,11 +31,12 @@ impl Tally {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Counts a call.
+    /// Counts a call. Those of one model may have been made on different terms.
     pub(crate) fn add(&self, model: &str, usage: Usage, terms: Terms) {
         let mut tally = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let used = tally.entry(model.to_owned()).or_default();
+        let before = if used.usage == Usage::default() { Some(0.0) } else { used.cost };
         used.usage += usage;
-        used.cost = terms.cost(used.usage);
+        used.cost = before.zip(terms.cost(usage)).map(|(before, more)| before + more);
     }
 }

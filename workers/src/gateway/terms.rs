@@ -11,6 +11,9 @@ use super::prices;
 /// Tokens that prices are quoted for.
 const MILLION: f64 = 1e6;
 
+/// What providers ask for requests in their own batches, of their usual prices.
+const BATCH_SHARE: f64 = 0.5;
+
 /// What an operator knows of a model. What is absent is learned from the endpoint, or not known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -27,6 +30,10 @@ pub struct Terms {
     /// Dollars for a million tokens written; the same.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output_price: Option<f64>,
+    /// The share of these prices that requests in the provider's own batches cost; a half if
+    /// absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch_share: Option<f64>,
 }
 
 /// The terms of models by name: `openai/gpt-4o-mini`, or `openai/*` for all others of a provider.
@@ -54,6 +61,7 @@ impl TermsBook {
             tokens_per_minute: own.tokens_per_minute.or(all.tokens_per_minute),
             input_price: own.input_price.or(all.input_price).or(usual.map(|it| it.input)),
             output_price: own.output_price.or(all.output_price).or(usual.map(|it| it.output)),
+            batch_share: own.batch_share.or(all.batch_share),
         }
     }
 }
@@ -67,6 +75,14 @@ impl Terms {
         self.tokens_per_minute.map(a_minute)
     }
 
+    /// The same for requests in the provider's own batches.
+    pub(crate) fn in_batch(self) -> Self {
+        let share = self.batch_share.unwrap_or(BATCH_SHARE);
+        let reduced = |price: Option<f64>| price.map(|it| it * share);
+        let (input_price, output_price) = (reduced(self.input_price), reduced(self.output_price));
+        Self { input_price, output_price, ..self }
+    }
+
     /// What tokens cost, in dollars; none if a price is not known.
     pub(super) fn cost(&self, usage: Usage) -> Option<f64> {
         let read = usage.prompt_tokens as f64 * self.input_price?;
@@ -75,7 +91,7 @@ impl Terms {
     }
 
     /// The same in whole millionths of a dollar.
-    pub(super) fn micros(&self, usage: Usage) -> Option<u64> {
+    pub(crate) fn micros(&self, usage: Usage) -> Option<u64> {
         self.cost(usage).map(micros)
     }
 }
@@ -100,6 +116,15 @@ mod tests {
         assert_eq!(book().of("openai/m").output_price, Some(0.6));
         assert_eq!(book().of("other").requests_per_minute, Some(10.0));
         assert_eq!(book().of("groq/m"), Terms::default());
+    }
+
+    #[test]
+    fn a_batch_of_the_provider_costs_half_unless_it_is_said() {
+        let usage = Usage { prompt_tokens: 1_000_000, completion_tokens: 0, total_tokens: 0 };
+        let said = Terms { batch_share: Some(0.8), ..book().of("openai/m") };
+
+        assert_eq!(book().of("openai/m").in_batch().micros(usage), Some(75_000));
+        assert_eq!(said.in_batch().micros(usage), Some(120_000));
     }
 
     #[test]

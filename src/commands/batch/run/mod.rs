@@ -20,11 +20,10 @@ use self::{
     table::Table,
 };
 use super::{
-    super::execute,
     arguments::Run,
     ended,
     input::{self, Columns},
-    upload,
+    options, upload,
 };
 use crate::{
     client::{Client, Failure, escape},
@@ -60,7 +59,7 @@ pub(super) async fn run(config: Config, arguments: &Run, json: bool) -> Result<(
 }
 
 fn notes(arguments: &Run) -> Result<Notes> {
-    let mut options = execute::options(&arguments.how)?;
+    let mut options = options(&arguments.how, &arguments.via)?;
     if let Some(concurrency) = arguments.concurrency {
         options.insert("concurrency".to_owned(), json!(concurrency));
     }

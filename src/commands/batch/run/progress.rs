@@ -53,7 +53,7 @@ pub(super) async fn show(client: &Client, batch: &str, lines: watch::Receiver<u6
 
 /// What a run has cost, and how much of it failed.
 pub(super) fn notes(view: &Value) -> String {
-    let mut notes = Vec::new();
+    let mut notes = at_provider(view).into_iter().collect::<Vec<_>>();
     let failed = ended(view) - view::number(view, "/counts/succeeded");
     if failed > 0 {
         notes.push(format!("{failed} without success"));
@@ -69,6 +69,19 @@ pub(super) fn notes(view: &Value) -> String {
     notes.join(", ")
 }
 
+/// How far its model's provider is with a batch that waits for it.
+fn at_provider(view: &Value) -> Option<String> {
+    let batches = view.pointer("/provider/batches")?.as_array()?;
+    if view::text(view, "status") != "paused" {
+        return None;
+    }
+    let sum = |name: &str| batches.iter().map(|it| view::number(it, name)).sum::<u64>();
+    let mut stands: Vec<_> = batches.iter().map(|it| view::text(it, "status")).collect();
+    stands.dedup();
+    let (done, total) = (sum("/completed") + sum("/failed"), sum("/total"));
+    Some(format!("at the provider: {}, {done} of {total}", stands.join(" and ")))
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -81,5 +94,13 @@ mod tests {
             "usage": {"total_tokens": 1_234_567, "cost": 0.25}});
         assert_eq!(notes(&view), "3 without success, 1.2M tokens, $0.2500");
         assert_eq!(notes(&json!({"counts": {"succeeded": 5}})), "");
+    }
+
+    #[test]
+    fn notes_tell_how_far_the_provider_is() {
+        let batch = |status: &str| json!({"status": status, "total": 9, "completed": 3});
+        let batches = [batch("in_progress"), batch("in_progress"), batch("validating")];
+        let view = json!({"status": "paused", "provider": {"batches": batches}});
+        assert_eq!(notes(&view), "at the provider: in_progress and validating, 9 of 27");
     }
 }
