@@ -54,11 +54,6 @@ async fn until_seen(provider: &StubProvider, request: &str, count: usize) {
     until(&what, SOON, async || (provider.count(request) >= count).then_some(())).await;
 }
 
-/// Waits until the batch tells that its provider is at work.
-async fn until_told(site: &Site, path: &str) -> Value {
-    site.until(path, |it| it["provider"]["batches"][0]["status"] == "in_progress").await
-}
-
 async fn until_nothing_waits(site: &Site) {
     site.until("/stats", |it| it["outbox"]["provider"]["waiting"] == 0).await;
 }
@@ -268,6 +263,7 @@ pub(crate) async fn file_becomes_a_file_via_the_provider(store: Store) {
     let site = site(store, &provider).await;
     let lines: String = (0..300).map(|it| format!("{{\"question\": \"{it}\"}}\n")).collect();
     site.write("in.jsonl", &lines);
+    let up = site.up().await;
     let (inputs, outputs) = (site.path("in.jsonl"), site.path("out.jsonl"));
     let args = ["batch", "run", &inputs, "--program", "qa", "-o", &outputs, "--via", "provider"];
 
@@ -278,4 +274,5 @@ pub(crate) async fn file_becomes_a_file_via_the_provider(store: Store) {
     assert_eq!(written.lines().count(), 300);
     assert!(written.lines().all(|it| it.contains(r#""status":"succeeded""#)), "{written}");
     assert_eq!((provider.files()[0].len(), provider.count(DIRECT)), (300, 0));
+    site.check(up).await;
 }

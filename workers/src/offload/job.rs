@@ -63,9 +63,7 @@ impl Job<'_> {
         };
         let ttl_max = self.shift.config.lm_cache_ttl;
         let shared = batch.cache_ttl.map(|it| it.min(ttl_max)).filter(|it| !it.is_zero());
-        // Items that have ended look again only in the generation of a retry.
-        let generation = u32::from(batch.finished_at.is_some());
-        let replies = Replies { shift: self.shift, batch: &batch, shared, generation };
+        let replies = Replies { shift: self.shift, batch: &batch, shared };
         let work = Work { batch: &batch, questions, facts, at, model, replies, waits };
         if waits {
             self.send(&work, &mut parts).await?;
@@ -80,10 +78,7 @@ impl Job<'_> {
             // What was sent is paid for: somebody may mend this.
             return Ok(Standing::Waiting);
         }
-        if waits {
-            self.shift.queue.resume_batch(self.id).await?;
-        }
-        Ok(Standing::Done)
+        self.let_go().await
     }
 
     /// Sends the items that are in no part yet.
@@ -228,10 +223,12 @@ impl Job<'_> {
             self.take(work, (&batch, part)).await?;
             work.facts.note_done(part).await?;
         }
-        if work.waits {
-            self.shift.queue.resume_batch(self.id).await?;
-            info!(id = %self.id, "the provider has answered, and the batch's items run");
-        }
+        self.let_go().await
+    }
+
+    /// Lets the items run. Those of a batch that has ended may be run again.
+    async fn let_go(&self) -> Result<Standing, Problem> {
+        self.shift.queue.resume_batch(self.id).await?;
         Ok(Standing::Done)
     }
 

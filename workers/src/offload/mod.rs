@@ -46,9 +46,9 @@ const LEASE: Duration = Duration::from_secs(10);
 const HOLD: Duration = Duration::from_secs(8);
 const RENEW_EVERY: Duration = Duration::from_secs(2);
 
-/// The pauses between two looks at a provider: the first, and the longest; each is twice as long
-/// as the last.
-const POLL_FIRST: Duration = Duration::from_secs(1);
+/// By how much the pause before a look at a provider is longer than the one before, and the
+/// longest.
+const POLL_STEP: Duration = Duration::from_secs(1);
 const POLL_LAST: Duration = Duration::from_secs(60);
 
 /// The longest pause that a provider may ask for.
@@ -186,8 +186,7 @@ fn later(id: BatchId, problem: &Problem, taken: u32) -> Delivery {
 
 /// How long to wait before a batch is looked at again.
 fn pause(taken: u32) -> Duration {
-    let factor = 1_u32.checked_shl(taken).unwrap_or(u32::MAX);
-    POLL_FIRST.saturating_mul(factor).min(POLL_LAST)
+    POLL_STEP.saturating_mul(taken.saturating_add(1)).min(POLL_LAST)
 }
 
 /// The right to work for a batch, of one worker at a time.
@@ -249,7 +248,7 @@ mod tests {
 
     #[test]
     fn looks_become_rarer() {
-        let pauses = [0, 1, 5, 6, 40].map(|taken| pause(taken).as_secs());
-        assert_eq!(pauses, [1, 2, 32, 60, 60]);
+        let pauses = [0, 1, 5, 60, u32::MAX].map(|taken| pause(taken).as_secs());
+        assert_eq!(pauses, [1, 2, 6, 60, 60]);
     }
 }

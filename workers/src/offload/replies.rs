@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use dspy::LmError;
 use futures::future::try_join_all;
-use queue::{Batch, Paid};
+use queue::{Batch, Paid, State};
 use tracing::warn;
 
 use super::{
@@ -29,8 +29,6 @@ pub(super) struct Replies<'a> {
     pub(super) batch: &'a Batch,
     /// How long a reply serves equal calls, if at all.
     pub(super) shared: Option<Duration>,
-    /// The generation of the items that will look for them.
-    pub(super) generation: u32,
 }
 
 impl Replies<'_> {
@@ -43,11 +41,13 @@ impl Replies<'_> {
     ) -> Result<(), Problem> {
         let client = self.shift.gateway.client();
         let bytes_max = self.shift.gateway.reply_bytes_max();
+        let generation = self.generation(part).await?;
         for file in [&over.output_file_id, &over.error_file_id].into_iter().flatten() {
             let mut lines = at.content(client, file).await?;
             while let Some(some) = lines.next(bytes_max).await? {
                 for some in some.chunks(AT_ONCE) {
-                    try_join_all(some.iter().map(|line| self.put(part, line))).await?;
+                    try_join_all(some.iter().map(|line| self.put((part, generation), line)))
+                        .await?;
                 }
             }
         }
@@ -68,7 +68,8 @@ impl Replies<'_> {
             let (last, mut puts) = (*last, Vec::new());
             for (index, item) in items.iter().filter(|(index, _)| *index < part.next) {
                 for line in asked(questions, item).await {
-                    puts.push(self.paid(*index, line.request, &Kept::refusal(error)));
+                    let place = (*index, item.generation);
+                    puts.push(self.paid(place, line.request, &Kept::refusal(error)));
                 }
             }
             self.keep(puts).await?;
@@ -77,7 +78,16 @@ impl Replies<'_> {
         Ok(())
     }
 
-    async fn put(&self, part: &Part, line: &[u8]) -> Result<(), Problem> {
+    /// The generation in which the items of a part look for replies. What has ended does so when
+    /// it is run again.
+    async fn generation(&self, part: &Part) -> Result<u32, Problem> {
+        let items = page(self.shift.queue.as_ref(), self.batch.id, part.first).await?;
+        let open = items.iter().filter(|(_, it)| it.state != State::Succeeded);
+        let next = open.map(|(_, it)| it.generation + u32::from(it.state.is_terminal()));
+        Ok(next.max().unwrap_or_default())
+    }
+
+    async fn put(&self, (part, generation): (&Part, u32), line: &[u8]) -> Result<(), Problem> {
         let known = outcome(line, &part.model).and_then(|(id, it)| Some((Name::read(&id)?, it)));
         let Some((name, outcome)) = known.filter(|(it, _)| self.is_ours(part, *it)) else {
             warn!(id = %self.batch.id, "a line of the provider's file is no answer to a request");
@@ -89,7 +99,11 @@ impl Replies<'_> {
             Outcome::Nothing => return Ok(()),
         };
         self.shift.metrics.provider_replies.add(1);
-        Ok(self.shift.queue.keep(&self.paid(name.index, name.request(), &kept)).await?)
+        Ok(self
+            .shift
+            .queue
+            .keep(&self.paid((name.index, generation), name.request(), &kept))
+            .await?)
     }
 
     fn is_ours(&self, part: &Part, name: Name) -> bool {
@@ -97,8 +111,8 @@ impl Replies<'_> {
     }
 
     /// What is kept of an item's request, and who pays.
-    fn paid(&self, index: u32, request: String, kept: &Kept) -> Paid {
-        let item = (self.batch.id.item(index), self.generation);
+    fn paid(&self, (index, generation): (u32, u32), request: String, kept: &Kept) -> Paid {
+        let item = (self.batch.id.item(index), generation);
         let account = Account::new(item, &self.batch.spec, None, self.shared);
         let (shared, micros) = match kept {
             Kept::Reply { reply, .. } => {
