@@ -261,8 +261,9 @@ pub(crate) async fn what_cannot_go_via_its_provider_is_refused(store: Store) {
 pub(crate) async fn file_becomes_a_file_via_the_provider(store: Store) {
     let provider = StubProvider::new(Course::Usual);
     let site = site(store, &provider).await;
-    let lines: String = (0..300).map(|it| format!("{{\"question\": \"{it}\"}}\n")).collect();
-    site.write("in.jsonl", &lines);
+    let line = |it: u32| json!({"question": it.to_string()}).to_string();
+    let lines: Vec<String> = (0..300).map(line).collect();
+    site.write("in.jsonl", &lines.join("\n"));
     let up = site.up().await;
     let (inputs, outputs) = (site.path("in.jsonl"), site.path("out.jsonl"));
     let args = ["batch", "run", &inputs, "--program", "qa", "-o", &outputs, "--via", "provider"];

@@ -17,4 +17,5 @@ mod worker {
     mod python_streams;
     pub(crate) mod site;
     mod stopping;
+    mod via_provider;
 }

@@ -140,8 +140,9 @@ impl Batch {
             }
         }
         self.counts = (outputs.len(), errors.len());
-        let text = |lines: Vec<Value>| -> String {
-            lines.iter().rev().map(|it| format!("{it}\n")).collect()
+        let text = |lines: Vec<Value>| {
+            let lines: Vec<String> = lines.iter().rev().map(Value::to_string).collect();
+            lines.join("\n")
         };
         let made = [(true, text(outputs)), (false, text(errors))];
         made.into_iter().filter(|(_, content)| !content.is_empty()).collect()

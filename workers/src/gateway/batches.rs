@@ -115,8 +115,8 @@ impl ProviderBatch {
         if self.status != "failed" {
             return None;
         }
-        let data = self.errors.iter().flat_map(|it| &it.data);
-        let said = data.filter_map(|it| it["message"].as_str()).next();
+        let mut data = self.errors.iter().flat_map(|it| &it.data);
+        let said = data.find_map(|it| it["message"].as_str());
         Some(said.unwrap_or("without saying why").to_owned())
     }
 }

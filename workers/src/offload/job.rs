@@ -192,12 +192,11 @@ impl Job<'_> {
         }
         let base = work.at.base();
         warn!(id = %self.id, "{base} does not take a batch: {}", refusal.error);
-        let error = match refusal.error {
-            LmError::Unsupported(said) => LmError::Unsupported(format!(
-                "{base} has no batches of its own: send the batch without `via` ({said})"
-            )),
-            error => error,
-        };
+        let mut error = refusal.error;
+        if let LmError::Unsupported(said) = &mut error {
+            *said =
+                format!("{base} has no batches of its own: send the batch without `via` ({said})");
+        }
         work.replies.refuse(&work.questions, part, &error).await
     }
 

@@ -38,7 +38,9 @@ impl Name {
 
     /// The hash in hexadecimal.
     pub(super) fn request(&self) -> String {
-        self.hash.iter().map(|it| format!("{it:02x}")).collect()
+        let [high, low] = [&self.hash[..16], &self.hash[16..]]
+            .map(|half| half.iter().fold(0_u128, |number, byte| (number << 8) | u128::from(*byte)));
+        format!("{high:032x}{low:032x}")
     }
 }
 
