@@ -120,7 +120,10 @@ impl Batch {
                 json!({"id": id, "custom_id": line["custom_id"], "response": response,
                     "error": error})
             };
-            let of_status = |status: u16, body: Value| json!({"status_code": status, "request_id": id, "body": body});
+            let of_status = |status: u16, body: Value| {
+                let request = format!("req_{at}");
+                json!({"status_code": status, "request_id": request, "body": body})
+            };
             match course {
                 _ if at >= count => {
                     let text = "This request could not be executed before the completion window \

@@ -2,7 +2,7 @@
 //! own batch endpoint, and its replies are put where the items look for them when they run.
 //!
 //! ```text
-//!  sealed, held back ─▶ files ─▶ provider's batches ─▶ all over ─▶ replies into journals ─▶ resumed
+//!  sealed, held back ─▶ files ─▶ provider's batches ─▶ all over ─▶ journals ─▶ resumed
 //! ```
 //!
 //! One worker at a time does this for a batch. It is a step of seconds, again and again, for as
