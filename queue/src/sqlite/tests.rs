@@ -7,8 +7,9 @@ use tempfile::TempDir;
 
 use super::{SqliteQueue, sql::sql, step::Step};
 use crate::{
-    Allowance, Class, Clock, Control, Durability, Error, ExecutionId, Fields, Intake, Limits, Mode,
-    NewExecution, Records, Result, Spec, State, Want, Work, WorkerId, WorkerInfo,
+    Allowance, Channel, Class, Clock, Control, Durability, Error, ExecutionId, Fields, Intake,
+    Limits, Mode, NewExecution, Outbox, Records, Result, Spec, State, Want, Work, WorkerId,
+    WorkerInfo,
 };
 
 struct Site {
@@ -95,6 +96,32 @@ async fn file_of_a_newer_version_is_refused() {
     for refused in [site.open(), SqliteQueue::open_to_read(&site.path())] {
         assert!(matches!(refused, Err(Error::Setup(text)) if text.contains("newer version")));
     }
+}
+
+#[tokio::test]
+async fn notices_outlive_a_new_version_of_the_file() {
+    let site = Site::new();
+    let name = ExecutionId::new().to_string();
+    let db = Connection::open(site.path()).unwrap();
+    db.execute_batch(&super::file::SCHEMAS[..6].concat()).unwrap();
+    db.execute("INSERT INTO outbox (channel, name, due) VALUES ('w', ?1, 1)", [&name]).unwrap();
+    db.execute("UPDATE channels SET sent = 7 WHERE channel = 't'", []).unwrap();
+    db.pragma_update(None, "user_version", 6).unwrap();
+    drop(db);
+
+    let queue = site.open().unwrap();
+
+    let [webhook, tracking, provider] = queue.outbox().await.unwrap();
+    assert_eq!((webhook.waiting, tracking.sent), (1, 7));
+    assert_eq!(provider, crate::ChannelStats::default());
+    let taken = queue.take_notices(Channel::Webhook, 9, Duration::from_secs(1)).await.unwrap();
+    assert_eq!(taken[0].subject.to_string(), name);
+    let told = Spec { webhook: Some("https://example.com".to_owned()), ..new().spec };
+    let id = queue.submit(NewExecution { spec: told, ..new() }).await.unwrap().id;
+    queue.cancel(id).await.unwrap();
+    let taken = queue.take_notices(Channel::Webhook, 9, Duration::from_secs(1)).await.unwrap();
+    assert_eq!(taken[0].subject.to_string(), id.to_string());
+    assert!(queue.violations().await.unwrap().is_empty());
 }
 
 #[tokio::test]
