@@ -116,7 +116,8 @@ on_both_stores! {
         contents_are_shown_where_the_operator_says_so;
     tracking: executions_are_recorded_in_mlflow, batch_is_recorded_as_one_run_and_its_items;
     via_provider: batch_is_answered_by_its_provider, killed_runner_has_nothing_paid_twice,
-        batch_that_is_called_off_is_called_off_there;
+        batch_that_is_called_off_is_called_off_there,
+        batch_that_a_killed_runner_made_is_called_off_too;
     webhooks: webhook_is_called_and_signed, webhook_is_called_until_it_is_taken,
         webhook_that_is_gone_is_not_called_again, webhook_is_called_when_a_batch_has_ended,
         webhook_of_a_killed_runner_is_called_by_its_heir;

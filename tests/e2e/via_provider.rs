@@ -130,6 +130,30 @@ pub(crate) async fn batch_that_is_called_off_is_called_off_there(store: Store) {
     site.check(up).await;
 }
 
+pub(crate) async fn batch_that_a_killed_runner_made_is_called_off_too(store: Store) {
+    let provider = StubProvider::new(Course::Usual);
+    let site = site(store, &provider).await;
+    let mut up = site.up().await;
+    provider.hold();
+    provider.then(BATCH, Mishap::Silence);
+    let path = ask_via_provider(&site, &["one", "two"]).await;
+    until_seen(&provider, BATCH, 1).await;
+    up.runner().kill();
+    if store == Store::Redis {
+        site.http.post(&format!("{path}/cancel"), &json!({})).await.unwrap();
+    }
+
+    up.crash_runner(&site).await;
+    if store == Store::Sqlite {
+        site.http.post(&format!("{path}/cancel"), &json!({})).await.unwrap();
+    }
+
+    assert_eq!(site.ended(&path).await["status"], "cancelled");
+    until_nothing_waits(&site).await;
+    assert_eq!((provider.count(BATCH), provider.batches()), (1, vec!["cancelled"]));
+    site.check(up).await;
+}
+
 pub(crate) async fn what_a_provider_leaves_is_asked_of_the_model(store: Store) {
     let provider = StubProvider::new(Course::Expires(2));
     let site = site(store, &provider).await;

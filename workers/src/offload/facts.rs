@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use queue::{BatchId, Ledger, Paid, Place, Recalled, Result, Wanted};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -24,6 +25,9 @@ pub(super) struct Part {
     /// The file of its requests at the provider; none if there is nothing to ask there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) file: Option<String>,
+    /// When it was sent.
+    #[serde(with = "chrono::serde::ts_seconds")]
+    pub(super) sent_at: DateTime<Utc>,
 }
 
 /// The facts of one batch.

@@ -21,8 +21,7 @@ use crate::{
     shift::Shift,
 };
 
-/// How old a batch may become while its provider does not come to an end: thrice as long as the
-/// provider promises.
+/// How long a provider may take: thrice as long as it promises.
 const AGE_MAX: Duration = Duration::from_hours(72);
 
 /// What is done for a batch.
@@ -47,12 +46,23 @@ struct Work<'a> {
 }
 
 impl Job<'_> {
-    /// Makes a step.
+    /// Makes a step. A provider that cannot be asked any more is not waited for without end.
     pub(super) async fn step(&self) -> Result<Standing, Problem> {
+        let facts = Facts::of(self.shift.queue.as_ref(), self.id);
+        let parts = facts.parts().await?;
+        let is_late = is_late(&parts);
+        match self.work(facts, parts).await {
+            Err(Problem::Provider(Refusal { error, .. })) if is_late => {
+                warn!(id = %self.id, "the batch's provider is not waited for any more: {error}");
+                self.let_go().await
+            }
+            other => other,
+        }
+    }
+
+    async fn work(&self, facts: Facts<'_>, mut parts: Vec<Part>) -> Result<Standing, Problem> {
         let batch = self.shift.queue.batch(self.id).await?;
         let waits = batch.state == BatchState::Paused;
-        let facts = Facts::of(self.shift.queue.as_ref(), self.id);
-        let mut parts = facts.parts().await?;
         let questions = match Questions::of(self.shift, &batch).await {
             Ok(questions) => questions,
             Err(error) => return self.without(waits, &parts, &error.to_string()).await,
@@ -74,7 +84,7 @@ impl Job<'_> {
     /// What becomes of a batch whose provider cannot be asked: its items say why, when they run.
     async fn without(&self, waits: bool, parts: &[Part], why: &str) -> Result<Standing, Problem> {
         warn!(id = %self.id, "a batch cannot be sent to its provider: {why}");
-        if waits && !parts.is_empty() {
+        if waits && !parts.is_empty() && !is_late(parts) {
             // What was sent is paid for: somebody may mend this.
             return Ok(Standing::Waiting);
         }
@@ -91,8 +101,9 @@ impl Job<'_> {
                 break;
             }
             let number = u32::try_from(parts.len()).unwrap_or(u32::MAX);
+            let model = work.model.clone();
             let nothing =
-                Part { number, first, next: total, model: work.model.clone(), file: None };
+                Part { number, first, next: total, model, file: None, sent_at: Utc::now() };
             let part = if self.is_spent(work).await? {
                 // They fail when they run, and say so.
                 nothing
@@ -163,7 +174,7 @@ impl Job<'_> {
         }
         let (client, name) = (self.shift.gateway.client(), self.name(part));
         let mut batch = None;
-        if self.may_be_there {
+        if self.may_be_there || !work.waits {
             batch = work.at.find_batch(client, &name).await?;
         }
         if batch.is_none() && work.waits {
@@ -214,8 +225,7 @@ impl Job<'_> {
         if !is_any_done && !known.is_empty() {
             self.tell(&known).await?;
         }
-        let is_late = (Utc::now() - work.batch.created_at).to_std().is_ok_and(|it| it > AGE_MAX);
-        if !is_late && known.iter().any(|(_, it)| !it.is_over()) {
+        if !is_late(parts) && known.iter().any(|(_, it)| !it.is_over()) {
             return Ok(Standing::Waiting);
         }
         for (part, batch) in known {
@@ -278,4 +288,10 @@ impl Job<'_> {
     fn name(&self, part: &Part) -> String {
         format!("dspyx-{}-{}", self.id, part.number)
     }
+}
+
+/// Whether a provider has had more time for a batch than it may take.
+fn is_late(parts: &[Part]) -> bool {
+    let age = |it: &Part| (Utc::now() - it.sent_at).to_std().unwrap_or_default();
+    parts.iter().any(|it| age(it) > AGE_MAX)
 }
