@@ -113,7 +113,7 @@ impl Site {
     }
 
     async fn stats(&self) -> (u64, u64, u64) {
-        let [_, ChannelStats { waiting, sent, dropped }] = self.queue.outbox().await.unwrap();
+        let [_, ChannelStats { waiting, sent, dropped }, _] = self.queue.outbox().await.unwrap();
         (waiting, sent, dropped)
     }
 
@@ -141,6 +141,7 @@ fn spec() -> Spec {
         webhook: None,
         tracked: true,
         stream: false,
+        via: queue::Via::Workers,
     }
 }
 
