@@ -114,7 +114,8 @@ on_both_stores! {
         what_the_caller_does_not_record_is_not_recorded, collector_may_be_away,
         last_spans_are_sent_at_the_end, python_program_has_spans_as_a_native_one,
         contents_are_shown_where_the_operator_says_so;
-    tracking: executions_are_recorded_in_mlflow, batch_is_recorded_as_one_run_and_its_items;
+    tracking: executions_are_recorded_in_mlflow, agents_are_traced_as_autolog_does,
+        batch_is_recorded_as_one_run_and_its_items;
     via_provider: batch_is_answered_by_its_provider, killed_runner_has_nothing_paid_twice,
         batch_that_is_called_off_is_called_off_there,
         batch_that_a_killed_runner_made_is_called_off_too;
@@ -149,6 +150,11 @@ mod on_any_store {
     #[tokio::test]
     async fn mlflow_may_be_away_and_nothing_is_lost() {
         tracking::mlflow_may_be_away_and_nothing_is_lost(Store::Sqlite).await;
+    }
+
+    #[tokio::test]
+    async fn experiment_that_is_deleted_meanwhile_is_restored() {
+        tracking::experiment_that_is_deleted_meanwhile_is_restored(Store::Sqlite).await;
     }
 
     #[tokio::test]

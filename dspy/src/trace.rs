@@ -9,19 +9,22 @@
 //!     "request": {"messages": [{"role": "system", "content": "…"}], "settings": {"model": "…"}},
 //!     "reply": {"text": "…", "finish_reason": "stop", "usage": {…}, "model": "…"},
 //!     "outputs": {"next_tool_name": "search"}, "error": null,
-//!     "render_ms": 0.1, "lm_ms": 412.0, "parse_ms": 0.1},
+//!     "render_at_ms": 0.0, "render_ms": 0.1, "lm_at_ms": 0.1, "lm_ms": 412.0,
+//!     "parse_at_ms": 412.1, "parse_ms": 0.1},
 //!    {"kind": "tool", "predictor": "agent.react", "name": "search", "args": {"q": "rust"},
-//!     "result": ["…"], "error": null, "ms": 31.5}],
+//!     "result": ["…"], "error": null, "at_ms": 412.2, "ms": 31.5}],
 //!  "dropped": 0}
 //! ```
 //!
 //! `predictor` is the path that DSPy's `named_predictors` gives: `self` for a program that is one
 //! `dspy.Predict`. Of `reply`, `outputs`, `result` and `error`, what there was not is `null`.
+//! What ends in `at_ms` is when something began, in milliseconds since the trace was begun.
 //! A reply that could not be read and was asked for again in another format is two steps.
 
 use std::{
     borrow::Cow,
     sync::{Mutex, MutexGuard, PoisonError},
+    time::{Instant, SystemTime, UNIX_EPOCH},
 };
 
 use serde::{Serialize, Serializer, ser::SerializeStruct};
@@ -35,7 +38,8 @@ const STEPS_MAX: usize = 1000;
 /// The calls of a prediction, also of those that run beside each other. Off, it costs nothing.
 #[derive(Debug, Default)]
 pub struct Trace {
-    on: bool,
+    /// When it was begun, by two clocks; none if it is off.
+    began: Option<(Instant, SystemTime)>,
     kept: Mutex<Kept>,
 }
 
@@ -71,10 +75,16 @@ pub struct LmStep {
     pub outputs: Option<Fields>,
     /// What went wrong.
     pub error: Option<String>,
+    /// When rendering began, in milliseconds since the trace was begun.
+    pub render_at_ms: f64,
     /// How long rendering took, in milliseconds.
     pub render_ms: f64,
+    /// When the model was asked, in milliseconds since the trace was begun.
+    pub lm_at_ms: f64,
     /// How long the model took, in milliseconds.
     pub lm_ms: f64,
+    /// When parsing began, in milliseconds since the trace was begun; 0 without a reply.
+    pub parse_at_ms: f64,
     /// How long parsing took, in milliseconds.
     pub parse_ms: f64,
 }
@@ -92,6 +102,8 @@ pub struct ToolStep {
     pub result: Option<Value>,
     /// What went wrong, as the model was told.
     pub error: Option<String>,
+    /// When it was called, in milliseconds since the trace was begun.
+    pub at_ms: f64,
     /// How long it took, in milliseconds.
     pub ms: f64,
 }
@@ -122,12 +134,25 @@ impl Trace {
 
     /// A trace that keeps every step.
     pub fn on() -> Self {
-        Self { on: true, ..Self::default() }
+        Self { began: Some((Instant::now(), SystemTime::now())), ..Self::default() }
     }
 
     /// Whether steps are kept.
     pub fn is_on(&self) -> bool {
-        self.on
+        self.began.is_some()
+    }
+
+    /// How long after the trace was begun a moment was, in milliseconds; 0 if that was before, or
+    /// the trace is off.
+    pub fn ms_at(&self, moment: Instant) -> f64 {
+        let after = self.began.map(|(began, _)| moment.saturating_duration_since(began));
+        after.unwrap_or_default().as_secs_f64() * 1000.0
+    }
+
+    /// The same of a moment that another process of this machine tells, in seconds since 1970.
+    pub fn ms_at_unix(&self, seconds: f64) -> f64 {
+        let began = self.began.and_then(|(_, began)| began.duration_since(UNIX_EPOCH).ok());
+        began.map_or(0.0, |it| (seconds - it.as_secs_f64()).max(0.0) * 1000.0)
     }
 
     /// The calls so far, in the order in which they ended.
@@ -137,7 +162,7 @@ impl Trace {
 
     /// Keeps a step, made only if it is wanted.
     pub fn push(&self, step: impl FnOnce() -> Step) {
-        if !self.on {
+        if !self.is_on() {
             return;
         }
         let mut kept = self.kept();

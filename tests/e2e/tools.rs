@@ -8,7 +8,7 @@ use testkit::{McpServer, Process, Reply, StubLm, free_port, until_true};
 use crate::site::{SOON, Site, Store};
 
 /// An agent with some tools.
-fn agent(tools: &str) -> String {
+pub(crate) fn agent(tools: &str) -> String {
     format!(
         "name: agent\nversion: 1.0.0\nlm: {{model: openai/stub}}\ntimeout: 60\ncache: false\n\
          retries: 0\nsignatures:\n  answer:\n    inputs: [question]\n    outputs: [answer]\n    \

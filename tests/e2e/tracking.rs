@@ -1,10 +1,15 @@
 //! Executions and batches as MLflow's own client finds them there: runs, parameters, metrics,
 //! traces, tables; when the server is away, and when a worker dies.
 
-use serde_json::{Value, json};
-use testkit::{MlflowServer, Reply};
+use std::path::Path;
 
-use crate::site::{Site, Store};
+use serde_json::{Value, json};
+use testkit::{McpServer, MlflowServer, Reply};
+
+use crate::{
+    site::{Site, Store},
+    tools,
+};
 
 /// What the experiment holds: its runs, and the spans of each run's traces.
 const READ: &str = r#"
@@ -50,16 +55,40 @@ class QA(dspy.Module):
         return self.ask(question=question)
 "#;
 
-/// Runs it under the real `mlflow.dspy.autolog`, and tells the spans that this makes.
+/// The same with an agent, whose tools do what those of the tests' server do.
+const AGENT: &str = r#"
+import dspy
+
+def add(a: int, b: int) -> int:
+    """Adds two numbers."""
+    return a + b
+
+def fail() -> str:
+    """Fails."""
+    raise RuntimeError("it is broken")
+
+class Helper(dspy.Module):
+    def __init__(self):
+        super().__init__()
+        self.guess = dspy.Predict("question -> answer")
+        self.agent = dspy.ReAct("question -> answer", tools=[add, fail], max_iters=6)
+
+    def forward(self, question: str):
+        self.guess(question=question)
+        return self.agent(question=question)
+"#;
+
+/// Runs programs under the real `mlflow.dspy.autolog`, and tells the spans that this makes.
 const AUTOLOG: &str = r#"
 import json, mlflow
-PROGRAM
+SOURCE
+SIGNATURE = "question -> answer"
 mlflow.set_experiment("of autolog")
 mlflow.dspy.autolog()
 lm = dspy.LM("openai/stub", api_base="URL", api_key="x", cache=False)
 shapes = []
 with dspy.context(lm=lm):
-    for program in (QA(), dspy.ChainOfThought("question -> answer")):
+    for program in PROGRAMS:
         program(question="?")
         mlflow.flush_trace_async_logging()
         trace = mlflow.get_trace(mlflow.get_last_active_trace_id())
@@ -111,6 +140,12 @@ fn of<'a>(runs: &'a Value, tag: &str, value: &str) -> &'a Value {
 
 fn id(path: &str) -> &str {
     path.rsplit('/').next().unwrap()
+}
+
+/// The shapes of the traces that autolog makes of some programs.
+fn autolog(mlflow: &MlflowServer, site: &Site, source: &str, programs: &str) -> Value {
+    let script = AUTOLOG.replace("SOURCE", source).replace("URL", &site.lm.url());
+    mlflow.run(&script.replace("PROGRAMS", &format!("[{programs}]")))
 }
 
 /// The shape of a trace as autolog's is told.
@@ -168,10 +203,58 @@ pub(crate) async fn executions_are_recorded_in_mlflow(store: Store) {
     let root = &trace["spans"][0];
     assert_eq!(root["inputs"], json!({ "question": "Why?" }));
     assert_eq!(root["outputs"]["answer"], "a answer");
-    let script = AUTOLOG.replace("PROGRAM", PROGRAM).replace("URL", &site.lm.url());
-    let expected = mlflow.run(&script);
+    let expected = autolog(&mlflow, &site, PROGRAM, "QA(), dspy.ChainOfThought(SIGNATURE)");
     assert_eq!(shape(of(&runs, "execution_id", id(&python))), expected[0]);
     assert_eq!(shape(run), expected[1]);
+    site.check(up).await;
+}
+
+pub(crate) async fn agents_are_traced_as_autolog_does(store: Store) {
+    let mlflow = MlflowServer::started().await;
+    let site = site(store, &mlflow).await;
+    let server = McpServer::in_folder(Path::new(&site.path(".")));
+    let tools = format!("{{mcp: {{command: {}}}}}", server.command());
+    site.write_program("agent", &tools::agent(&tools));
+    site.write("programs/helper.py", AGENT);
+    let file = "name: helper\nversion: 1.0.0\ncache: false\nlm: {model: openai/stub}\n\
+                source: {type: local, path: helper.py, class_name: Helper}\n";
+    site.write_program("helper", file);
+    let up = site.up().await;
+    let turns = || {
+        tools::wants(&site, "add", &json!({ "a": 20, "b": 22 }));
+        tools::wants(&site, "fail", &json!({}));
+        tools::wants(&site, "finish", &json!({}));
+        site.lm.then(Reply::Fitting);
+    };
+    let run = async |program: &str| {
+        let body = json!({ "program_id": program, "inputs": { "question": "Why?" } });
+        let path = site.submit(&body).await;
+        site.succeeded(&path).await;
+        path
+    };
+
+    turns();
+    let native = run("agent").await;
+    site.lm.then(Reply::Fitting);
+    turns();
+    let python = run("helper").await;
+    until_recorded(&site, 2).await;
+
+    let agent = "dspy.ReAct(SIGNATURE, tools=[add, fail])";
+    turns();
+    let of_agent = autolog(&mlflow, &site, AGENT, agent);
+    site.lm.then(Reply::Fitting);
+    turns();
+    let of_helper = autolog(&mlflow, &site, AGENT, "Helper()");
+    let runs = mlflow.run(READ);
+    assert_eq!(shape(of(&runs, "execution_id", id(&native))), of_agent[0]);
+    let run = of(&runs, "execution_id", id(&python));
+    assert_eq!(shape(run), of_helper[0]);
+    let spans = run["traces"][0]["spans"].as_array().unwrap();
+    let tools = spans.iter().filter(|it| it["type"] == "TOOL");
+    let told: Vec<_> = tools.map(|it| json!([it["inputs"], it["outputs"], it["status"]])).collect();
+    let added = json!([{ "a": 20, "b": 22 }, 42, "OK"]);
+    assert_eq!(told, [added, json!([{}, null, "ERROR"])]);
     site.check(up).await;
 }
 
@@ -231,6 +314,31 @@ pub(crate) async fn mlflow_may_be_away_and_nothing_is_lost(store: Store) {
     }
     let log = up.runner().log();
     assert!(log.matches("Failed to initialize MLflow tracking").count() <= 2, "{log}");
+    site.check(up).await;
+}
+
+pub(crate) async fn experiment_that_is_deleted_meanwhile_is_restored(store: Store) {
+    let mlflow = MlflowServer::started().await;
+    let site = site(store, &mlflow).await;
+    let up = site.up().await;
+    let before = site.ask("before").await;
+    until_recorded(&site, 1).await;
+
+    mlflow.run(
+        "import mlflow\nclient = mlflow.MlflowClient()\n\
+         client.delete_experiment(client.get_experiment_by_name('tested').experiment_id)\nprint(1)",
+    );
+    let after = site.ask("after").await;
+    until_recorded(&site, 2).await;
+
+    let runs = mlflow.run(READ);
+    for path in [&before, &after] {
+        let run = of(&runs, "execution_id", id(path));
+        assert_eq!(
+            (&run["status"], &run["traces"][0]["state"]),
+            (&json!("FINISHED"), &json!("OK"))
+        );
+    }
     site.check(up).await;
 }
 

@@ -35,20 +35,27 @@ pub(super) struct Round<'a> {
     pub(super) asked: Vec<Asked<'a>>,
     /// Whether one of the replies has more than text.
     is_mixed: bool,
-    render_ms: f64,
+    render: Timed,
+}
+
+/// When something began, and how long it took.
+#[derive(Clone, Copy)]
+struct Timed {
+    began: Instant,
+    ms: f64,
 }
 
 /// A request and the reply to it.
 pub(super) struct Asked<'a> {
     request: LmRequest,
     pub(super) reply: LmReply,
-    lm_ms: f64,
+    lm: Timed,
     /// Who listens, if anybody does.
     listener: Option<Listener<'a>>,
 }
 
-/// A request, the reply to it, how long it took, and who listened.
-type Sent<'a> = (LmRequest, Result<LmReply, LmError>, f64, Option<Listener<'a>>);
+/// A request, the reply to it, when that was, and who listened.
+type Sent<'a> = (LmRequest, Result<LmReply, LmError>, Timed, Option<Listener<'a>>);
 
 impl<'a> Call<'a> {
     /// The outputs of every completion in the adapter's own format, else in the one it falls back
@@ -88,7 +95,7 @@ impl<'a> Call<'a> {
         })?;
         let messages = format.render(&plan.signature, demos, self.inputs, calling.native)?;
         let response_format = self.response_format(format);
-        let render_ms = ms_since(started);
+        let render = Timed::since(started);
         let requests = (0..self.completions()).map(|i| LmRequest {
             messages: messages.clone(),
             settings: settings_of(&plan.settings, i),
@@ -99,18 +106,18 @@ impl<'a> Call<'a> {
         let sent = join_all(requests.map(|request| ask_one(lm, request, listeners()))).await;
         let signature = plan.signature.into_owned();
         let (asked, is_mixed) = (Vec::new(), false);
-        let mut round = Round { format, signature, asked, is_mixed, render_ms };
+        let mut round = Round { format, signature, asked, is_mixed, render };
         let mut failed = None;
-        for (request, reply, lm_ms, listener) in sent {
+        for (request, reply, lm, listener) in sent {
             match reply {
                 Ok(reply) => {
                     note(&request, &reply, notes);
                     round.is_mixed |= native::has_parts(&reply);
-                    round.asked.push(Asked { request, reply, lm_ms, listener });
+                    round.asked.push(Asked { request, reply, lm, listener });
                 }
                 Err(error) => {
                     listener.inspect(Listener::fail);
-                    let step = || failure(format, self.run, request, &error, (render_ms, lm_ms));
+                    let step = || failure(format, self.run, request, &error, (render, lm));
                     self.run.trace.push(step);
                     failed = failed.or(Some(error));
                 }
@@ -173,7 +180,7 @@ fn failure(
     run: Run<'_>,
     request: LmRequest,
     error: &LmError,
-    (render_ms, lm_ms): (f64, f64),
+    (render, lm): (Timed, Timed),
 ) -> Step {
     Step::Lm(Box::new(LmStep {
         predictor: run.scope.to_string(),
@@ -182,8 +189,11 @@ fn failure(
         reply: None,
         outputs: None,
         error: Some(error.to_string()),
-        render_ms,
-        lm_ms,
+        render_at_ms: run.trace.ms_at(render.began),
+        render_ms: render.ms,
+        lm_at_ms: run.trace.ms_at(lm.began),
+        lm_ms: lm.ms,
+        parse_at_ms: 0.0,
         parse_ms: 0.0,
     }))
 }
@@ -197,7 +207,7 @@ impl Round<'_> {
         read: impl FnOnce(Reading<'_>, &LmReply) -> Result<Fields, ParseError>,
     ) -> Result<Fields, Error> {
         let started = Instant::now();
-        let Asked { request, reply, lm_ms, listener } = asked;
+        let Asked { request, reply, lm, listener } = asked;
         let Self { format, signature, is_mixed, .. } = self;
         let (format, original, is_mixed) = (*format, call.signature, *is_mixed);
         let outputs = read(Reading { format, asked: signature, original, is_mixed }, &reply);
@@ -215,8 +225,11 @@ impl Round<'_> {
                 reply: Some(reply),
                 outputs: outputs.as_ref().ok().cloned(),
                 error: outputs.as_ref().err().map(ToString::to_string),
-                render_ms: self.render_ms,
-                lm_ms,
+                render_at_ms: run.trace.ms_at(self.render.began),
+                render_ms: self.render.ms,
+                lm_at_ms: run.trace.ms_at(lm.began),
+                lm_ms: lm.ms,
+                parse_at_ms: run.trace.ms_at(started),
                 parse_ms: ms_since(started),
             }))
         });
@@ -241,7 +254,14 @@ async fn ask_one<'a>(lm: &dyn Lm, request: LmRequest, listener: Option<Listener<
         Some(listener) => lm.complete_aloud(&request, listener).await,
         None => lm.complete(&request).await,
     };
-    (request, reply, ms_since(started), listener)
+    (request, reply, Timed::since(started), listener)
+}
+
+impl Timed {
+    /// What began then and has ended now.
+    fn since(began: Instant) -> Self {
+        Self { began, ms: ms_since(began) }
+    }
 }
 
 pub(super) fn ms_since(started: Instant) -> f64 {

@@ -33,6 +33,9 @@ def load(spec):
     for name, predictor in program.named_predictors():
         # Kept by copies, which BestOfN and others make, so that a trace can name what called.
         predictor._dspyx_name = name
+    for _, agent in program.named_sub_modules(dspy.ReAct):
+        # Its tools are chosen by that predictor, and called outside of it.
+        agent._dspyx_name = agent.react._dspyx_name
     return program
 
 

@@ -36,6 +36,17 @@ def _shown(value):
         return repr(value)
 
 
+class _Begun:
+    """A moment: the time that a worker knows too, and how long ago it was."""
+
+    def __init__(self):
+        self.at = time.time()
+        self._counter = time.perf_counter()
+
+    def ms(self):
+        return (time.perf_counter() - self._counter) * 1000
+
+
 class Tracer(BaseCallback):
     """Reports the steps of one execution.
 
@@ -54,21 +65,21 @@ class Tracer(BaseCallback):
 
         return ACTIVE_CALL_ID.get()
 
-    def _spent(self, call_id):
-        started, key, extra = self._started.pop(call_id, (None, None, (None, None)))
-        spent = 0.0 if started is None else (time.perf_counter() - started) * 1000
-        return spent, key, extra
+    def _end(self, call_id):
+        """When the call began, in whose, and what was noted of it then."""
+        return self._started.pop(call_id, (_Begun(), None, (None, None)))
 
     def _begin(self, call_id, extra=None):
-        self._started[call_id] = (time.perf_counter(), self._key(), extra)
+        self._started[call_id] = (_Begun(), self._key(), extra)
 
     def on_adapter_format_start(self, call_id, instance, inputs):
         self._begin(call_id, (type(instance).__name__, _signature(inputs)))
 
     def on_adapter_format_end(self, call_id, outputs, exception=None):
-        spent, key, (adapter, signature) = self._spent(call_id)
+        began, key, (adapter, signature) = self._end(call_id)
         asked = {"predictor": predictor_name(), "adapter": adapter}
-        self._steps[key] = {**asked, "render_ms": spent, "calls": []}
+        render = {"render_at": began.at, "render_ms": began.ms()}
+        self._steps[key] = {**asked, **render, "calls": []}
         # Of two steps only the second asks for the fields.
         if signature is not None and adapter != "TwoStepAdapter":
             self._asked[key] = {**asked, "texts": _texts(signature)}
@@ -79,29 +90,29 @@ class Tracer(BaseCallback):
         self._begin(call_id)
 
     def on_lm_end(self, call_id, outputs, exception=None):
-        _, key, _ = self._spent(call_id)
-        step = self._steps.setdefault(
-            key, {"predictor": predictor_name(), "adapter": "", "render_ms": 0.0, "calls": []}
-        )
+        began, key, _ = self._end(call_id)
+        bare = {"predictor": predictor_name(), "adapter": ""}
+        bare |= {"render_at": began.at, "render_ms": 0.0}
+        step = self._steps.setdefault(key, {**bare, "calls": []})
         step["calls"] += scope.CALLS.get() or []
         scope.CALLS.set(None)
         scope.ASKED.set(None)
         if exception is not None or not step["adapter"]:
-            self._say(key, None, exception, 0.0)
+            self._say(key, None, exception, None)
 
     def on_adapter_parse_start(self, call_id, instance, inputs):
         self._begin(call_id)
 
     def on_adapter_parse_end(self, call_id, outputs, exception=None):
-        spent, key, _ = self._spent(call_id)
-        self._say(key, outputs, exception, spent)
+        began, key, _ = self._end(call_id)
+        self._say(key, outputs, exception, began)
 
     def on_tool_start(self, call_id, instance, inputs):
         arguments = inputs.get("kwargs", inputs)
         self._begin(call_id, (instance.name, dict(arguments)))
 
     def on_tool_end(self, call_id, outputs, exception=None):
-        spent, _, (name, arguments) = self._spent(call_id)
+        began, _, (name, arguments) = self._end(call_id)
         if name is None:
             return
         self._execution.say(
@@ -111,10 +122,11 @@ class Tracer(BaseCallback):
             args=_shown(arguments),
             result=None if exception is not None else _shown(outputs),
             error=None if exception is None else str(exception),
-            ms=spent,
+            at=began.at,
+            ms=began.ms(),
         )
 
-    def _say(self, key, outputs, exception, parse_ms):
+    def _say(self, key, outputs, exception, parse):
         step = self._steps.pop(key, None)
         if step is None:
             return
@@ -132,6 +144,8 @@ class Tracer(BaseCallback):
                 call=call,
                 outputs=None if outputs is None else _shown(dict(outputs)),
                 error=None if exception is None else str(exception),
+                render_at=step["render_at"],
                 render_ms=step["render_ms"],
-                parse_ms=parse_ms,
+                parse_at=0.0 if parse is None else parse.at,
+                parse_ms=0.0 if parse is None else parse.ms(),
             )

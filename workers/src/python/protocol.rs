@@ -231,8 +231,12 @@ pub(super) struct Span {
     pub(super) outputs: Option<Fields>,
     /// What went wrong.
     pub(super) error: Option<String>,
+    /// When rendering began, in seconds since 1970.
+    pub(super) render_at: f64,
     /// How long rendering took.
     pub(super) render_ms: f64,
+    /// When parsing began, in seconds since 1970.
+    pub(super) parse_at: f64,
     /// How long parsing took.
     pub(super) parse_ms: f64,
 }
@@ -252,6 +256,8 @@ pub(super) struct ToolSpan {
     pub(super) result: Option<Value>,
     /// What went wrong.
     pub(super) error: Option<String>,
+    /// When it was called, in seconds since 1970.
+    pub(super) at: f64,
     /// How long it took.
     pub(super) ms: f64,
 }

@@ -69,6 +69,7 @@ struct Answered {
     call: u64,
     request: LmRequest,
     reply: Result<LmReply, LmError>,
+    began: Instant,
     lm_ms: f64,
 }
 
@@ -98,7 +99,7 @@ pub(super) async fn run(mut seat: Seat, job: &Job<'_>) -> Result<Returned, Error
                     tell(listeners.remove(&span.call), &span);
                     trace(job.trace, *span, &mut answered);
                 }
-                FromChild::ToolSpan(span) => job.trace.push(|| tool_step(*span)),
+                FromChild::ToolSpan(span) => job.trace.push(|| tool_step(*span, job.trace)),
                 FromChild::Log { stream, line, .. } => {
                     info!(target: "dspyx::program", id = %job.id, stream, "{line}");
                     if debug && lines.len() < LINES_KEPT {
@@ -179,7 +180,7 @@ async fn answer(
         settings: LmSettings::default(),
         response_format: None,
     });
-    Answered { call, request, reply, lm_ms }
+    Answered { call, request, reply, began, lm_ms }
 }
 
 /// The request that a body of the OpenAI protocol means.
@@ -255,16 +256,20 @@ fn trace(trace: &Trace, span: Span, answered: &mut HashMap<u64, Answered>) {
             reply: call.reply.ok(),
             outputs: span.outputs,
             error: span.error,
+            render_at_ms: trace.ms_at_unix(span.render_at),
             render_ms: span.render_ms,
+            lm_at_ms: trace.ms_at(call.began),
             lm_ms: call.lm_ms,
+            parse_at_ms: trace.ms_at_unix(span.parse_at),
             parse_ms: span.parse_ms,
         }))
     });
 }
 
-fn tool_step(span: ToolSpan) -> Step {
-    let ToolSpan { run: _, predictor, name, args, result, error, ms } = span;
-    Step::Tool(Box::new(ToolStep { predictor, name, args, result, error, ms }))
+fn tool_step(span: ToolSpan, trace: &Trace) -> Step {
+    let ToolSpan { run: _, predictor, name, args, result, error, at, ms } = span;
+    let at_ms = trace.ms_at_unix(at);
+    Step::Tool(Box::new(ToolStep { predictor, name, args, result, error, at_ms, ms }))
 }
 
 /// The program's exception as the error that a native program would have ended with.

@@ -96,8 +96,17 @@ fn of_root(execution: &Execution, root: &Span) -> Vec<Value> {
     all
 }
 
-/// A value as MLflow keeps them: in JSON, and not too long.
+/// A value as MLflow keeps them: in JSON, and not too long. It takes the JSON of numbers for texts.
 fn attribute(name: &str, value: &Value) -> Value {
+    if let Some(number) = value.as_i64() {
+        return json!({ "key": name, "value": { "intValue": number.to_string() } });
+    }
+    if let Some(number) = value.as_f64() {
+        return json!({ "key": name, "value": { "doubleValue": number } });
+    }
+    if let Some(is) = value.as_bool() {
+        return json!({ "key": name, "value": { "boolValue": is } });
+    }
     let text = value.to_string();
     if text.len() <= VALUE_BYTES_MAX {
         return plain(name, &text);

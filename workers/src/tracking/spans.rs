@@ -39,6 +39,12 @@ pub(super) struct Span {
     pub(super) error: Option<String>,
 }
 
+/// The tool of an agent that has none: it ends the turns.
+const FINISH: &str = "finish";
+
+/// The span of a module around one predictor.
+const COT: &str = "ChainOfThought.forward";
+
 /// What is known of a program.
 pub(super) struct Known {
     /// The class of its module.
@@ -131,12 +137,16 @@ struct Step {
     reply: Option<Value>,
     outputs: Option<Value>,
     error: Option<String>,
+    render_at_ms: f64,
     render_ms: f64,
+    lm_at_ms: f64,
     lm_ms: f64,
+    parse_at_ms: f64,
     parse_ms: f64,
     name: String,
     args: Value,
     result: Option<Value>,
+    at_ms: f64,
     ms: f64,
 }
 
@@ -145,6 +155,12 @@ struct Step {
 struct Request {
     messages: Value,
     settings: queue::Fields,
+}
+
+impl Step {
+    fn began_ms(&self) -> f64 {
+        if self.kind == "tool" { self.at_ms } else { self.render_at_ms }
+    }
 }
 
 /// The spans of an execution, the first of which is that of its program.
@@ -156,10 +172,12 @@ pub(super) fn of(execution: &Execution, known: &Known) -> Vec<Span> {
     // One that is kept for this alone is a text.
     let parsed = trace.and_then(Value::as_str).and_then(|it| serde_json::from_str(it).ok());
     let steps = parsed.as_ref().or(trace).and_then(|it: &Value| it["steps"].as_array());
-    for step in steps.into_iter().flatten() {
-        if let Ok(step) = Step::deserialize(step) {
-            tree.add(&step);
-        }
+    let steps = steps.into_iter().flatten().filter_map(|it| Step::deserialize(it).ok());
+    let mut steps: Vec<_> = steps.collect();
+    // They are in the order in which they ended.
+    steps.sort_by(|one, other| one.began_ms().total_cmp(&other.began_ms()));
+    for step in &steps {
+        tree.add(step);
     }
     tree.spans
 }
@@ -168,8 +186,6 @@ struct Tree<'a> {
     spans: Vec<Span>,
     known: &'a Known,
     inputs: Value,
-    /// How far it has come.
-    now_ms: f64,
     /// The agent whose steps these are: its path and its place.
     agent: Option<(String, usize)>,
     /// A predictor whose reply could not be read, and which may ask again in another format.
@@ -185,10 +201,10 @@ impl<'a> Tree<'a> {
             .then(|| failure.unwrap_or_else(|| execution.state.to_string()));
         let inputs = Value::Object(execution.inputs.clone());
         let outputs = report.and_then(|it| it.outputs.clone()).map(Value::Object);
-        let mut root = span(format!("{}.forward", known.class), kind(&known.class), None, 0.0);
-        root.to_ms = took;
-        let root = Span { inputs: Some(inputs.clone()), outputs, error, ..root };
-        Self { spans: vec![root], known, inputs, now_ms: 0.0, agent: None, open: None }
+        let root = span(format!("{}.forward", known.class), kind(&known.class), None);
+        let (from_ms, to_ms) = (0.0, took);
+        let root = Span { inputs: Some(inputs.clone()), outputs, error, from_ms, to_ms, ..root };
+        Self { spans: vec![root], known, inputs, agent: None, open: None }
     }
 
     fn add(&mut self, step: &Step) {
@@ -199,9 +215,13 @@ impl<'a> Tree<'a> {
     }
 
     fn add_tool(&mut self, step: &Step) {
+        // With it an agent only says that it is done.
+        if step.name == FINISH {
+            return;
+        }
         let parent = self.agent_of(&step.predictor).unwrap_or(0);
         let at = self.push(format!("Tool.{}", step.name), "TOOL", parent);
-        self.pass(at, step.ms);
+        self.took(at, step.at_ms, step.ms);
         let it = &mut self.spans[at];
         it.attributes.push(("name".to_owned(), json!(step.name)));
         it.inputs = Some(step.args.clone());
@@ -211,34 +231,47 @@ impl<'a> Tree<'a> {
     }
 
     fn add_call(&mut self, step: &Step) {
+        // A model that is called by the program itself, and by no predictor.
+        if step.adapter.is_empty() {
+            let parent = self.agent_of(&step.predictor).unwrap_or(0);
+            self.call(step, parent);
+            return;
+        }
         let again = self.open.take().filter(|(path, _)| *path == step.predictor);
         let at = again.map_or_else(|| self.predict(&step.predictor), |(_, at)| at);
         let signature = self.known.signatures.get(&step.predictor).map(|it| json!(it));
         let format = self.push(format!("{}.format", step.adapter), "PARSER", at);
-        self.pass(format, step.render_ms);
+        self.took(format, step.render_at_ms, step.render_ms);
         self.spans[format].inputs = signature.clone().map(|it| json!({ "signature": it }));
         self.spans[format].outputs = Some(step.request.messages.clone());
         self.call(step, at);
         let text = step.reply.as_ref().map(|it| it["text"].clone());
         if let Some(text) = text {
             let parse = self.push(format!("{}.parse", step.adapter), "PARSER", at);
-            self.pass(parse, step.parse_ms);
+            self.took(parse, step.parse_at_ms, step.parse_ms);
             let it = &mut self.spans[parse];
             it.inputs = Some(json!({ "signature": signature, "completion": text }));
             it.outputs.clone_from(&step.outputs);
             it.error.clone_from(&step.error);
         }
-        if at != 0 {
+        for at in [Some(at), self.wrapper_of(at)].into_iter().flatten().filter(|it| *it != 0) {
             self.spans[at].outputs.clone_from(&step.outputs);
             self.spans[at].error.clone_from(&step.error);
         }
         self.open = step.error.is_some().then(|| (step.predictor.clone(), at));
+        let is_last = step.predictor.ends_with("extract.predict") && step.error.is_none();
+        self.agent = self.agent.take().filter(|_| !is_last);
+    }
+
+    /// The `ChainOfThought` around a predictor.
+    fn wrapper_of(&self, at: usize) -> Option<usize> {
+        self.spans[at].parent.filter(|it| self.spans[*it].name == COT)
     }
 
     /// The call of the model itself.
     fn call(&mut self, step: &Step, parent: usize) {
         let at = self.push("LM.__call__".to_owned(), "CHAT_MODEL", parent);
-        self.pass(at, step.lm_ms);
+        self.took(at, step.lm_at_ms, step.lm_ms);
         let model = step.request.settings.get("model").and_then(Value::as_str).unwrap_or_default();
         let provider = model.split_once('/').map(|(provider, _)| provider.to_owned());
         let settings = step.request.settings.iter().map(|(name, it)| (name.clone(), it.clone()));
@@ -271,7 +304,7 @@ impl<'a> Tree<'a> {
         let parent = self.agent_of(path).unwrap_or(0);
         let inside = path.rsplit_once('.').is_some_and(|(_, last)| last == "predict");
         let parent = if inside {
-            let at = self.push("ChainOfThought.forward".to_owned(), "CHAIN", parent);
+            let at = self.push(COT.to_owned(), "CHAIN", parent);
             self.sign(at, path);
             at
         } else {
@@ -317,26 +350,29 @@ impl<'a> Tree<'a> {
     }
 
     fn push(&mut self, name: String, kind: &'static str, parent: usize) -> usize {
-        self.spans.push(span(name, kind, Some(parent), self.now_ms));
+        self.spans.push(span(name, kind, Some(parent)));
         self.spans.len() - 1
     }
 
-    /// A span ends after so long, and those above it no earlier.
-    fn pass(&mut self, at: usize, took_ms: f64) {
-        self.now_ms += took_ms.max(0.0);
+    /// A span began then and took so long, and those above it began no later and ended no earlier.
+    fn took(&mut self, at: usize, began_ms: f64, took_ms: f64) {
+        let (from, to) = (began_ms.max(0.0), began_ms.max(0.0) + took_ms.max(0.0));
         let mut next = Some(at);
         while let Some(at) = next {
             let span = &mut self.spans[at];
-            span.to_ms = span.to_ms.max(self.now_ms);
+            span.from_ms = span.from_ms.min(from);
+            span.to_ms = span.to_ms.max(to);
             next = span.parent;
         }
     }
 }
 
-fn span(name: String, kind: &'static str, parent: Option<usize>, from_ms: f64) -> Span {
+/// A span of which nothing is known yet, not even when it was.
+fn span(name: String, kind: &'static str, parent: Option<usize>) -> Span {
+    let (from_ms, to_ms) = (f64::INFINITY, 0.0);
     let (inputs, outputs, error) = (None, None, None);
     let attributes = Vec::new();
-    Span { name, kind, parent, from_ms, to_ms: from_ms, inputs, outputs, attributes, error }
+    Span { name, kind, parent, from_ms, to_ms, inputs, outputs, attributes, error }
 }
 
 /// MLflow's type of a module's span.
@@ -347,3 +383,6 @@ fn kind(class: &str) -> &'static str {
         _ => "CHAIN",
     }
 }
+
+#[cfg(test)]
+mod tests;

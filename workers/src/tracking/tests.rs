@@ -12,7 +12,7 @@ use testkit::{Page, StubWeb};
 use tokio::sync::mpsc;
 
 use super::*;
-use crate::{Config, Gateway, GatewayConfig, SourcesConfig, Worker};
+use crate::{Config, Gateway, GatewayConfig, Keys, SourcesConfig, Worker};
 
 const BY_NAME: &str = "/api/2.0/mlflow/experiments/get-by-name?experiment_name=dspy-execution";
 const BY_ID: &str = "/api/2.0/mlflow/experiments/get?experiment_id=7";
@@ -54,10 +54,16 @@ impl Site {
         ] {
             mlflow.put(path, Page::new(body));
         }
-        let gateway = Arc::new(Gateway::new(GatewayConfig::default()).unwrap());
+        let password = |name: &str| (name == "MLFLOW_TRACKING_PASSWORD").then(|| "pass".to_owned());
+        let keys = Keys::new(password);
+        let gateway = GatewayConfig { keys, ..GatewayConfig::default() };
+        let gateway = Arc::new(Gateway::new(gateway).unwrap());
         let registry = Registry::load(&folder.path().join("programs"));
-        let sources =
-            SourcesConfig { mlflow_tracking: Some(mlflow.url()), ..SourcesConfig::default() };
+        let sources = SourcesConfig {
+            mlflow_tracking: Some(mlflow.url()),
+            mlflow_user: Some("ann".to_owned()),
+            ..SourcesConfig::default()
+        };
         let server = Mlflow::new(&sources, &gateway).unwrap();
         let worker = Worker::new(Arc::clone(&queue), registry, gateway, Config::default());
         let shift = Shift::new(worker.with_sources(sources), mpsc::unbounded_channel().0);
@@ -203,6 +209,32 @@ async fn all_wait_while_the_server_is_away_however_long() {
 
         assert_eq!(site.stats().await, (2, 0, 0), "{status}: that it was away is no refusal");
     }
+}
+
+#[tokio::test]
+async fn everything_is_asked_and_sent_as_the_user_that_is_named() {
+    let mut site = Site::new();
+    site.end_one().await;
+
+    site.record().await.unwrap();
+
+    let shown = site.mlflow.visits().into_iter().map(|it| (it.path, it.authorization));
+    let basic = "Basic YW5uOnBhc3M=";
+    let expected =
+        [BY_NAME, CREATE, LOG, UPDATE, TRACES].map(|it| (it.to_owned(), basic.to_owned()));
+    assert_eq!(shown.collect::<Vec<_>>(), expected);
+}
+
+#[tokio::test]
+async fn server_that_lets_nobody_in_is_said_to_want_a_password() {
+    let mut site = Site::new();
+    site.answers(BY_NAME, 401);
+    site.end_one().await;
+
+    let problem = site.record().await.unwrap_err().to_string();
+
+    assert!(problem.contains("401") && problem.contains("MLFLOW_TRACKING_USERNAME"), "{problem}");
+    assert_eq!(site.stats().await, (1, 0, 0));
 }
 
 #[tokio::test]

@@ -134,6 +134,7 @@ impl ReAct {
                 args: turn.args.clone(),
                 result: result.as_ref().ok().cloned(),
                 error: error.clone(),
+                at_ms: run.trace.ms_at(started),
                 ms: ms_since(started),
             }))
         });
