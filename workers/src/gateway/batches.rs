@@ -268,9 +268,9 @@ fn form(name: &str, lines: Vec<u8>) -> (Vec<u8>, String) {
          --{boundary}\r\ncontent-disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\
          content-type: application/jsonl\r\n\r\n"
     );
-    let mut body = head.into_bytes();
-    body.reserve_exact(lines.len() + boundary.len() + 8);
-    body.extend(lines);
+    // In place: a file is large, and a copy of it as large again.
+    let mut body = lines;
+    body.splice(0..0, head.into_bytes());
     body.extend_from_slice(format!("\r\n--{boundary}--\r\n").as_bytes());
     (body, format!("multipart/form-data; boundary={boundary}"))
 }
