@@ -26,6 +26,10 @@ use crate::{Error, Result};
 const REQUEST_MAX: Duration = Duration::from_secs(30);
 /// How small a payload of 64 items must be to stay in the queue's own store, in bytes.
 const INLINE_MAX: usize = 512;
+/// The same in a batch of many items, where small payloads add up: about what a reference takes.
+const INLINE_MAX_OF_MANY: usize = 96;
+/// How many items are many.
+const MANY: usize = 4096;
 /// What names of options begin with that the environment may set, as `object_store` reads them.
 const OPTION_PREFIXES: [&str; 3] = ["AWS_", "AZURE_", "GOOGLE_"];
 
@@ -127,9 +131,10 @@ impl Objects {
         &self.name
     }
 
-    /// Whether a payload of this many bytes is worth an object.
-    pub(crate) fn takes(&self, bytes: usize) -> bool {
-        bytes > self.inline_max
+    /// Whether a payload of this many bytes is worth an object, in a batch of this many items.
+    pub(crate) fn takes(&self, bytes: usize, items: usize) -> bool {
+        let inline_max = self.inline_max.min(INLINE_MAX_OF_MANY);
+        bytes > if items > MANY { inline_max } else { self.inline_max }
     }
 
     pub(crate) async fn put(&self, path: &str, bytes: Vec<u8>) -> Result<()> {

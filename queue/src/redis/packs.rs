@@ -75,6 +75,8 @@ struct Chunk {
     fields: usize,
     /// How often items of the batch had been retried then.
     again: String,
+    /// How many items the batch had then.
+    items: usize,
     packed: Packed,
 }
 
@@ -83,8 +85,8 @@ async fn pack_some(store: &Store, names: &[String]) -> Result<()> {
     let mut chunks = read_chunks(store, names).await?;
     chunks.sort_by_key(|it| (it.batch, it.number));
     for chunks in chunks.chunk_by_mut(|a, b| a.batch == b.batch) {
-        let Some(batch) = chunks.first().map(|it| it.batch) else { continue };
-        store.take_out(batch, chunks.iter_mut().map(|it| &mut it.packed.frame)).await?;
+        let Some((batch, items)) = chunks.first().map(|it| (it.batch, it.items)) else { continue };
+        store.take_out((batch, items), chunks.iter_mut().map(|it| &mut it.packed.frame)).await?;
         for Chunk { number, fields, again, packed, .. } in chunks {
             let mut call = store.scripts.pack.key(store.prefix());
             call.arg(batch.to_string()).arg(*number).arg(*fields).arg(again.as_str());
@@ -102,6 +104,7 @@ async fn read_chunks(store: &Store, names: &[String]) -> Result<Vec<Chunk>> {
         match chunk(name) {
             Ok((batch, number)) => {
                 pipe.hget(store.keys.batch(batch), "again");
+                pipe.hget(store.keys.batch(batch), "total");
                 pipe.hgetall(store.keys.results(batch, number));
                 known.push((name, batch, number));
             }
@@ -114,13 +117,15 @@ async fn read_chunks(store: &Store, names: &[String]) -> Result<Vec<Chunk>> {
     let mut read = store.home.query::<Vec<redis::Value>>(&pipe).await?.into_iter();
     for (name, batch, number) in known {
         let again: Option<String> = super::read::some(read.next())?;
+        let total: Option<usize> = super::read::some(read.next())?;
         let documents: Documents = super::claim::read(read.next())?;
         let fields = documents.len();
         let packed = tokio::task::spawn_blocking(move || pack(documents, BYTES_MAX)).await;
         match packed.map_err(|error| Error::Unavailable(error.to_string()))? {
             Ok(packed) => {
                 let again = again.unwrap_or_else(|| "0".to_owned());
-                chunks.push(Chunk { batch, number, fields, again, packed });
+                let items = total.unwrap_or_default();
+                chunks.push(Chunk { batch, number, fields, again, items, packed });
             }
             Err(error) => leave_out(store, name, &error).await?,
         }

@@ -89,16 +89,17 @@ impl Store {
         format!("{}/{id}", self.keys.queue())
     }
 
-    /// Moves the payloads that are worth it into one object, and leaves references to them.
+    /// Moves the payloads that are worth it into one object, and leaves references to them. The
+    /// batch has so many items as far as is known.
     pub(super) async fn take_out<'a>(
         &self,
-        batch: BatchId,
+        (batch, items): (BatchId, usize),
         payloads: impl Iterator<Item = &'a mut Vec<u8>>,
     ) -> Result<()> {
         let Some(objects) = &self.objects else { return Ok(()) };
         let name = uuid::Uuid::now_v7().simple().to_string();
         let mut whole = Vec::new();
-        for payload in payloads.filter(|it| objects.takes(it.len())) {
+        for payload in payloads.filter(|it| objects.takes(it.len(), items)) {
             let (offset, length) = (whole.len() as u64, payload.len() as u64);
             whole.append(payload);
             *payload = Reference { object: name.clone(), offset, length }.write();

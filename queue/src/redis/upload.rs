@@ -82,7 +82,8 @@ impl RedisQueue {
         let begun = if inside > 0 { self.begun_chunk(id, part.first, inside).await? } else { None };
         let packed = tokio::task::spawn_blocking(move || Packed::new(part, begun));
         let mut packed = packed.await.map_err(|error| Error::Unavailable(error.to_string()))??;
-        store.take_out(id, packed.chunks.iter_mut().map(|it| &mut it.1)).await?;
+        let items = packed.first as usize + packed.count;
+        store.take_out((id, items), packed.chunks.iter_mut().map(|it| &mut it.1)).await?;
         let is_out = packed.chunks.iter().any(|it| payloads::is_away(&it.1));
         let (now, ttl, batch) = (store.now(), store.ttl(), id.to_string());
         let mut call = store.scripts.add_part.key(store.prefix());
