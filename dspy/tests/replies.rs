@@ -208,6 +208,52 @@ fn two_steps_print_values_as_python_does() {
     assert_eq!(nothing[1..], [String::new()]);
 }
 
+/// A model's field with a default.
+fn model_field(name: &str, ty: &str, default: Value) -> ModelField {
+    let (ty, bounds) = (Type::parse(ty).unwrap(), serde_json::Map::new());
+    ModelField { name: name.into(), alias: None, ty, desc: None, default: Some(default), bounds }
+}
+
+#[test]
+fn models_are_printed_with_images_and_with_defaults_that_break_a_bound() {
+    let mut tags = model_field("tags", "list[str]", json!([]));
+    tags.bounds = fields(json!({"min_length": 1}));
+    let mut image = model_field("image", "dspy.Image", Value::Null);
+    image.default = None;
+    let photo = vec![image, model_field("n", "int", json!(3))];
+    let model = |fields| Definition::Model(Model { fields, ..Model::default() });
+    let mut signature = predictor("x, photos -> answer", Adapter::chat(false)).signature;
+    signature.types.0.insert("Short".into(), model(vec![tags]));
+    signature.types.0.insert("Photo".into(), model(photo));
+    signature.inputs[0].ty = Type::Union(vec![Type::Named("Short".into()), Type::Float]);
+    signature.inputs[1].ty = Type::List(Box::new(Type::Named("Photo".into())));
+    let inputs = fields(json!({"x": {}, "photos": [{"image": "https://x.example/a"}]}));
+
+    let shown = |adapter: &Adapter| adapter.render(&signature, &[], &inputs).unwrap();
+    let two_steps = shown(&Adapter::two_step(LmSettings::default()));
+    let few_words = shown(&Adapter::baml());
+
+    let printed = "x: tags=[]\n\nphotos: [Photo(image=Image(url='https://x.example/a'), n=3)]";
+    assert_eq!(two_steps[1].content, printed);
+    let dumped = "[[ ## x ## ]]\n{\n  \"tags\": []\n}\n\n[[ ## photos ## ]]\n[{\"image\": \"";
+    assert_eq!(few_words[1].content[0]["text"], dumped);
+}
+
+#[test]
+fn an_ellipsis_is_no_output() {
+    let adapter = Adapter::chat(true);
+    let mut signature = predictor("question -> answer", adapter.clone()).signature;
+    signature.outputs[0].ty = Type::Any;
+
+    let read = |text: &str| adapter.parse(&signature, &format!("[[ ## answer ## ]]\n{text}"));
+    let error = read("1, ...").unwrap_err();
+
+    assert_eq!(error.uncaught, Some(Uncaught::Type));
+    let message = "output `answer[1]` is of type ellipsis, which JSON cannot hold";
+    assert_eq!(error.message.as_deref(), Some(message));
+    assert_eq!(read("1+2j,").unwrap()["answer"], json!(["1+2j"]));
+}
+
 #[test]
 fn few_words_tell_of_the_classes_of_dspy_too() {
     let signature = "code: dspy.Code -> why: dspy.Reasoning, calls: dspy.ToolCalls";

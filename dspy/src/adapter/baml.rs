@@ -7,7 +7,7 @@ use super::{chat::INTRODUCTION, python_form, render::section, value};
 use crate::{
     AdapterError, Definitions, Field, Model, ModelField, Signature, Type,
     python::{json, repr},
-    types::{class_of, taken_for},
+    types::{Origin, class_of, taken_for},
 };
 
 const RECURSIVE: &str =
@@ -72,7 +72,7 @@ fn dumped_value(ty: &Type, value: Value, definitions: &Definitions) -> Value {
             let entries = map.into_iter();
             entries.map(|(key, it)| (key, dumped_value(item, it, definitions))).collect()
         }
-        (Type::Union(args), value) => match taken_for(args, &value, definitions) {
+        (Type::Union(args), value) => match taken_for(Origin::Made, args, &value, definitions) {
             Some(member) => dumped_value(member, value, definitions),
             None => value,
         },

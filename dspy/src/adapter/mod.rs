@@ -23,7 +23,7 @@ mod xml_shape;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AdapterError, Demo, Field, Fields, LmSettings, Message, ParseError, Signature,
+    AdapterError, Demo, Field, Fields, LmSettings, Message, ParseError, Signature, Uncaught,
     python::object::Object,
 };
 pub(crate) use response_format::response_format;
@@ -238,12 +238,31 @@ impl Format {
             Self::Xml => (xml::parse(signature, text)?, text),
             Self::TwoStep => return Ok(two_step::text(text)),
         };
+        self.check_json(signature, text, &found)?;
         // The package's BAMLAdapter leaves this to its parent, which gives its own name.
         let speaker = if self == Self::Baml { Self::Json } else { self };
         complete(signature, found).map_err(|parsed| ParseError {
             parsed: Some(parsed),
             ..speaker.error(signature, text, None)
         })
+    }
+
+    /// Refuses what the package reads and nobody can write: `Any` may be an ellipsis.
+    fn check_json(
+        self,
+        signature: &Signature,
+        text: &str,
+        found: &Found,
+    ) -> Result<(), ParseError> {
+        for (name, value) in found {
+            if let Some(place) = value.ellipsis() {
+                let message =
+                    format!("output `{name}{place}` is of type ellipsis, which JSON cannot hold");
+                let uncaught = Some(Uncaught::Type);
+                return Err(ParseError { uncaught, ..self.error(signature, text, Some(message)) });
+            }
+        }
+        Ok(())
     }
 
     pub(crate) fn error(

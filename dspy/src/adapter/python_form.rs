@@ -8,7 +8,7 @@ use super::python_own;
 use crate::{
     Definitions, DspyType, Extra, Model, Type,
     python::{object::Object, repr},
-    types::taken_for,
+    types::{Origin, taken_for},
 };
 
 /// `str(value)`.
@@ -84,7 +84,7 @@ pub(super) fn own<'a>(ty: &'a Type, value: &Value) -> Option<&'a DspyType> {
 /// Of a union the member that the value is taken for; of any other type, it.
 pub(super) fn taken<'a>(ty: &'a Type, value: &Value, definitions: &Definitions) -> &'a Type {
     let Type::Union(args) = ty else { return ty };
-    taken_for(args, value, definitions).unwrap_or(ty)
+    taken_for(Origin::Made, args, value, definitions).unwrap_or(ty)
 }
 
 /// A value of a class.

@@ -175,7 +175,7 @@ fn validated(
     match value::parse(ty, value.clone(), definitions) {
         Ok(value) => Ok(value),
         Err(value::ValueError::Invalid(error)) if !error.is_raised() => {
-            let value = types::validate_by_name(ty, value, definitions);
+            let value = types::validate_as(types::Origin::Json, ty, value, definitions);
             value.map_err(|it| (it.to_string(), None))
         }
         Err(error) => Err((error.to_string(), error.uncaught())),

@@ -2,7 +2,11 @@
 
 use serde_json::Value;
 
-use crate::{Definitions, Field, Type, python::object::Object, types::validate_by_name};
+use crate::{
+    Definitions, Field, Type,
+    python::object::Object,
+    types::{Origin, validate_as},
+};
 
 /// Whether DSPy takes the value without a warning: a list of text may stand for text.
 pub(super) fn is_compatible(field: &Field, value: &Value, definitions: &Definitions) -> bool {
@@ -50,7 +54,7 @@ fn is_instance(ty: &Type, value: &Value, definitions: &Definitions) -> bool {
         // A model of the program's own, as Python holds it: by the names of its fields.
         (Type::Named(_), value) => {
             ty.accepts(value, definitions)
-                || validate_by_name(ty, value.into(), definitions).is_ok()
+                || validate_as(Origin::Json, ty, value.into(), definitions).is_ok()
         }
         (Type::Scalar(_) | Type::Dspy(_), value) => ty.accepts(value, definitions),
         (

@@ -271,6 +271,21 @@ impl Object {
         }
     }
 
+    /// Where in it is an ellipsis, which JSON cannot write, as Python goes there: `[1]`.
+    pub(crate) fn ellipsis(&self) -> Option<String> {
+        let item = |(i, it): (usize, &Self)| Some(format!("[{i}]{}", it.ellipsis()?));
+        match self {
+            Self::Ellipsis => Some(String::new()),
+            Self::List(items) | Self::Tuple(items) | Self::Set(items) => {
+                items.iter().enumerate().find_map(item)
+            }
+            Self::Dict(dict) => dict.iter().find_map(|(key, it)| {
+                Some(format!("[{}]{}", super::repr::repr(key), it.ellipsis()?))
+            }),
+            _ => None,
+        }
+    }
+
     /// Its JSON form. What JSON cannot write is written as pydantic does when told to: `"NaN"`,
     /// `"Infinity"`; integers over 64 bits become the nearest float.
     pub(crate) fn into_json(self) -> Value {
@@ -283,7 +298,8 @@ impl Object {
                 Err(_) => float_json(digits.parse().unwrap_or(f64::NAN)),
             },
             Self::Float(float) => float_json(float),
-            Self::Str(text) | Self::Decimal(text) | Self::Complex(text) => Value::String(text),
+            Self::Str(text) | Self::Decimal(text) => Value::String(text),
+            Self::Complex(text) => text.trim_matches(['(', ')']).into(),
             Self::Bytes(bytes) => Value::String(String::from_utf8_lossy(&bytes).into_owned()),
             Self::List(items) | Self::Tuple(items) | Self::Set(items) => {
                 items.into_iter().map(Self::into_json).collect()

@@ -9,11 +9,8 @@
 
 use std::{borrow::Cow, collections::HashSet};
 
-use serde_json::Value;
-
 use super::{
-    Definition, Definitions, Extra, Model, ModelField, Type, ValidationError, bounds, choice,
-    dspy_value,
+    Definition, Definitions, Extra, Model, ModelField, Origin, Type, bounds, choice, dspy_value,
     fit::Fit,
     issue::Issue,
     numeric::{bool_of, float_of_text, int_of_text, text_bool},
@@ -29,44 +26,9 @@ const I64_END: f64 = 9_223_372_036_854_775_808.0;
 
 pub(super) type Coerced<T = Object> = Result<(T, Fit), Vec<Issue>>;
 
-/// The value of `ty` that `value` is or becomes.
-pub(crate) fn validate(
-    ty: &Type,
-    value: Object,
-    definitions: &Definitions,
-) -> Result<Object, ValidationError> {
-    whole(ty, value, &Coercer { definitions, by_name: false })
-}
-
-/// The same, where fields of models may also be given by their names instead of their aliases.
-pub(crate) fn validate_by_name(
-    ty: &Type,
-    value: Object,
-    definitions: &Definitions,
-) -> Result<Object, ValidationError> {
-    whole(ty, value, &Coercer { definitions, by_name: true })
-}
-
-/// The member of a union that a value which came as JSON is taken for, with fields of models by
-/// their names or aliases; none if it is of none of them.
-pub(crate) fn taken_for<'t>(
-    members: &'t [Type],
-    value: &Value,
-    definitions: &Definitions,
-) -> Option<&'t Type> {
-    union::chosen(&Coercer { definitions, by_name: true }, &value.into(), members)
-}
-
-fn whole(ty: &Type, value: Object, coercer: &Coercer<'_>) -> Result<Object, ValidationError> {
-    let title = || ty.validator_name(coercer.definitions);
-    let coerced = coercer.coerce(ty, value);
-    coerced.map(|(value, _)| value).map_err(|issues| ValidationError { title: title(), issues })
-}
-
 pub(super) struct Coercer<'a> {
     pub(super) definitions: &'a Definitions,
-    /// Whether all fields of models may be given by name.
-    by_name: bool,
+    pub(super) origin: Origin,
 }
 
 pub(super) fn refuse<T>(kind: &'static str, message: &str, input: &Object) -> Coerced<T> {
@@ -97,7 +59,10 @@ impl Coercer<'_> {
             Type::FrozenSet(item) => self.set(value, item, "frozenset"),
             Type::BareFrozenSet => self.set(value, &Type::Any, "frozenset"),
             Type::Scalar(scalar) => scalar.coerce(value),
-            Type::Dspy(ty) => dspy_value::coerce(self, &value, ty),
+            Type::Dspy(ty) => {
+                let (made, fit) = dspy_value::coerce(self, &value, ty)?;
+                Ok((if self.origin == Origin::Printed { value } else { made }, fit))
+            }
             Type::Literal(values) => choice::literal(&value, values),
             Type::Union(args) => union::coerce(self, value, args),
             Type::Named(name) => self.named(value, name),
@@ -233,7 +198,7 @@ impl Coercer<'_> {
             return refuse("model_type", &message, &value);
         };
         let (mut out, mut issues, mut fit) = (Dict::default(), Vec::new(), Fit::MODEL);
-        let by_name = self.by_name || model.populate_by_name;
+        let by_name = self.origin != Origin::Reply || model.populate_by_name;
         for field in &model.fields {
             match self.model_field(&given, field, by_name) {
                 Ok((value, its)) => {
@@ -270,6 +235,11 @@ impl Coercer<'_> {
             it.into_iter().map(|it| it.at(place.clone())).collect()
         };
         match (found, &field.default) {
+            (Some(value), Some(default))
+                if self.origin == Origin::Made && *value == Object::from(default) =>
+            {
+                Ok((value.clone(), Fit::FIELD))
+            }
             (Some(value), _) => {
                 if matches!(field.ty, Type::List(_)) {
                     let too_long = bounds::check_longest(value, &field.bounds);

@@ -103,15 +103,6 @@ impl Definitions {
         }
     }
 
-    /// Whether a model has a field of one of DSPy's own types.
-    pub(crate) fn use_dspy_types(&self) -> bool {
-        let uses = |it: &ModelField| !it.ty.dspy_types().is_empty();
-        self.0.values().any(|it| match it {
-            Definition::Model(model) => model.fields.iter().any(uses),
-            Definition::Enum(_) => false,
-        })
-    }
-
     /// The definition of a name.
     pub fn get(&self, name: &str) -> Option<&Definition> {
         self.0.get(name)

@@ -6,8 +6,8 @@
 use serde_json::Value;
 
 use super::{
-    Definition, Definitions, DspyType, Scalar, Type, dspy_value, taken_for, validate,
-    validate_by_name,
+    Definition, Definitions, DspyType, Origin, Scalar, Type, dspy_value, taken_for, validate,
+    validate_as,
 };
 use crate::python::object::Object;
 
@@ -25,11 +25,12 @@ pub(crate) enum Looked {
 }
 
 impl Looked {
-    fn wants_models(self, definitions: &Definitions) -> bool {
+    /// As what models are validated, if they are.
+    fn models(self) -> Option<Origin> {
         match self {
-            Self::All | Self::Own => false,
-            Self::Models => true,
-            Self::Others => !definitions.use_dspy_types(),
+            Self::All | Self::Own => None,
+            Self::Models => Some(Origin::Json),
+            Self::Others => Some(Origin::Printed),
         }
     }
 }
@@ -60,15 +61,15 @@ impl Type {
             (Self::Union(args), value) => {
                 let is_text = value.is_string() && args.contains(&Self::Str);
                 let accepted = || args.iter().find(|it| !is_text && it.accepts(value, definitions));
-                let its = taken_for(args, value, definitions).or_else(accepted);
+                let its = taken_for(Origin::Json, args, value, definitions).or_else(accepted);
                 its.map_or_else(|| value.clone(), |it| inner(it, value))
             }
             (Self::Named(name), Value::Object(map)) => {
                 let Some(Definition::Model(model)) = definitions.get(name) else {
                     return value.clone();
                 };
-                if looked.wants_models(definitions)
-                    && let Ok(object) = validate_by_name(self, value.into(), definitions)
+                if let Some(origin) = looked.models()
+                    && let Ok(object) = validate_as(origin, self, value.into(), definitions)
                 {
                     return object.into_json();
                 }

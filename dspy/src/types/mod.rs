@@ -21,17 +21,18 @@ mod printed;
 mod scalar;
 pub(crate) mod schema;
 mod union;
+mod validate;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub(crate) use coerce::{taken_for, validate, validate_by_name};
 pub use definition::{Definition, Definitions, EnumMember, Extra, Model, ModelField};
 pub(crate) use dspy_class::{class_of, schema_class_of};
 pub use dspy_type::DspyType;
 pub(crate) use input::Looked;
 pub(crate) use issue::ValidationError;
 pub use scalar::Scalar;
+pub(crate) use validate::{Origin, taken_for, validate, validate_as};
 
 /// The type of a field, as Python annotates it. Written as its annotation: `list[str]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

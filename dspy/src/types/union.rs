@@ -63,7 +63,10 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::{Definition, Definitions, Model, ModelField, types::taken_for};
+    use crate::{
+        Definition, Definitions, Model, ModelField,
+        types::{Origin, taken_for},
+    };
 
     /// Models whose only field is the one named, an integer with a default.
     fn models(fields: &[(&str, &str)]) -> Definitions {
@@ -89,7 +92,7 @@ mod tests {
         let named = |name: &str| Type::Named(name.to_owned());
         let counts = Type::Dict(Box::new(Type::Str), Box::new(Type::Int));
         let chosen = |members: &[Type], value: Value| {
-            taken_for(members, &value, &definitions).map(ToString::to_string)
+            taken_for(Origin::Json, members, &value, &definitions).map(ToString::to_string)
         };
         let (models, mixed) = ([named("A"), named("B")], [counts, named("A")]);
 

@@ -19,7 +19,7 @@ pub(crate) struct Difference {
 type Checked = Result<(), Difference>;
 
 /// The tags of values that JSON alone does not tell; a reply may have other keys like them.
-const TAGS: [&str; 14] = [
+const TAGS: [&str; 15] = [
     "$model",
     "$enum",
     "$tuple",
@@ -34,6 +34,7 @@ const TAGS: [&str; 14] = [
     "$decimal",
     "$uuid",
     "$bytes",
+    "$repr",
 ];
 
 fn differ(kind: &'static str, got: &impl std::fmt::Debug, want: &impl std::fmt::Debug) -> Checked {
@@ -177,12 +178,23 @@ fn is_same_as_tagged(got: &Value, tagged: &Map<String, Value>) -> bool {
             .map_or_else(|_| json!(digits.parse::<f64>().unwrap()), Value::from);
         return *got == large || *got == "Infinity" || *got == "-Infinity";
     }
+    if let (Some("complex"), Some(text)) =
+        (tagged.get("$type").and_then(Value::as_str), tagged.get("$repr").and_then(Value::as_str))
+    {
+        return *got == text.trim_matches(['(', ')']);
+    }
     *got == plain(&Value::Object(tagged.clone()))
 }
 
 fn check_error(answer: &Value, error: &Error) -> Checked {
     // Where every attempt failed, the package gives nothing, and the engine why.
     if answer["bodies"] == json!([]) || (answer["error"].is_null() && answer["outputs"].is_null()) {
+        return Ok(());
+    }
+    // The package gives an ellipsis, and falls over it only where it is written as JSON.
+    let given = answer["outputs"].to_string() + &answer["completions"].to_string();
+    let is_unwritable = error.to_string().contains("is of type ellipsis, which JSON cannot hold");
+    if is_unwritable && given.contains(r#""$type":"ellipsis""#) {
         return Ok(());
     }
     let want = answer["error"]["message"].as_str().map(without_links).unwrap_or_default();
