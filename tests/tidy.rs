@@ -54,6 +54,7 @@ const ONLY_IN: [(&str, &[&str]); 22] = [
     ("rmcp::", &["workers/src/tools/"]),
     ("rustls::", &["workers/src/gateway/", "src/client.rs", "src/traces/", "queue/src/objects.rs"]),
     ("regex::", &["dspy/src/pattern.rs"]),
+    ("unicode_ident::", &["dspy/src/python/unicode.rs"]),
     ("unicode_normalization::", &["dspy/src/module/majority.rs"]),
     ("speedate::", &["dspy/src/types/"]),
     ("saphyr_parser::", &["programs/src/"]),

@@ -7,7 +7,7 @@ use crate::{
     adapter::value,
     corpus::{neutral, plain::plain},
     json_repair,
-    python::{literal, object::Object, repr, text},
+    python::{literal, object::Object, repr, text, unicode},
 };
 
 #[path = "../tests/support/oracle.rs"]
@@ -41,6 +41,29 @@ fn single_functions_do_what_pythons_do() {
     let first: Vec<_> = wrong.iter().take(SHOWN).cloned().collect();
     assert!(wrong.is_empty(), "{} of {compared}\n{}", wrong.len(), first.join("\n"));
     assert!(compared * 10 > cases * 9, "only {compared} were compared");
+}
+
+#[test]
+fn every_character_is_what_python_takes_it_for() {
+    let answer = Oracle::start().ask(&json!({"ask": "characters"}));
+    let flags = answer["flags"].as_str().unwrap().bytes().map(|it| it - b'0');
+    let asked: [fn(char) -> bool; 6] = [
+        unicode::is_printable,
+        unicode::is_alnum,
+        unicode::is_alpha,
+        unicode::is_digit,
+        unicode::starts_name,
+        unicode::continues_name,
+    ];
+
+    let wrong = flags.zip(0_u32..).filter_map(|(flags, code)| {
+        let c = char::from_u32(code)?;
+        let is_wrong = |bit: usize| asked[bit](c) != (flags >> bit & 1 == 1);
+        (0..asked.len()).any(is_wrong).then(|| format!("{c:?} {flags:06b}"))
+    });
+    let wrong: Vec<_> = wrong.collect();
+
+    assert!(wrong.is_empty(), "{} {:?}", wrong.len(), &wrong[..wrong.len().min(SHOWN)]);
 }
 
 /// Whether what JSON and Rust's text cannot hold is in play: integers over 64 bits, objects of

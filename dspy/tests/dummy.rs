@@ -76,7 +76,7 @@ async fn every_type_is_answered_in_every_format() {
 #[tokio::test]
 async fn models_of_a_program_are_answered_in_every_format() {
     let mut predictor = predictor("dummy/any", &["str"]);
-    let person = json!({"Mood": {"enum": [{"name": "A", "value": "a"}]}, "Person": {"model": {
+    let person = json!({"Mood": {"enum": {"members": [{"name": "A", "value": "a"}]}}, "Person": {"model": {
         "fields": [{"name": "name", "ty": "str"}, {"name": "age", "ty": "int"}]}}});
     predictor.signature.types = serde_json::from_value(person).unwrap();
     for (name, ty) in [("person", "Person"), ("people", "list[Person]"), ("mood", "Mood")] {

@@ -7,8 +7,8 @@ use std::sync::Mutex;
 
 use async_trait::async_trait;
 use dspy::{
-    Adapter, BestOfN, Capabilities, Definition, EnumMember, Error, Fields, FunctionCalling, Lm,
-    LmError, LmReply, LmRequest, LmSettings, Model, ModelField, Module, ModuleKind, Prediction,
+    Adapter, BestOfN, Capabilities, Definition, Enum, EnumMember, Error, Fields, FunctionCalling,
+    Lm, LmError, LmReply, LmRequest, LmSettings, Model, ModelField, Module, ModuleKind, Prediction,
     Predictor, Reward, Run, Signature, ToolCall, Trace, Type, Uncaught,
 };
 use serde_json::{Value, json};
@@ -74,7 +74,7 @@ fn at(temperature: f64) -> LmSettings {
 async fn what_the_package_falls_over_is_not_asked_for_again() {
     let mut predictor = predictor("question -> mood: str", Adapter::xml(true));
     let member = EnumMember { name: "RED".into(), value: "red".into() };
-    let definition = Definition::Enum(vec![member]);
+    let definition = Definition::Enum(Enum { members: vec![member], ..Enum::default() });
     predictor.signature.types.0.insert("Mood".to_owned(), definition);
     predictor.signature.outputs[0].ty = Type::Named("Mood".to_owned());
     let replies = vec![text("<mood></mood><mood></mood>")];

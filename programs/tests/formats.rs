@@ -129,6 +129,21 @@ fn fields_of_a_list_may_have_types() {
     assert_eq!(types, ["question str", "k int", "hint bool"]);
 }
 
+/// As DSPy warns of no value of a field whose type was not written.
+#[test]
+fn a_field_without_a_type_takes_anything() {
+    let program = load(
+        "name: x\nsignatures:\n  main:\n    inputs: {a: , b: {desc: B}, c: str}\n    outputs: [d]",
+    );
+    let inputs = |json: &str| serde_json::from_str(json).unwrap();
+
+    let untyped = program.check(&inputs(r#"{"a": 1, "b": [true], "c": "x"}"#));
+    let typed = program.check(&inputs(r#"{"a": "x", "b": "y", "c": 1}"#));
+
+    assert!(untyped.is_ok(), "{untyped:?}");
+    assert_eq!(typed.unwrap_err().mistyped[0].pointer, "/c");
+}
+
 #[test]
 fn short_forms_of_retries_cache_and_lm_are_read() {
     let rest = "signatures: {qa: {inputs: [a], outputs: [b]}}";

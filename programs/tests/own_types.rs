@@ -102,3 +102,41 @@ fn a_schema_that_comes_with_a_model_is_shown_as_it_is() {
 
     assert_eq!(schema["$defs"]["Point"]["title"], "Mine");
 }
+
+/// What DSPy 3.4.1 made of the same enums: `class Level(int, Enum)`, `class Tone(StrEnum)`.
+#[test]
+fn enums_take_what_their_base_takes() {
+    let text = "
+types:
+  Level: {enum: {LOW: 1, HIGH: 2}, base: int, desc: How much.}
+  Tone: {enum: {WARM: warm}, base: StrEnum}
+  Share: {enum: {HALF: 0.5, ALL: 1}, base: float}
+signatures:
+  main:
+    inputs: [question]
+    outputs: {levels: 'list[Level]', tones: 'list[Tone]', shares: 'list[Share]'}
+";
+    let program = Registry::parse(text, "x").unwrap_or_else(|e| panic!("{e}"));
+    let Runtime::Native(module) = &program.runtime else { panic!("not native") };
+    let signature = module.signature();
+    let read = |levels: &str, tones: &str| {
+        let reply = format!(
+            "[[ ## levels ## ]]\n{levels}\n[[ ## tones ## ]]\n{tones}\n[[ ## shares ## ]]\n[\"0.5\", 1]"
+        );
+        Adapter::default().parse(&signature, &reply).map_err(|it| it.message.unwrap_or_default())
+    };
+
+    let outputs = read("[\"1\", 2.0, true]", "[\"warm\"]").unwrap();
+    let error = read("[\"1_0\"]", "[\"warm\"]").unwrap_err();
+    let other = read("[]", "[\"WARM\"]").unwrap_err();
+
+    assert_eq!(
+        json!(outputs),
+        json!({"levels": [1, 2, 1], "tones": ["warm"], "shares": [0.5, 1.0]})
+    );
+    assert!(error.contains("1 validation error for list[int-enum[Level]]\n0\n"), "{error}");
+    assert!(error.contains("Input should be 1 or 2 [type=enum, input_value='1_0'"), "{error}");
+    assert!(other.contains("1 validation error for list[str-enum[Tone]]"), "{other}");
+    let system = Adapter::default().render(&signature, &[], &Fields::new()).unwrap();
+    assert!(json!(system).to_string().contains("\\\"description\\\": \\\"How much.\\\""));
+}

@@ -58,10 +58,7 @@ fn note(field: &Field, definitions: &Definitions) -> Option<String> {
             format!("must exactly match (no extra characters) one of: {choices}")
         }
         Type::Named(name) => match definitions.get(name) {
-            Some(Definition::Enum(members)) => {
-                let values: Vec<_> = members.iter().map(|it| it.value.clone()).collect();
-                format!("must be one of: {}", choices(&values))
-            }
+            Some(Definition::Enum(its)) => format!("must be one of: {}", choices(&its.values())),
             Some(Definition::Model(_)) | None => schema_note(field, definitions),
         },
         Type::None

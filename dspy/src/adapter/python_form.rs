@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::python_own;
 use crate::{
-    Definitions, DspyType, Extra, Model, Type,
+    Definitions, DspyType, Enum, Extra, Model, Type,
     python::{object::Object, repr},
     types::{Origin, taken_for},
 };
@@ -24,7 +24,8 @@ pub(super) fn str(ty: &Type, value: &Value, definitions: &Definitions) -> String
     }
     match typed(ty, value, definitions) {
         Some(Typed::Model(_, model, map)) => fields(model, map, definitions, " "),
-        Some(Typed::Member(class, name)) => format!("{class}.{name}"),
+        Some(Typed::Member(_, its, _)) if its.base.prints_values() => repr::str(&value.into()),
+        Some(Typed::Member(class, _, name)) => format!("{class}.{name}"),
         None => value.as_str().map_or_else(|| repr(ty, value, definitions), ToOwned::to_owned),
     }
 }
@@ -44,7 +45,7 @@ pub(super) fn repr(ty: &Type, value: &Value, definitions: &Definitions) -> Strin
         Some(Typed::Model(class, model, map)) => {
             return format!("{class}({})", fields(model, map, definitions, ", "));
         }
-        Some(Typed::Member(class, name)) => {
+        Some(Typed::Member(class, _, name)) => {
             return format!("<{class}.{name}: {}>", repr::repr(&value.into()));
         }
         None => {}
@@ -90,13 +91,13 @@ pub(super) fn taken<'a>(ty: &'a Type, value: &Value, definitions: &Definitions) 
 /// A value of a class.
 enum Typed<'a> {
     Model(&'a str, &'a Model, &'a Map<String, Value>),
-    Member(&'a str, &'a str),
+    Member(&'a str, &'a Enum, &'a str),
 }
 
 fn typed<'a>(ty: &'a Type, value: &'a Value, definitions: &'a Definitions) -> Option<Typed<'a>> {
-    if let Some((class, members)) = definitions.members(ty) {
-        let member = members.iter().find(|it| it.value == *value)?;
-        return Some(Typed::Member(class, &member.name));
+    if let Some((class, its)) = definitions.enumeration(ty) {
+        let member = its.members.iter().find(|it| it.value == *value)?;
+        return Some(Typed::Member(class, its, &member.name));
     }
     let (class, model) = definitions.model(ty)?;
     Some(Typed::Model(class, model, value.as_object()?))

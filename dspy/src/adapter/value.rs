@@ -84,8 +84,8 @@ pub(crate) fn parse(
     let value = match (ty, definition(ty, definitions)) {
         (Type::Str, _) if matches!(value, Object::Str(_)) => return Ok(value),
         (Type::Str, _) => return Ok(Object::Str(repr::str(&value))),
-        (Type::Named(name), Some(Definition::Enum(members))) => {
-            return member(name, members, &value);
+        (Type::Named(name), Some(Definition::Enum(its))) => {
+            return member(name, &its.members, &value);
         }
         (Type::Literal(values), _) => match choice(values, value) {
             Ok(value) => return Ok(value),

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     Definitions, Field, ParseError, Signature, Type, Uncaught,
-    python::{object::Object, repr, text::is_word},
+    python::{object::Object, repr, unicode},
     types,
     xml::{Tree, quote_attribute},
 };
@@ -106,8 +106,8 @@ fn element(value: &Value, tag: &str, key: Option<&str>) -> String {
 /// Whether a name can be a tag: a Python identifier, but for dots and dashes after its start.
 fn is_tag(name: &str) -> bool {
     let mut chars = name.chars();
-    let is_start = chars.next().is_some_and(|c| c == '_' || (c.is_alphabetic() && is_word(c)));
-    is_start && chars.all(|c| matches!(c, '-' | '.') || is_word(c))
+    let is_start = chars.next().is_some_and(unicode::starts_name);
+    is_start && chars.all(|c| matches!(c, '-' | '.') || unicode::continues_name(c))
 }
 
 /// The values in the tags of a reply.

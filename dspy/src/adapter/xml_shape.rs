@@ -45,7 +45,7 @@ pub(super) fn shape<'a>(ty: &'a Type, definitions: &'a Definitions) -> Shape<'a>
         Type::BareDict => Shape::Dict(None),
         Type::Named(name) => match definitions.get(name) {
             Some(Definition::Model(model)) => Shape::Model(name, model),
-            Some(Definition::Enum(members)) if members.iter().all(|it| it.value.is_string()) => {
+            Some(Definition::Enum(its)) if its.members.iter().all(|it| it.value.is_string()) => {
                 Shape::Text
             }
             Some(Definition::Enum(_)) => Shape::Other,

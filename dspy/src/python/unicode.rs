@@ -24,6 +24,18 @@ pub(crate) fn is_digit(c: char) -> bool {
     c.is_ascii_digit() || (!c.is_ascii() && is_in(DIGITS, c))
 }
 
+/// Whether a name may begin with it: `str.isidentifier` of one character.
+pub(crate) fn starts_name(c: char) -> bool {
+    c == '_' || (unicode_ident::is_xid_start(c) && is_printable(c))
+}
+
+/// Whether a name may go on with it.
+pub(crate) fn continues_name(c: char) -> bool {
+    // Two middle dots are newer than Python 3.11.
+    let is_newer = matches!(c, '\u{30fb}' | '\u{ff65}');
+    unicode_ident::is_xid_continue(c) && is_printable(c) && !is_newer
+}
+
 fn is_in(ranges: &[(u32, u32)], c: char) -> bool {
     let code = u32::from(c);
     let after = ranges.partition_point(|(first, _)| *first <= code);

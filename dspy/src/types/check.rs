@@ -65,7 +65,7 @@ impl Type {
             Self::Literal(values) => values.contains(value),
             Self::Union(args) => args.iter().any(|it| it.fits(value, definitions)),
             Self::Named(name) => match definitions.get(name) {
-                Some(Definition::Enum(members)) => members.iter().any(|it| it.value == *value),
+                Some(Definition::Enum(its)) => its.members.iter().any(|it| it.value == *value),
                 Some(Definition::Model(_)) | None => {
                     validate(self, value.into(), definitions).is_ok()
                 }

@@ -3,7 +3,8 @@
 use serde_json::Value;
 
 use super::{
-    coerce::{Coerced, refuse},
+    Enum, EnumBase,
+    coerce::{Coerced, float, int, refuse, text},
     fit::Fit,
 };
 use crate::python::{
@@ -26,12 +27,26 @@ pub(super) fn literal(value: &Object, values: &[Value]) -> Coerced {
     none_of("literal_error", value, values)
 }
 
-/// An enum: the value of a member.
-pub(super) fn enumerated(value: &Object, values: &[Value]) -> Coerced {
-    if let Some(found) = values.iter().find(|it| value.equals(&(*it).into())) {
-        return Ok((found.into(), Fit::LAX));
+/// An enum: the value of a member, which may be given as what makes a value of its base.
+pub(super) fn enumerated(value: &Object, its: &Enum) -> Coerced {
+    let based = match its.base {
+        EnumBase::None => None,
+        EnumBase::Str | EnumBase::StrEnum => Some(text(value.clone())),
+        EnumBase::Int | EnumBase::IntEnum => Some(int(value.clone())),
+        EnumBase::Float => Some(float(value.clone())),
+    };
+    let values = its.values();
+    let looked_up = match based {
+        None => Some(value.clone()),
+        // A text of too many digits is refused as the integer that it is.
+        Some(Ok((big @ Object::Int(Int::Big(_)), _))) => return none_of("enum", &big, &values),
+        Some(based) => based.ok().map(|(it, _)| it),
+    };
+    let is_it = |it: &&Value| looked_up.as_ref().is_some_and(|value| value.equals(&(*it).into()));
+    match values.iter().find(is_it) {
+        Some(found) => Ok((found.into(), Fit::LAX)),
+        None => none_of("enum", value, &values),
     }
-    none_of("enum", value, values)
 }
 
 /// Refuses what is none of these values; pydantic looks for integers of 64 bits only.

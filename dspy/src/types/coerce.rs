@@ -183,10 +183,7 @@ impl Coercer<'_> {
 
     fn named(&self, value: Object, name: &str) -> Coerced {
         match self.definitions.get(name) {
-            Some(Definition::Enum(members)) => {
-                let values: Vec<_> = members.iter().map(|it| it.value.clone()).collect();
-                choice::enumerated(&value, &values)
-            }
+            Some(Definition::Enum(its)) => choice::enumerated(&value, its),
             Some(Definition::Model(model)) => self.model(value, name, model),
             None => refuse("class_type", &format!("{name} is not defined"), &value),
         }
@@ -275,7 +272,7 @@ fn tuple_items(value: Object) -> Coerced<Vec<Object>> {
     }
 }
 
-fn text(value: Object) -> Coerced {
+pub(super) fn text(value: Object) -> Coerced {
     match value {
         Object::Str(_) => Ok((value, Fit::EXACT)),
         Object::Bytes(bytes) => match String::from_utf8(bytes) {
@@ -290,7 +287,7 @@ fn text(value: Object) -> Coerced {
     }
 }
 
-fn int(value: Object) -> Coerced {
+pub(super) fn int(value: Object) -> Coerced {
     match value {
         Object::Int(_) => Ok((value, Fit::EXACT)),
         Object::Bool(flag) => Ok((Object::int(i64::from(flag)), Fit::LAX)),
@@ -319,7 +316,7 @@ fn int(value: Object) -> Coerced {
     }
 }
 
-fn float(value: Object) -> Coerced {
+pub(super) fn float(value: Object) -> Coerced {
     match value {
         Object::Float(_) => Ok((value, Fit::EXACT)),
         Object::Int(ref int) => Ok((Object::Float(int.to_f64()), Fit::STRICT)),

@@ -16,10 +16,42 @@ pub struct Definitions(pub BTreeMap<String, Definition>);
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Definition {
-    /// An enum: its members in order.
-    Enum(Vec<EnumMember>),
+    /// An enum.
+    Enum(Enum),
     /// A pydantic model.
     Model(Model),
+}
+
+/// An enum of Python's.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Enum {
+    /// What its members are besides.
+    #[serde(default)]
+    pub base: EnumBase,
+    /// Its members, in order.
+    pub members: Vec<EnumMember>,
+    /// What it is: the docstring of its class.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub doc: Option<String>,
+}
+
+/// What the members of an enum are besides: it decides what pydantic takes for one of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EnumBase {
+    /// Nothing: `class Color(Enum)`.
+    #[default]
+    None,
+    /// Texts: `class Color(str, Enum)`.
+    Str,
+    /// Integers: `class Level(int, Enum)`.
+    Int,
+    /// Numbers: `class Share(float, Enum)`.
+    Float,
+    /// Texts that Python prints as such: `class Color(StrEnum)`.
+    StrEnum,
+    /// Integers that Python prints as such: `class Level(IntEnum)`.
+    IntEnum,
 }
 
 /// A member of an enum.
@@ -84,6 +116,33 @@ pub struct ModelField {
     pub bounds: serde_json::Map<String, Value>,
 }
 
+impl Enum {
+    /// The values of its members, in order.
+    pub fn values(&self) -> Vec<Value> {
+        self.members.iter().map(|it| it.value.clone()).collect()
+    }
+}
+
+impl EnumBase {
+    /// What pydantic calls an enum of it.
+    pub(crate) fn validator_name(self) -> &'static str {
+        match self {
+            Self::None => "enum",
+            Self::Str | Self::StrEnum => "str-enum",
+            Self::Int | Self::IntEnum => "int-enum",
+            Self::Float => "float-enum",
+        }
+    }
+
+    /// Whether Python prints a member as its value.
+    pub(crate) fn prints_values(self) -> bool {
+        match self {
+            Self::StrEnum | Self::IntEnum => true,
+            Self::None | Self::Str | Self::Int | Self::Float => false,
+        }
+    }
+}
+
 impl Definitions {
     /// The model that a type is, and its name.
     pub(crate) fn model<'a>(&'a self, ty: &'a Type) -> Option<(&'a str, &'a Model)> {
@@ -94,11 +153,11 @@ impl Definitions {
         }
     }
 
-    /// The members of the enum that a type is, and its name.
-    pub(crate) fn members<'a>(&'a self, ty: &'a Type) -> Option<(&'a str, &'a [EnumMember])> {
+    /// The enum that a type is, and its name.
+    pub(crate) fn enumeration<'a>(&'a self, ty: &'a Type) -> Option<(&'a str, &'a Enum)> {
         let Type::Named(name) = ty else { return None };
         match self.get(name)? {
-            Definition::Enum(members) => Some((name, members)),
+            Definition::Enum(its) => Some((name, its)),
             Definition::Model(_) => None,
         }
     }

@@ -26,7 +26,9 @@ mod validate;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub use definition::{Definition, Definitions, EnumMember, Extra, Model, ModelField};
+pub use definition::{
+    Definition, Definitions, Enum, EnumBase, EnumMember, Extra, Model, ModelField,
+};
 pub(crate) use dspy_class::{class_of, schema_class_of};
 pub use dspy_type::DspyType;
 pub(crate) use input::Looked;

@@ -102,10 +102,12 @@ impl Definition {
     /// Puts its schema, and those that come with it, among the schemas.
     fn put_schema(&self, name: &str, schemas: &mut Map<String, Value>) {
         let own = match self {
-            Self::Enum(members) => {
-                let values: Vec<_> = members.iter().map(|it| it.value.clone()).collect();
-                let mut schema = choice(&values);
+            Self::Enum(its) => {
+                let mut schema = choice(&its.values());
                 schema["title"] = name.into();
+                if let Some(doc) = &its.doc {
+                    schema["description"] = doc.as_str().into();
+                }
                 schema
             }
             Self::Model(Model { json_schema: Some(schema), .. }) => given(schema, name, schemas),

@@ -33,7 +33,7 @@ impl Type {
         match self {
             Self::Str | Self::Int | Self::Float | Self::Bool => self.to_string(),
             Self::Named(own) => match definitions.get(own) {
-                Some(Definition::Enum(_)) => format!("enum[{own}]"),
+                Some(Definition::Enum(its)) => format!("{}[{own}]", its.base.validator_name()),
                 Some(Definition::Model(_)) | None => own.clone(),
             },
             Self::None => "none".to_owned(),

@@ -30,6 +30,7 @@ CLASSES = {f"{it.__module__}.{it.__qualname__}": it for it in (
     uuid.UUID)}
 
 
+BASES = {"str": str, "int": int, "float": float}
 # What these print of an object is not its JSON.
 TELLS_TYPES = ("BAMLAdapter", "TwoStepAdapter")
 
@@ -45,8 +46,13 @@ class World:
 
     def enum(self, name, definition):
         members = [(it["name"], it["value"]) for it in definition["members"]]
-        base = {"str": str, "int": int}.get(definition.get("base"))
-        return enum.Enum(name, members, type=base)
+        base = definition.get("base")
+        if base in ("StrEnum", "IntEnum"):
+            made = getattr(enum, base)(name, members)
+        else:
+            made = enum.Enum(name, members, type=BASES.get(base))
+        made.__doc__ = definition.get("doc")
+        return made
 
     def model(self, name, definition):
         fields = {}
@@ -121,7 +127,8 @@ class World:
             if found & tells:
                 shown[name] = mutate.plain(value)
                 reader = pydantic.TypeAdapter(field.annotation)
-                given[name] = reader.validate_python(shown[name], by_alias=True, by_name=True)
+                made = reader.validate_python(shown[name], by_alias=True, by_name=True)
+                given[name] = kept(made, shown[name])
                 if "ref" in found - tells:
                     # As the other adapters show a model, so it is given.
                     shown[name] = tagged(given[name])
@@ -143,6 +150,19 @@ class World:
             fields[it["name"]] = (self.type(it["type"]), make(**options))
         made = dspy.make_signature(fields, neutral.get("instructions"), neutral["name"])
         return made
+
+
+def kept(made, shown):
+    """What a type makes of JSON, with numbers that no model holds as they were given: they stand for
+    no object."""
+    numbers = (bool, int, float)
+    if isinstance(made, numbers) and isinstance(shown, numbers) and not isinstance(made, enum.Enum):
+        return shown
+    if isinstance(made, (list, tuple)) and isinstance(shown, list):
+        return type(made)(kept(*pair) for pair in zip(made, shown))
+    if isinstance(made, dict) and isinstance(shown, dict):
+        return {key: kept(it, shown[key]) if key in shown else it for key, it in made.items()}
+    return made
 
 
 def neutral_type(it, definitions):
@@ -181,6 +201,11 @@ def define(it, definitions):
     if issubclass(it, enum.Enum):
         members = [{"name": member.name, "value": member.value} for member in it]
         definitions[name] = {"kind": "enum", "members": members}
+        own = [base for base in ("StrEnum", "IntEnum") if issubclass(it, getattr(enum, base))]
+        if bases := own + [base for base, python in BASES.items() if issubclass(it, python)]:
+            definitions[name]["base"] = bases[0]
+        if doc := it.__dict__.get("__doc__"):
+            definitions[name]["doc"] = inspect.cleandoc(doc)
         return
     definitions[name] = None
     fields = []

@@ -33,6 +33,13 @@ def outcome(make):
         return {"error": type(error).__name__, "message": str(error)}
 
 
+def flags(code):
+    """What a character is, as a letter: one bit each."""
+    it = chr(code)
+    asked = (it.isprintable(), it.isalnum(), it.isalpha(), it.isdigit(), it.isidentifier(), ("a" + it).isidentifier())
+    return chr(ord("0") + sum(1 << bit for bit, is_it in enumerate(asked) if is_it))
+
+
 def answer(question):
     if "index" in question:
         question = make(question)
@@ -43,6 +50,8 @@ def answer(question):
         made = outcome(lambda: parse_value(text, annotation))
         made["signature"] = build.neutral_signature(world.signature(
             {"name": "S", "fields": [{"name": "x", "role": "output", "type": question["type"]}]}))
+    elif ask == "characters":
+        made = {"flags": "".join(map(flags, range(0x110000)))}
     elif ask == "signature":
         try:
             signature = dspy.Signature(text)

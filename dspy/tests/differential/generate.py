@@ -76,7 +76,8 @@ class Maker:
 
     def enum(self):
         r = self.r
-        values = r.choice([["red", "green", "a b", "é", "RED"], [1, 2, 3, -1, 0],
+        values = r.choice([["red", "green", "a b", "é", "RED"], ["red", "RED", "x", "1"], [1, 2, 3, -1, 0],
+                           [1.5, 2.0, -0.5],
                            ["red", "RED", 1, 2, 1.5, True, "two", "1", "it's"]])
         chosen, members = r.sample(values, r.randrange(1, 4)), []
         for value in chosen:
@@ -84,7 +85,14 @@ class Maker:
                 name = r.choice(["RED", "GREEN", "low", "Two", "A_B", "É"])
                 if not any(name == it["name"] for it in members):
                     members.append({"name": name, "value": value})
-        return self.define({"kind": "enum", "members": members})
+        made = {"kind": "enum", "members": members}
+        bases = {str: ["str", "StrEnum"], int: ["int", "IntEnum"], float: ["float"]}
+        own = {type(it["value"]) for it in members}
+        if len(own) == 1 and self.maybe(0.5):
+            made["base"] = r.choice(bases.get(own.pop(), [None]))
+        if self.maybe(0.2):
+            made["doc"] = r.choice(["A choice.", "Two\n    lines.\n", "é"])
+        return self.define(made)
 
     def define(self, definition):
         name = self.r.choice(["Color", "Person", "Item", "Node", "Mood"]) + str(len(self.types))

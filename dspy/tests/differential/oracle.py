@@ -149,9 +149,9 @@ def as_given(message):
             dumped = json.dumps(json.loads(reply.strip()), ensure_ascii=False)
         except (AttributeError, ValueError):
             continue
-        # The whole of it: another reply may hold the same object.
+        # The whole of it, and of this reply: another may hold the same object.
         shown = "LM Response: {} \n"
-        if dumped not in WIRE.replies:
+        if not any(dumped in said(it) for it in WIRE.replies if said(it) != reply):
             message = message.replace(shown.format(dumped), shown.format(reply))
     return message
 

@@ -1,6 +1,9 @@
 //! The neutral form of signatures and types, as the recorder writes it.
 
-use dspy::{Definition, Definitions, EnumMember, Extra, Field, Model, ModelField, Signature, Type};
+use dspy::{
+    Definition, Definitions, Enum, EnumBase, EnumMember, Extra, Field, Model, ModelField,
+    Signature, Type,
+};
 use serde_json::{Map, Value};
 
 use super::plain::plain;
@@ -52,7 +55,16 @@ fn definition(neutral: &Value) -> Result<Definition, String> {
     if neutral["kind"] == "enum" {
         let members = neutral["members"].as_array().unwrap().iter();
         let member = |it: &Value| EnumMember { name: text(it, "name"), value: plain(&it["value"]) };
-        return Ok(Definition::Enum(members.map(member).collect()));
+        let base = match neutral["base"].as_str() {
+            Some("str") => EnumBase::Str,
+            Some("int") => EnumBase::Int,
+            Some("float") => EnumBase::Float,
+            Some("StrEnum") => EnumBase::StrEnum,
+            Some("IntEnum") => EnumBase::IntEnum,
+            _ => EnumBase::None,
+        };
+        let doc = neutral["doc"].as_str().map(ToOwned::to_owned);
+        return Ok(Definition::Enum(Enum { base, members: members.map(member).collect(), doc }));
     }
     let fields = neutral["fields"].as_array().unwrap().iter().map(model_field);
     let extra = match neutral["config"]["extra"].as_str() {

@@ -1,10 +1,9 @@
 //! The program's own types: `types`, enums and models by name.
 
-use dspy::{Definition, Definitions, EnumMember, Extra, Field, Model, ModelField, Type};
-use serde_json::Value;
+use dspy::{Definition, Definitions, Enum, Extra, Field, Model, ModelField, Type};
 
 use super::{
-    annotation, bounds, field,
+    annotation, bounds, enumeration, field,
     nearest::nearest,
     python_name,
     spot::{Named, Spot, Table},
@@ -13,11 +12,13 @@ use crate::LoadError;
 
 /// The most types of a file.
 const TYPES_MAX: usize = 200;
-/// The most members of an enum, and fields of a model.
-const PARTS_MAX: usize = 500;
+/// The most fields of a model, and members of an enum.
+pub(super) const PARTS_MAX: usize = 500;
 
-const KEYS: [&str; 7] =
-    ["enum", "fields", "extra", "populate_by_name", "description", "desc", "json_schema"];
+const KEYS: [&str; 8] =
+    ["enum", "base", "fields", "extra", "populate_by_name", "description", "desc", "json_schema"];
+const MODEL_KEYS: [&str; 6] =
+    ["fields", "extra", "populate_by_name", "description", "desc", "json_schema"];
 
 const FIELD_KEYS: [&str; 5] = ["type", "alias", "default", "desc", "description"];
 
@@ -38,7 +39,7 @@ pub(super) fn read_all(file: &Table<'_>) -> Result<Definitions, LoadError> {
     let mut types = Definitions::default();
     for named in &names {
         // Its name is known before what it is: models may hold each other.
-        types.0.insert(name(named)?, Definition::Enum(Vec::new()));
+        types.0.insert(name(named)?, Definition::Enum(Enum::default()));
     }
     let mut defaults = Vec::new();
     let mut read = Definitions::default();
@@ -72,54 +73,17 @@ fn definition<'a>(
     defaults: &mut Vec<Default<'a>>,
 ) -> Result<Definition, LoadError> {
     if named.spot.is_list() {
-        return members(&named.spot).map(Definition::Enum);
+        return enumeration::listed(&named.spot).map(Definition::Enum);
     }
     if !named.spot.is_table() {
         let fix = "write `{fields: {name: type}}` or `{enum: [a, b]}`; an annotation needs no name";
         return Err(named.spot.fail("is neither a model nor an enum", fix));
     }
     let table = named.spot.table(&KEYS)?;
-    let Some(spot) = table.get("enum") else {
-        return model(&table, types, defaults).map(Definition::Model);
-    };
-    named.spot.table(&["enum"])?;
-    members(&spot).map(Definition::Enum)
-}
-
-/// The members of an enum: values by name, or values that are their own names.
-fn members(spot: &Spot<'_>) -> Result<Vec<EnumMember>, LoadError> {
-    let mut members: Vec<EnumMember> = Vec::new();
-    let mut put = |name: String, spot: &Spot<'_>| {
-        let value = scalar(spot)?;
-        if let Some(twin) = members.iter().find(|it| it.value == value) {
-            let problem = format!("has the value of the member `{}`", twin.name);
-            return Err(spot.fail(problem, "keep one of them"));
-        }
-        members.push(EnumMember { name, value });
-        Ok(())
-    };
-    if spot.is_list() {
-        for item in spot.list(PARTS_MAX)? {
-            put(item.word()?.to_owned(), &item)?;
-        }
-    } else {
-        for named in spot.names()? {
-            put(python_name::read(&named, "a member")?, &named.spot)?;
-        }
+    if table.get("enum").is_none() {
+        return model(&named.spot.table(&MODEL_KEYS)?, types, defaults).map(Definition::Model);
     }
-    if members.is_empty() {
-        return Err(spot.fail("has no members", "write `[a, b]`, or a line `NAME: value` for each"));
-    }
-    Ok(members)
-}
-
-fn scalar(spot: &Spot<'_>) -> Result<Value, LoadError> {
-    if spot.is_list() || spot.is_table() || spot.is_null() {
-        return Err(
-            spot.fail("a member's value must be a text, a number, true or false", "write one")
-        );
-    }
-    Ok(spot.json())
+    enumeration::read(&named.spot.table(&enumeration::KEYS)?).map(Definition::Enum)
 }
 
 fn model<'a>(

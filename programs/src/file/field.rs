@@ -48,7 +48,8 @@ pub(super) fn check(
     spot: &Spot<'_>,
     types: &Definitions,
 ) -> Result<Value, LoadError> {
-    let bare = Field { default: None, ..field.clone() };
+    // Without a type it is text where the author writes it, lest `yes` become true.
+    let bare = Field { default: None, untyped: false, ..field.clone() };
     let mut signature = Signature::new("", "-", vec![bare], Vec::new());
     signature.types = types.clone();
     let mut inputs = Fields::new();
@@ -69,7 +70,7 @@ pub(super) fn check(
 fn item<'a>(spot: &Spot<'a>, types: &Definitions) -> Result<(Field, Named<'a>), LoadError> {
     if !spot.is_table() {
         let here = Named::of(spot.text()?, spot.clone());
-        return Ok((Field::new(python_name::read(&here, A_FIELD)?, Type::Str), here));
+        return Ok((untyped(python_name::read(&here, A_FIELD)?), here));
     }
     let names = spot.names()?;
     match names.as_slice() {
@@ -88,7 +89,7 @@ fn item<'a>(spot: &Spot<'a>, types: &Definitions) -> Result<(Field, Named<'a>), 
 fn named(named: &Named<'_>, types: &Definitions) -> Result<Field, LoadError> {
     let name = python_name::read(named, A_FIELD)?;
     if named.spot.is_null() {
-        return Ok(Field::new(name, Type::Str));
+        return Ok(untyped(name));
     }
     if named.spot.is_table() {
         return detailed(name, &named.spot.table(&[&KEYS[1..], &bounds::KEYS].concat())?, types);
@@ -96,9 +97,17 @@ fn named(named: &Named<'_>, types: &Definitions) -> Result<Field, LoadError> {
     Ok(Field::new(name, annotation::read(&named.spot, types)?))
 }
 
+/// A field without a type: text, of which DSPy takes anything for a value.
+fn untyped(name: String) -> Field {
+    Field { untyped: true, ..Field::new(name, Type::Str) }
+}
+
 fn detailed(name: String, table: &Table<'_>, types: &Definitions) -> Result<Field, LoadError> {
     let ty = table.get("type").map(|it| annotation::read(&it, types)).transpose()?;
-    let mut field = Field::new(name, ty.unwrap_or(Type::Str));
+    let mut field = match ty {
+        Some(ty) => Field::new(name, ty),
+        None => untyped(name),
+    };
     field.desc = table.one_of(&["desc", "description"])?.map(|it| it.prose()).transpose()?;
     field.prefix = table.get("prefix").map(|it| it.prose()).transpose()?;
     field.constraints = bounds::in_words(&bounds::read(table)?);

@@ -12,6 +12,7 @@ mod definition;
 mod demo;
 mod duration;
 mod embedder;
+mod enumeration;
 mod field;
 mod hint;
 mod model;

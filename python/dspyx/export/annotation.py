@@ -175,7 +175,20 @@ def _enum(cls: type[enum.Enum]) -> dict[str, Any]:
             "it decides itself which values it has",
             f"write a plain enum, {RUN_PYTHON}",
         )
-    return {"enum": {it.name: plain(it.value, f"{cls.__name__}.{it.name}") for it in cls}}
+    made = {"enum": {it.name: plain(it.value, f"{cls.__name__}.{it.name}") for it in cls}}
+    if base := _base(cls):
+        made["base"] = base
+    if doc := cls.__dict__.get("__doc__"):
+        made["desc"] = inspect.cleandoc(doc)
+    return made
+
+
+def _base(cls: type[enum.Enum]) -> str | None:
+    """What the members are besides; with the name of the class that prints them as their values."""
+    base = next((it for it in (int, str, float) if issubclass(cls, it)), None)
+    if base in (int, str) and all(str(it) == str(it.value) for it in cls):
+        return f"{base.__name__.title()}Enum"
+    return base.__name__ if base else None
 
 
 def _check_model(cls: type[pydantic.BaseModel]) -> None:
