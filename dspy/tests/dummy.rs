@@ -76,9 +76,11 @@ async fn every_type_is_answered_in_every_format() {
 #[tokio::test]
 async fn models_of_a_program_are_answered_in_every_format() {
     let mut predictor = predictor("dummy/any", &["str"]);
-    let person = json!({"Mood": {"enum": {"members": [{"name": "A", "value": "a"}]}}, "Person": {"model": {
-        "fields": [{"name": "name", "ty": "str"}, {"name": "age", "ty": "int"}]}}});
-    predictor.signature.types = serde_json::from_value(person).unwrap();
+    let mood = json!({"enum": {"members": [{"name": "A", "value": "a"}]}});
+    let person = json!({"model": {
+        "fields": [{"name": "name", "ty": "str"}, {"name": "age", "ty": "int"}]}});
+    let types = json!({"Mood": mood, "Person": person});
+    predictor.signature.types = serde_json::from_value(types).unwrap();
     for (name, ty) in [("person", "Person"), ("people", "list[Person]"), ("mood", "Mood")] {
         let ty = Type::parse_with(ty, &predictor.signature.types).unwrap();
         predictor.signature.outputs.push(Field::new(name, ty));

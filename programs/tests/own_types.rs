@@ -120,9 +120,9 @@ signatures:
     let Runtime::Native(module) = &program.runtime else { panic!("not native") };
     let signature = module.signature();
     let read = |levels: &str, tones: &str| {
-        let reply = format!(
-            "[[ ## levels ## ]]\n{levels}\n[[ ## tones ## ]]\n{tones}\n[[ ## shares ## ]]\n[\"0.5\", 1]"
-        );
+        let sections = [("levels", levels), ("tones", tones), ("shares", "[\"0.5\", 1]")];
+        let section = |(name, text)| format!("[[ ## {name} ## ]]\n{text}\n");
+        let reply: String = sections.map(section).concat();
         Adapter::default().parse(&signature, &reply).map_err(|it| it.message.unwrap_or_default())
     };
 
