@@ -175,7 +175,8 @@ def _enum(cls: type[enum.Enum]) -> dict[str, Any]:
             "it decides itself which values it has",
             f"write a plain enum, {RUN_PYTHON}",
         )
-    made = {"enum": {it.name: plain(it.value, f"{cls.__name__}.{it.name}") for it in cls}}
+    members = {it.name: plain(it.value, f"{cls.__name__}.{it.name}") for it in cls}
+    made: dict[str, Any] = {"enum": members}
     if base := _base(cls):
         made["base"] = base
     if doc := cls.__dict__.get("__doc__"):
