@@ -34,8 +34,10 @@ def load(spec):
         # Kept by copies, which BestOfN and others make, so that a trace can name what called.
         predictor._dspyx_name = name
     for _, agent in program.named_sub_modules(dspy.ReAct):
-        # Its tools are chosen by that predictor, and called outside of it.
-        agent._dspyx_name = agent.react._dspyx_name
+        # Its tools are chosen by that predictor, and called outside of it. A CodeAct has none.
+        name = getattr(getattr(agent, "react", None), "_dspyx_name", None)
+        if name is not None:
+            agent._dspyx_name = name
     return program
 
 
