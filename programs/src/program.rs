@@ -148,19 +148,13 @@ impl Program {
             return Err(format!("{} is run by the python runtime", self.pinned()));
         };
         let more = |what: &str| Err(format!("{} asks more than once: {what}", self.pinned()));
-        match module.as_ref() {
-            Module::Predict(it) if matches!(it.adapter, Adapter::TwoStep { .. }) => {
-                more("its adapter is two_step")
-            }
-            Module::Predict(predictor) => Ok(predictor),
-            Module::ReAct(_)
-            | Module::BestOfN(_)
-            | Module::Refine(_)
-            | Module::MultiChainComparison(_)
-            | Module::Majority(_)
-            | Module::Knn(_)
-            | Module::Chain(_) => more(&format!("it is a {}", module.name())),
+        let Module::Predict(predictor) = module.as_ref() else {
+            return more(&format!("it is a {}", module.name()));
+        };
+        if matches!(predictor.adapter, Adapter::TwoStep { .. }) {
+            return more("its adapter is two_step");
         }
+        Ok(predictor)
     }
 
     /// The first of its tools that starts a process, if there is one.

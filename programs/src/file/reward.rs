@@ -76,14 +76,8 @@ fn judge(spot: &Spot<'_>, parts: &Parts<'_>) -> Result<Box<dspy::Predictor>, Loa
         let fix = "write `module: predict` or `module: chain_of_thought` there";
         return Err(spot.fail(format!("`{word}` is more than a question, and judges nobody"), fix));
     }
-    match signature::read(named, parts.shared)?.module {
-        Module::Predict(predictor) => Ok(predictor),
-        Module::ReAct(_)
-        | Module::BestOfN(_)
-        | Module::Refine(_)
-        | Module::MultiChainComparison(_)
-        | Module::Majority(_)
-        | Module::Knn(_)
-        | Module::Chain(_) => Err(spot.fail(format!("`{word}` judges nobody"), WRITE)),
-    }
+    let Module::Predict(predictor) = signature::read(named, parts.shared)?.module else {
+        return Err(spot.fail(format!("`{word}` judges nobody"), WRITE));
+    };
+    Ok(predictor)
 }
