@@ -6,7 +6,6 @@ import dataclasses
 import http.client
 import json
 import re
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -52,7 +51,7 @@ class Batch:
                     done, tries = done + 1, calls.Tries()
                     yield ExecutionResult.of_record(_sentence(record), name)
             except ServerUnavailable as error:
-                time.sleep(tries.pause(error).seconds)
+                self._transport.run(tries.rest(error))
 
     def cancel(self) -> None:
         """Calls off what has not ended."""

@@ -62,8 +62,8 @@ class Tries:
         self._until: float | None = None
         self._seconds = PAUSE_SECONDS_MIN
 
-    def pause(self, error: ServerUnavailable) -> Pause:
-        """The pause after one that failed; after too many, the error is raised."""
+    def rest(self, error: ServerUnavailable) -> Steps[None]:
+        """Pauses after one that failed; after too many, the error is raised."""
         now = time.monotonic()
         if self._until is None:
             self._until = now + AWAY_SECONDS_MAX
@@ -71,7 +71,7 @@ class Tries:
             raise error
         seconds = min(self._seconds, self._until - now)
         self._seconds = min(2 * self._seconds, PAUSE_SECONDS_MAX)
-        return Pause(seconds)
+        yield Pause(seconds)
 
 
 def persist(request: Request) -> Steps[Answer]:
@@ -81,8 +81,8 @@ def persist(request: Request) -> Steps[Answer]:
         try:
             return (yield from ask(request))
         except ServerUnavailable as error:
-            pause = tries.pause(error)
-        yield pause
+            rest = tries.rest(error)
+        yield from rest
 
 
 def get(path: str) -> Steps[Any]:
