@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::{
-    task::JoinSet,
+    task::{JoinError, JoinSet},
     time::{sleep, timeout},
 };
 use tracing::{error, warn};
@@ -38,19 +38,28 @@ impl Coming {
 
     /// One that has come.
     pub(super) fn take(&mut self) -> Option<Come> {
-        self.come.take().or_else(|| self.reading.try_join_next()?.ok())
+        if self.come.is_none() {
+            let read = self.reading.try_join_next();
+            self.note(read);
+        }
+        self.come.take()
     }
 
     /// Waits a moment for one; whether one has come.
     pub(super) async fn wait(&mut self) -> bool {
         if self.come.is_none() {
-            match timeout(LOOK, self.reading.join_next()).await {
-                Ok(Some(Ok(come))) => self.come = Some(come),
-                Ok(Some(Err(error))) => error!(%error, "cannot read a chunk: {error}"),
-                Ok(None) | Err(_) => {}
-            }
+            let read = timeout(LOOK, self.reading.join_next()).await;
+            self.note(read.ok().flatten());
         }
         self.come.is_some()
+    }
+
+    fn note(&mut self, read: Option<Result<Come, JoinError>>) {
+        match read {
+            Some(Ok(come)) => self.come = Some(come),
+            Some(Err(error)) => error!(%error, "cannot read a chunk: {error}"),
+            None => {}
+        }
     }
 }
 

@@ -153,15 +153,27 @@ impl Store {
             if batches.is_empty() {
                 return Ok(());
             }
-            let mut pipe = redis::pipe();
+            // One that cannot be deleted now keeps no other from it, and is tried again later.
+            let (mut pipe, mut failed) = (redis::pipe(), None);
             for batch in batches {
-                match batch.parse() {
-                    Ok(id) => objects.delete_all(&self.folder(id)).await?,
-                    Err(error) => warn!(%error, "cannot delete objects of {batch}: {error}"),
+                if let Err(error) = self.delete_objects(objects, &batch).await {
+                    failed = Some(error);
+                } else {
+                    pipe.srem(self.keys.named("objects"), batch).ignore();
                 }
-                pipe.srem(self.keys.named("objects"), batch).ignore();
             }
             self.home.query::<()>(&pipe).await?;
+            failed.map_or(Ok(()), Err)?;
+        }
+    }
+
+    async fn delete_objects(&self, objects: &Objects, batch: &str) -> Result<()> {
+        match batch.parse() {
+            Ok(id) => objects.delete_all(&self.folder(id)).await,
+            Err(error) => {
+                warn!(%error, "no batch is called {batch}: {error}");
+                Ok(())
+            }
         }
     }
 
