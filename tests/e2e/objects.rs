@@ -60,6 +60,8 @@ async fn batch_with_its_payloads_in_a_bucket_outlives_a_killed_worker() {
     let mut up = site.up().await;
     let path = upload(&site, "qa").await;
     assert_eq!(in_redis(&site), 0);
+    let count = async || server.listing().await.matches("<Key>").count();
+    let inputs = count().await;
 
     site.until_calls(300).await;
     up.crash_runner(&site).await;
@@ -72,11 +74,7 @@ async fn batch_with_its_payloads_in_a_bucket_outlives_a_killed_worker() {
     assert!(lines.iter().all(|it| it["status"] == "succeeded"));
     assert_eq!(site.totals().await, (COUNT as u64, COUNT as u64));
     assert!(site.lm.calls() <= COUNT + 64, "{} calls", site.lm.calls());
-    // What was packed lies there too: more than the parts of the upload.
-    until_true("results are in the bucket", SOON, async || {
-        server.listing().await.matches("<Key>").count() > 2
-    })
-    .await;
+    until_true("results are in the bucket too", SOON, async || count().await > inputs).await;
     assert_eq!(results(&site, &path).await, lines);
     site.check(up).await;
 }
@@ -87,11 +85,12 @@ async fn executions_run_and_a_batch_waits_while_its_bucket_cannot_be_reached() {
     let proxy = Proxy::new(server.port());
     let site = site_with_bucket(&server, proxy.port()).await;
     site.lm.usually(Reply::Fitting.after(Duration::from_millis(50)));
-    let up = site.up().await;
+    let mut up = site.up().await;
     let path = upload(&site, "qa").await;
     site.until_calls(100).await;
 
     proxy.set(Network::Cut);
+    up.runner().until_says("cannot read items of batch", 2 * SOON).await;
     site.succeeded(&site.ask("?").await).await;
     let batch = site.until(&path, |_| true).await;
     assert_eq!(batch["status"], "in_progress");
