@@ -136,6 +136,31 @@ pub struct Spec {
     pub via: Via,
 }
 
+impl Spec {
+    /// A run with nothing out of the ordinary: of no urgency, tried once, and nobody is told.
+    #[must_use]
+    pub fn new(program: &str, owner: &str, timeout: Duration) -> Self {
+        Self {
+            program: program.to_owned(),
+            version: String::new(),
+            owner: owner.to_owned(),
+            mode: Mode::Normal,
+            class: Class::Normal,
+            timeout,
+            max_retries: 0,
+            deadline: None,
+            lm: Fields::new(),
+            metadata: BTreeMap::new(),
+            allowance: Allowance::default(),
+            trace: None,
+            webhook: None,
+            tracked: false,
+            stream: false,
+            via: Via::Workers,
+        }
+    }
+}
+
 /// What may be spent on models, in millionths of a dollar; no bound where none.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Allowance {

@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use queue::{
-    Allowance, Class, Clock, Control as _, Durability, Intake as _, Limits, NewExecution,
-    RedisConfig, RedisQueue,
+    Class, Clock, Control as _, Durability, Intake as _, Limits, NewExecution, RedisConfig,
+    RedisQueue,
 };
 use serde_json::json;
 use testkit::Reply;
@@ -140,22 +140,9 @@ fn echo(n: usize) -> NewExecution {
     NewExecution {
         id: queue::ExecutionId::new(),
         spec: queue::Spec {
-            program: "echo".to_owned(),
             version: "1.0.0".to_owned(),
-            owner: "carol".to_owned(),
-            mode: queue::Mode::Normal,
             class: Class::Interactive,
-            timeout: Duration::from_secs(60),
-            max_retries: 0,
-            deadline: None,
-            lm: queue::Fields::new(),
-            metadata: std::collections::BTreeMap::new(),
-            allowance: Allowance::default(),
-            trace: None,
-            webhook: None,
-            tracked: false,
-            stream: false,
-            via: queue::Via::Workers,
+            ..queue::Spec::new("echo", "carol", Duration::from_secs(60))
         },
         inputs: queue::Fields::from_iter([("text".to_owned(), n.to_string().into())]),
         not_before: None,

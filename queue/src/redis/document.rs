@@ -167,27 +167,9 @@ pub(super) fn corrupt(what: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Class, Mode};
 
     fn spec() -> Spec {
-        Spec {
-            program: "qa".to_owned(),
-            version: String::new(),
-            owner: "alice".to_owned(),
-            mode: Mode::Normal,
-            class: Class::Normal,
-            timeout: Duration::from_secs(5),
-            max_retries: 1,
-            deadline: None,
-            lm: Fields::new(),
-            metadata: std::collections::BTreeMap::new(),
-            allowance: crate::Allowance::default(),
-            trace: None,
-            webhook: None,
-            tracked: false,
-            stream: false,
-            via: crate::Via::Workers,
-        }
+        Spec { max_retries: 1, ..Spec::new("qa", "alice", Duration::from_secs(5)) }
     }
 
     #[test]

@@ -7,9 +7,8 @@ use tempfile::TempDir;
 
 use super::{SqliteQueue, sql::sql, step::Step};
 use crate::{
-    Allowance, Channel, Class, Clock, Control, Durability, Error, ExecutionId, Fields, Intake,
-    Limits, Mode, NewExecution, Outbox, Records, Result, Spec, State, Want, Work, WorkerId,
-    WorkerInfo,
+    Channel, Clock, Control, Durability, Error, ExecutionId, Fields, Intake, Limits, NewExecution,
+    Outbox, Records, Result, Spec, State, Want, Work, WorkerId, WorkerInfo,
 };
 
 struct Site {
@@ -33,24 +32,7 @@ impl Site {
 fn new() -> NewExecution {
     NewExecution {
         id: ExecutionId::new(),
-        spec: Spec {
-            program: "qa".to_owned(),
-            version: "1".to_owned(),
-            owner: "alice".to_owned(),
-            mode: Mode::Normal,
-            class: Class::Normal,
-            timeout: Duration::from_secs(5),
-            max_retries: 0,
-            deadline: None,
-            lm: Fields::new(),
-            metadata: std::collections::BTreeMap::new(),
-            allowance: Allowance::default(),
-            trace: None,
-            webhook: None,
-            tracked: false,
-            stream: false,
-            via: crate::Via::Workers,
-        },
+        spec: Spec { version: "1".to_owned(), ..Spec::new("qa", "alice", Duration::from_secs(5)) },
         inputs: Fields::new(),
         not_before: None,
         cache: None,

@@ -10,10 +10,10 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use queue::{
-    Allowance, BatchId, BatchItem, Class, Clock, Durability, End, Ending, Execution, ExecutionId,
-    Failure, FailureKind, Fields, Lease, Limits, Mode, NewBatch, NewExecution, Objects, Policy,
-    Queue, RedisConfig, RedisQueue, Report, Spec, SqliteQueue, State, Tick, Verdict, Want,
-    WorkerId, WorkerInfo,
+    BatchId, BatchItem, Class, Clock, Durability, End, Ending, Execution, ExecutionId, Failure,
+    FailureKind, Fields, Lease, Limits, NewBatch, NewExecution, Objects, Policy, Queue,
+    RedisConfig, RedisQueue, Report, Spec, SqliteQueue, State, Tick, Verdict, Want, WorkerId,
+    WorkerInfo,
 };
 use tempfile::TempDir;
 use testkit::RedisServer;
@@ -232,22 +232,10 @@ pub(crate) fn fields(name: &str, value: &str) -> Fields {
 
 pub(crate) fn spec(owner: &str, class: Class) -> Spec {
     Spec {
-        program: "qa".to_owned(),
         version: "1".to_owned(),
-        owner: owner.to_owned(),
-        mode: Mode::Normal,
         class,
-        timeout: Duration::from_secs(5),
         max_retries: 2,
-        deadline: None,
-        lm: Fields::new(),
-        metadata: std::collections::BTreeMap::new(),
-        allowance: Allowance::default(),
-        trace: None,
-        webhook: None,
-        tracked: false,
-        stream: false,
-        via: queue::Via::Workers,
+        ..Spec::new("qa", owner, Duration::from_secs(5))
     }
 }
 

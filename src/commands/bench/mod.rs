@@ -12,7 +12,7 @@ mod peer;
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Result;
-use queue::{Allowance, Class, Durability, ExecutionId, Fields, Mode, NewExecution, Queue, Spec};
+use queue::{Durability, ExecutionId, Fields, NewExecution, Queue, Spec};
 use serde_json::Value;
 
 use self::arguments::Bench;
@@ -48,24 +48,7 @@ fn store_name(config: &Config) -> &'static str {
 fn new_execution(program: &str, inputs: Fields) -> NewExecution {
     NewExecution {
         id: ExecutionId::new(),
-        spec: Spec {
-            program: program.to_owned(),
-            version: String::new(),
-            owner: "bench".to_owned(),
-            mode: Mode::Normal,
-            class: Class::Normal,
-            timeout: Duration::from_secs(60),
-            max_retries: 1,
-            deadline: None,
-            lm: Fields::new(),
-            metadata: std::collections::BTreeMap::new(),
-            allowance: Allowance::default(),
-            trace: None,
-            webhook: None,
-            tracked: false,
-            stream: false,
-            via: queue::Via::Workers,
-        },
+        spec: Spec { max_retries: 1, ..Spec::new(program, "bench", Duration::from_secs(60)) },
         inputs,
         not_before: None,
         cache: None,

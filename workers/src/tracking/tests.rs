@@ -4,9 +4,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use programs::Registry;
 use queue::{
-    Allowance, BatchId, BatchItem, ChannelStats, Class, Clock, Durability, End, ExecutionId,
-    Failure, FailureKind, Fields, Limits, Mode, NewBatch, NewExecution, Policy, Queue, Report,
-    SqliteQueue,
+    BatchId, BatchItem, ChannelStats, Class, Clock, Durability, End, ExecutionId, Failure,
+    FailureKind, Fields, Limits, NewBatch, NewExecution, Policy, Queue, Report, SqliteQueue,
 };
 use testkit::{Page, StubWeb};
 use tokio::sync::mpsc;
@@ -132,22 +131,10 @@ impl Site {
 
 fn spec() -> Spec {
     Spec {
-        program: "qa".to_owned(),
         version: "1".to_owned(),
-        owner: "me".to_owned(),
-        mode: Mode::Normal,
         class: Class::Interactive,
-        timeout: Duration::from_secs(60),
-        max_retries: 0,
-        deadline: None,
-        lm: Fields::new(),
-        metadata: std::collections::BTreeMap::new(),
-        allowance: Allowance::default(),
-        trace: None,
-        webhook: None,
         tracked: true,
-        stream: false,
-        via: queue::Via::Workers,
+        ..Spec::new("qa", "me", Duration::from_secs(60))
     }
 }
 

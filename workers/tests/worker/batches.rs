@@ -1,34 +1,12 @@
 //! Chunks of a batch, and those who must not wait behind them.
 
-use queue::{Batch, BatchId, BatchItem, BatchState, Class, Ended, NewBatch, Spec, State, Used};
+use queue::{BatchId, Ended, State, Used};
 use testkit::{Reply, StubLm};
 
-use super::site::{SOON, Site, inputs, spec};
+use super::site::{Site, spec};
 
 async fn submit(site: &Site, items: usize) -> BatchId {
-    let item = |n: usize| BatchItem {
-        inputs: inputs(&format!("question {n}")),
-        custom_id: None,
-        fingerprint: None,
-        invalid: None,
-    };
-    let new = NewBatch {
-        id: BatchId::new(),
-        spec: Spec { class: Class::Bulk, ..spec("qa") },
-        cache_ttl: None,
-        policy: queue::Policy::default(),
-        items: (0..items).map(item).collect(),
-        idempotency: None,
-    };
-    site.queue.submit_batch(new).await.unwrap().id
-}
-
-async fn until_completed(site: &Site, id: BatchId) -> Batch {
-    testkit::until("the batch is completed", SOON, async || {
-        let batch = site.queue.batch(id).await.unwrap();
-        (batch.state == BatchState::Completed).then_some(batch)
-    })
-    .await
+    site.submit_batch(spec("qa"), (0..items).map(|n| format!("question {n}"))).await
 }
 
 #[tokio::test]
@@ -38,7 +16,7 @@ async fn a_batch_of_many_chunks_is_run_to_its_end() {
 
     let id = submit(&site, 200).await;
 
-    let batch = until_completed(&site, id).await;
+    let batch = site.until_completed(id).await;
     assert_eq!(batch.ended, Ended { succeeded: 200, ..Ended::default() });
     let used = Used { prompt_tokens: 1400, completion_tokens: 1000, cost_micros: 0 };
     assert_eq!((site.lm.calls(), batch.used), (200, used));
@@ -78,6 +56,6 @@ async fn a_chunk_that_was_not_begun_is_given_back() {
     assert_eq!((metrics.returned.get(), metrics.succeeded.get()), (20, 0));
     site.lm.usually(Reply::Fitting);
     let next = site.start();
-    assert_eq!(until_completed(&site, id).await.ended.succeeded, 20);
+    assert_eq!(site.until_completed(id).await.ended.succeeded, 20);
     next.end().await;
 }

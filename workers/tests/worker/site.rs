@@ -4,8 +4,8 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use programs::{PythonAllow, Registry};
 use queue::{
-    Allowance, Class, Clock, Durability, Execution, ExecutionId, Fields, Limits, Mode,
-    NewExecution, Queue, Spec, SqliteQueue, State,
+    Batch, BatchId, BatchItem, BatchState, Class, Clock, Durability, Execution, ExecutionId,
+    Fields, Limits, NewBatch, NewExecution, Queue, Spec, SqliteQueue, State,
 };
 use serde_json::json;
 use tempfile::TempDir;
@@ -138,6 +138,33 @@ impl Site {
         .await
     }
 
+    /// Puts in a batch of questions.
+    pub(crate) async fn submit_batch(
+        &self,
+        spec: Spec,
+        questions: impl Iterator<Item = String>,
+    ) -> BatchId {
+        let item = |it: String| BatchItem { inputs: inputs(&it), ..BatchItem::default() };
+        let new = NewBatch {
+            id: BatchId::new(),
+            spec: Spec { class: Class::Bulk, ..spec },
+            cache_ttl: None,
+            policy: queue::Policy::default(),
+            items: questions.map(item).collect(),
+            idempotency: None,
+        };
+        self.queue.submit_batch(new).await.unwrap().id
+    }
+
+    /// Waits until a batch is completed.
+    pub(crate) async fn until_completed(&self, id: BatchId) -> Batch {
+        testkit::until("the batch is completed", SOON, async || {
+            let batch = self.queue.batch(id).await.unwrap();
+            (batch.state == BatchState::Completed).then_some(batch)
+        })
+        .await
+    }
+
     /// Waits until the model was called so often.
     pub(crate) async fn until_called(&self, times: usize) {
         let what = format!("{times} calls of the model");
@@ -171,24 +198,7 @@ fn python() -> PythonConfig {
 
 /// How a program runs in these tests.
 pub(crate) fn spec(program: &str) -> Spec {
-    Spec {
-        program: program.to_owned(),
-        version: String::new(),
-        owner: "me".to_owned(),
-        mode: Mode::Normal,
-        class: Class::Interactive,
-        timeout: Duration::from_secs(60),
-        max_retries: 0,
-        deadline: None,
-        lm: Fields::new(),
-        metadata: std::collections::BTreeMap::new(),
-        allowance: Allowance::default(),
-        trace: None,
-        webhook: None,
-        tracked: false,
-        stream: false,
-        via: queue::Via::Workers,
-    }
+    Spec { class: Class::Interactive, ..Spec::new(program, "me", Duration::from_secs(60)) }
 }
 
 /// The inputs of `qa`.

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use queue::{Batch, BatchId, BatchItem, BatchState, Class, Ended, Fields, NewBatch, Spec, Via};
+use queue::{BatchId, BatchItem, Class, Ended, Fields, NewBatch, Spec, Via};
 use serde_json::{Value, json};
 use testkit::{Course, Reply, StubLm, StubProvider};
 
-use super::site::{SOON, Site, inputs, spec};
+use super::site::{SOON, Site, spec};
 
 const DIRECT: &str = "POST /v1/chat/completions";
 
@@ -18,30 +18,8 @@ fn site(provider: &StubProvider) -> Site {
 }
 
 async fn submit(site: &Site, questions: impl Iterator<Item = String>, lm: Value) -> BatchId {
-    let item = |question: String| BatchItem {
-        inputs: inputs(&question),
-        custom_id: None,
-        fingerprint: None,
-        invalid: None,
-    };
     let Value::Object(lm) = lm else { panic!("settings by name") };
-    let new = NewBatch {
-        id: BatchId::new(),
-        spec: Spec { class: Class::Bulk, via: Via::Provider, lm, ..spec("qa") },
-        cache_ttl: None,
-        policy: queue::Policy::default(),
-        items: questions.map(item).collect(),
-        idempotency: None,
-    };
-    site.queue.submit_batch(new).await.unwrap().id
-}
-
-async fn until_completed(site: &Site, id: BatchId) -> Batch {
-    testkit::until("the batch is completed", SOON, async || {
-        let batch = site.queue.batch(id).await.unwrap();
-        (batch.state == BatchState::Completed).then_some(batch)
-    })
-    .await
+    site.submit_batch(Spec { via: Via::Provider, lm, ..spec("qa") }, questions).await
 }
 
 #[tokio::test]
@@ -53,7 +31,7 @@ async fn batch_too_large_for_one_file_is_several() {
 
     let id = submit(&site, questions, json!({})).await;
 
-    let batch = until_completed(&site, id).await;
+    let batch = site.until_completed(id).await;
     assert_eq!(batch.ended, Ended { succeeded: 40, ..Ended::default() });
     assert_eq!((provider.batches().len(), provider.count(DIRECT)), (2, 0));
     let lines: Vec<usize> = provider.files().iter().map(Vec::len).collect();
@@ -69,7 +47,7 @@ async fn several_completions_of_an_item_are_several_lines() {
 
     let id = submit(&site, ["one", "two"].map(str::to_owned).into_iter(), json!({"n": 3})).await;
 
-    let batch = until_completed(&site, id).await;
+    let batch = site.until_completed(id).await;
     assert_eq!(batch.ended, Ended { succeeded: 2, ..Ended::default() });
     assert_eq!((provider.files()[0].len(), provider.count(DIRECT)), (6, 0));
     let record = site.queue.execution(id.item(1)).await.unwrap();
@@ -87,7 +65,7 @@ async fn what_no_provider_can_be_asked_fails_as_always() {
 
     let id = submit(&site, std::iter::once("one".to_owned()), json!({})).await;
 
-    let batch = until_completed(&site, id).await;
+    let batch = site.until_completed(id).await;
     assert_eq!(batch.ended, Ended { failed: 1, ..Ended::default() });
     let record = site.queue.execution(id.item(0)).await.unwrap();
     let failure = record.report.unwrap().failure.unwrap();
@@ -108,7 +86,7 @@ async fn two_workers_send_a_batch_once() {
     }
 
     for id in batches {
-        let batch = until_completed(&site, id).await;
+        let batch = site.until_completed(id).await;
         assert_eq!(batch.ended.succeeded, 20);
     }
 
@@ -144,7 +122,7 @@ async fn deadline_calls_off_what_is_at_the_provider() {
 
     let id = site.queue.submit_batch(new).await.unwrap().id;
 
-    let batch = until_completed(&site, id).await;
+    let batch = site.until_completed(id).await;
     assert_eq!(batch.ended, Ended { expired: 1, ..Ended::default() });
     let called_off = async || provider.batches() == ["cancelled"];
     testkit::until_true("it is called off there", SOON, called_off).await;

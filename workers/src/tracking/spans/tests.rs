@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chrono::Utc;
-use queue::{Allowance, Class, Execution, ExecutionId, Fields, Mode, Report, Spec, State};
+use queue::{Class, Execution, ExecutionId, Fields, Report, Spec, State};
 use serde_json::json;
 
 use super::*;
@@ -11,22 +11,10 @@ use super::*;
 fn execution(steps: &Value, took_ms: u64) -> Execution {
     let trace = json!({ "steps": steps, "dropped": 0 });
     let spec = Spec {
-        program: "qa".to_owned(),
         version: "1".to_owned(),
-        owner: "me".to_owned(),
-        mode: Mode::Normal,
         class: Class::Interactive,
-        timeout: std::time::Duration::ZERO,
-        max_retries: 0,
-        deadline: None,
-        lm: Fields::new(),
-        metadata: std::collections::BTreeMap::new(),
-        allowance: Allowance::default(),
-        trace: None,
-        webhook: None,
         tracked: true,
-        stream: false,
-        via: queue::Via::Workers,
+        ..Spec::new("qa", "me", std::time::Duration::ZERO)
     };
     Execution {
         id: ExecutionId::new(),
