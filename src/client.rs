@@ -85,9 +85,11 @@ fn refusal(f: &mut fmt::Formatter<'_>, status: StatusCode, problem: &Value) -> f
     let text = |key: &str| problem.get(key).and_then(Value::as_str);
     let said = text("detail").or_else(|| text("title")).or_else(|| status.canonical_reason());
     write!(f, "{}", said.unwrap_or("the server refused").trim_end_matches('.'))?;
+    let mut is_of_inputs = false;
     for error in problem.get("errors").and_then(Value::as_array).into_iter().flatten() {
         let part = |key: &str| error.get(key).and_then(Value::as_str).unwrap_or_default();
         write!(f, "\n  {} {}", part("pointer"), part("message"))?;
+        is_of_inputs |= part("pointer").starts_with("/inputs");
     }
     match status {
         StatusCode::UNAUTHORIZED => f.write_str(
@@ -96,7 +98,7 @@ fn refusal(f: &mut fmt::Formatter<'_>, status: StatusCode, problem: &Value) -> f
         StatusCode::FORBIDDEN => {
             f.write_str("; `dspyx token create --scope …` makes a token that may do more")
         }
-        StatusCode::UNPROCESSABLE_ENTITY => {
+        StatusCode::UNPROCESSABLE_ENTITY if is_of_inputs => {
             f.write_str("; `dspyx programs show ID` tells the inputs (name:=JSON for non-texts)")
         }
         _ => Ok(()),
@@ -310,6 +312,10 @@ mod tests {
         let text = failure.to_string();
         assert!(text.contains("/inputs/text is required"), "{text}");
         assert!(text.contains("dspyx programs show"), "{text}");
+
+        let problem = json!({"errors": [{"pointer": "/via", "message": "cannot be provider"}]});
+        let failure = Failure::Refused { status: StatusCode::UNPROCESSABLE_ENTITY, problem };
+        assert!(!failure.to_string().contains("dspyx programs show"), "{failure}");
     }
 
     #[test]

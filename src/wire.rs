@@ -90,10 +90,12 @@ pub(crate) fn app(
     queue: Arc<dyn Queue>,
     registry: Registry,
 ) -> App {
-    let asked = [&config.gateway.model, &config.gateway.api_base].map(Option::as_deref);
-    let default_model = asked.map(Option::unwrap_or_default).join(" ").trim().to_owned();
-    let mlflow_tracking = config.tracking.is_on(&config.sources);
-    let own = config.api.clone();
-    let config = api::Config { secret_key: key, default_model, mlflow_tracking, ..own };
+    let config = api::Config {
+        secret_key: key,
+        model: config.gateway.model.clone(),
+        api_base: config.gateway.api_base.clone(),
+        mlflow_tracking: config.tracking.is_on(&config.sources),
+        ..config.api.clone()
+    };
     App::new(queue, registry, Arc::new(config))
 }

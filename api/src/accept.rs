@@ -162,8 +162,8 @@ impl Plan {
     fn fingerprint(&self, inputs: &Fields) -> Option<String> {
         self.ttl?;
         let own = self.program.fingerprint(inputs, &self.spec.lm);
-        let model = self.config.default_model.replace('|', "/");
-        Some(if model.is_empty() { own } else { format!("{own} {model}") })
+        let asked = self.config.asked();
+        Some(if asked.is_empty() { own } else { format!("{own} {asked}") })
     }
 
     pub(crate) fn item(&self, inputs: Value) -> BatchItem {
@@ -195,7 +195,7 @@ fn may_go_via_provider(options: &Options, program: &Program, config: &Config) ->
     let overridden = asked.filter(|_| options.lm.contains_key("model"));
     let of_program = [&predictor.settings, &predictor.lm, &program.lm.settings];
     let of_program = of_program.into_iter().find_map(|it| it.model.clone());
-    match overridden.or(of_program).or_else(|| config.model().map(str::to_owned)) {
+    match overridden.or(of_program).or_else(|| config.model.clone()) {
         None => {
             refused("no model is set; give the program an lm.model, or set LM_MODEL".to_owned())
         }

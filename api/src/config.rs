@@ -39,9 +39,11 @@ pub struct Config {
     pub cache_enabled: bool,
     /// How long a result stands for equal executions, if the program does not say.
     pub cache_ttl_seconds: u64,
-    /// The model and the endpoint that the fleet's workers ask where nobody names one. Part of what
-    /// makes executions equal: after a change of it, old results do not stand for new ones.
-    pub default_model: String,
+    /// The model that the fleet's workers ask where nobody names one. Part of what makes executions
+    /// equal, as is the endpoint: after a change of it, old results do not stand for new ones.
+    pub model: Option<String>,
+    /// The endpoint that they ask where nobody names one.
+    pub api_base: Option<String>,
     /// Whether programs that are registered here may start MCP servers as processes.
     pub allow_mcp_commands: bool,
     /// Whether the workers of this fleet record what has ended in MLflow, and so are told of it.
@@ -74,7 +76,8 @@ impl Default for Config {
             max_retries: 1,
             cache_enabled: true,
             cache_ttl_seconds: 24 * 3600,
-            default_model: String::new(),
+            model: None,
+            api_base: None,
             allow_mcp_commands: false,
             mlflow_tracking: false,
             wait_seconds_max: 60,
@@ -86,10 +89,10 @@ impl Default for Config {
 }
 
 impl Config {
-    /// The model that is asked where nobody names one.
-    pub(crate) fn model(&self) -> Option<&str> {
-        let first = self.default_model.split(' ').next()?;
-        Some(first).filter(|it| !it.is_empty() && !it.contains("://"))
+    /// Who is asked where nobody says, in the words of fingerprints; empty if nobody is.
+    pub(crate) fn asked(&self) -> String {
+        let named = [&self.model, &self.api_base].into_iter().flatten();
+        named.map(|it| it.replace('|', "/")).collect::<Vec<_>>().join(" ")
     }
 }
 
