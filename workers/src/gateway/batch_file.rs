@@ -81,8 +81,10 @@ impl Lines {
     /// error.
     pub(crate) async fn next(&mut self, bytes_max: usize) -> Result<Option<Vec<Vec<u8>>>, Refusal> {
         while let Some(chunk) = self.response.chunk().await.map_err(|error| failed(&error))? {
+            // Only what is new is looked through: a long line comes in many pieces.
+            let end = chunk.iter().rposition(|it| *it == b'\n').map(|at| self.rest.len() + at);
             self.rest.extend_from_slice(&chunk);
-            if let Some(end) = self.rest.iter().rposition(|it| *it == b'\n') {
+            if let Some(end) = end {
                 let rest = self.rest.split_off(end + 1);
                 let whole = std::mem::replace(&mut self.rest, rest);
                 return Ok(Some(split(&whole)));
