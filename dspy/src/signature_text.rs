@@ -141,9 +141,10 @@ fn has_sign(annotation: &str) -> bool {
     false
 }
 
-/// Whether a text is a name or a value written out.
+/// Whether a text is a name or a value written out, or some of them in a union.
 fn is_value(text: &str) -> bool {
-    is_name(text) || literal::eval(text).is_some()
+    let is_one = |it: &str| it.split('.').all(is_name) || literal::eval(it).is_some();
+    is_one(text) || text.split('|').map(str::trim).all(is_one)
 }
 
 /// Whether Python takes it for a name.

@@ -79,17 +79,24 @@ impl Parser<'_> {
         if matches!(c, '\'' | '"') {
             return Err(self.wrong("forward references in quotes are not read"));
         }
-        let start = self.at;
-        while self.text.get(self.at).is_some_and(|c| c.is_alphanumeric() || matches!(c, '_' | '.'))
-        {
-            self.at += 1;
+        let mut name = self.word();
+        // Python reads blanks around the dots of a name.
+        while !name.is_empty() && self.eat('.') {
+            self.peek();
+            name = format!("{name}.{}", self.word());
         }
-        let name: String = self.text[start..self.at].iter().collect();
         if name.is_empty() {
             return Err(self.wrong(&format!("did not expect `{c}`")));
         }
         let bare = name.strip_prefix("typing.").unwrap_or(&name);
         if self.eat('[') { self.generic(bare) } else { self.plain(bare) }
+    }
+
+    fn word(&mut self) -> String {
+        let rest = self.text[self.at..].iter();
+        let word: String = rest.take_while(|c| c.is_alphanumeric() || **c == '_').collect();
+        self.at += word.chars().count();
+        word
     }
 
     fn expect(&mut self, c: char) -> Parsed<()> {
@@ -276,6 +283,7 @@ mod tests {
             ("list[ list[int] ]", "list[list[int]]"),
             ("List[str]", "list[str]"),
             ("typing.Optional[str]", "Union[str, NoneType]"),
+            ("typing\n. Optional[dspy .Image]", "Union[Image, NoneType]"),
             ("str | int | None", "Union[str, int, NoneType]"),
             ("Literal['a', \"it's\", 1, True, None]", "Literal['a', \"it's\", 1, True, None]"),
             ("Literal['x]y', 'z']", "Literal['x]y', 'z']"),

@@ -126,6 +126,7 @@ fn tuple(items: &[Type]) -> Value {
 
 fn literal(values: &[Value]) -> Value {
     match values {
+        [Value::Null] => json!({"const": null, "type": "null"}),
         [only] => typed(json!({"const": only}), values),
         values => choice(values),
     }
@@ -184,4 +185,17 @@ pub(crate) fn type_first(schema: &Value) -> Value {
 /// The text of a literal's or an enum's values, as a note lists them.
 pub(crate) fn choices(values: &[Value]) -> String {
     values.iter().map(|it| repr::str(&it.into())).collect::<Vec<_>>().join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn literal_of_nothing_but_none_has_the_type_of_none() {
+        let schema = |it: &str| Type::parse(it).unwrap().json_schema();
+
+        assert_eq!(schema("Literal[None]"), json!({"const": null, "type": "null"}));
+        assert_eq!(schema("Literal[None, 'a']"), json!({"enum": [null, "a"]}));
+    }
 }
