@@ -7,9 +7,9 @@ use std::sync::Mutex;
 
 use async_trait::async_trait;
 use dspy::{
-    Adapter, BestOfN, Capabilities, Definition, Enum, EnumMember, Error, Fields, FunctionCalling,
-    Lm, LmError, LmReply, LmRequest, LmSettings, Model, ModelField, Module, ModuleKind, Prediction,
-    Predictor, Reward, Run, Signature, ToolCall, Trace, Type, Uncaught,
+    Adapter, BestOfN, Capabilities, Definition, Enum, EnumMember, Error, Field, Fields,
+    FunctionCalling, Lm, LmError, LmReply, LmRequest, LmSettings, Model, ModelField, Module,
+    ModuleKind, Prediction, Predictor, Reward, Run, Signature, ToolCall, Trace, Type, Uncaught,
 };
 use serde_json::{Value, json};
 
@@ -252,6 +252,11 @@ fn an_ellipsis_is_no_output() {
     let message = "output `answer[1]` is of type ellipsis, which JSON cannot hold";
     assert_eq!(error.message.as_deref(), Some(message));
     assert_eq!(read("1+2j,").unwrap()["answer"], json!(["1+2j"]));
+
+    // What is missing is told first, as the package tells it.
+    signature.outputs.push(Field::new("why", Type::Str));
+    let missing = adapter.parse(&signature, "[[ ## answer ## ]]\n1, ...").unwrap_err();
+    assert_eq!((missing.uncaught, missing.message), (None, None));
 }
 
 #[test]

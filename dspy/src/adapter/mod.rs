@@ -238,13 +238,14 @@ impl Format {
             Self::Xml => (xml::parse(signature, text)?, text),
             Self::TwoStep => return Ok(two_step::text(text)),
         };
-        self.check_json(signature, text, &found)?;
+        let unwritable = self.check_json(signature, text, &found);
         // The package's BAMLAdapter leaves this to its parent, which gives its own name.
         let speaker = if self == Self::Baml { Self::Json } else { self };
-        complete(signature, found).map_err(|parsed| ParseError {
+        let fields = complete(signature, found).map_err(|parsed| ParseError {
             parsed: Some(parsed),
             ..speaker.error(signature, text, None)
-        })
+        })?;
+        unwritable.map(|()| fields)
     }
 
     /// Refuses what the package reads and nobody can write: `Any` may be an ellipsis.

@@ -280,7 +280,8 @@ impl Object {
                 items.iter().enumerate().find_map(item)
             }
             Self::Dict(dict) => dict.iter().find_map(|(key, it)| {
-                Some(format!("[{}]{}", super::repr::repr(key), it.ellipsis()?))
+                let place = key.ellipsis().map(|_| String::new()).or_else(|| it.ellipsis())?;
+                Some(format!("[{}]{place}", super::repr::repr(key)))
             }),
             _ => None,
         }
@@ -305,8 +306,21 @@ impl Object {
                 items.into_iter().map(Self::into_json).collect()
             }
             Self::Dict(dict) => Value::Object(
-                dict.into_iter().map(|(k, v)| (super::repr::str(&k), v.into_json())).collect(),
+                dict.into_iter().map(|(k, v)| (k.into_json_key(), v.into_json())).collect(),
             ),
+        }
+    }
+
+    /// A key of a dictionary as pydantic writes it: `true`, `1,2` of a tuple.
+    fn into_json_key(self) -> String {
+        match self {
+            Self::Str(text) => text,
+            Self::Bool(flag) => flag.to_string(),
+            Self::Bytes(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+            Self::Tuple(items) => {
+                items.into_iter().map(Self::into_json_key).collect::<Vec<_>>().join(",")
+            }
+            other => super::repr::str(&other),
         }
     }
 }
@@ -342,5 +356,29 @@ impl From<&Value> for Object {
                 Self::Dict(dict)
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::python::literal;
+
+    #[test]
+    fn keys_become_the_text_that_pydantic_writes() {
+        let object = literal::eval("{True: 1, None: 2, 1e-7: 3, (1, (b'a', False)): 4}").unwrap();
+        let want = json!({"true": 1, "None": 2, "1e-07": 3, "1,a,false": 4});
+
+        assert_eq!(object.into_json(), want);
+    }
+
+    #[test]
+    fn ellipsis_is_found_among_keys_too() {
+        let place = |text: &str| literal::eval(text).unwrap().ellipsis();
+
+        assert_eq!(place("{'a': [1, {...: 1}]}").as_deref(), Some("['a'][1][Ellipsis]"));
+        assert_eq!(place("{(1, ...): 1}").as_deref(), Some("[(1, Ellipsis)]"));
+        assert_eq!(place("{'a': 1}"), None);
     }
 }
