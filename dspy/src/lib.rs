@@ -15,10 +15,11 @@
 //! - Values nest 100 levels deep and XML 300; Python stops near 1000.
 //! - Values are JSON. Where Python tells a set, a tuple or an object of a class from its data, the
 //!   type of the field decides; a list for `str | set[str]` is a list.
-//! - A text that is broken on purpose may take the square of its length, as in the package, but
-//!   never longer than there: `[` and then `":` or `{"a":"b" ` without end are the ones known, a
-//!   second for some hundred kilobytes. All other texts tried, of backslashes, quotes, brackets,
-//!   backticks, headers and tags, take time in proportion to their length.
+//! - A text that is broken on purpose takes the package the square of its length: `{1}, ` without
+//!   end, a megabyte of it days. The engine refuses it once it has looked at far more characters
+//!   than the text has. All other texts tried, of backslashes, quotes, brackets, backticks, headers
+//!   and tags, take time in proportion to their length.
+//! - An element of XML whose namespace is long is refused where its name would stand there too often.
 //!
 //! This crate knows no queue, no HTTP server, no files and no HTTP client: the [`Lm`] is given.
 //!

@@ -107,23 +107,179 @@ fn work(text: &str) -> Duration {
     ran().checked_sub(start).unwrap()
 }
 
+/// Beginnings, pieces that are each of another number, and ends.
+const NUMBERED: [(&str, &str, &str); 16] = [
+    ("", "<e#>1</e#>", ""),
+    ("", "<entry key='k#'>1</entry>", ""),
+    ("<a ", "a#='1' ", "/>"),
+    ("<a ", "xmlns:n#='u#' ", "/>"),
+    ("<a ", "xmlns:n#='u' ", "><n0:b/><n1:b/></a>"),
+    ("", "<n#:a xmlns:n#='u#'/>", ""),
+    ("<a>", "<n#:a xmlns:n#='u#'/>", "</a>"),
+    ("", "[[ ## f# ## ]]\n1\n", ""),
+    ("{", "\"k#\": #, ", "}"),
+    ("{", "k#: #\n", "}"),
+    ("{", "'k#': '#', ", "}"),
+    ("{", "#, ", "}"),
+    ("{", "#: (#,), ", "}"),
+    ("{\"a\": ", "{\"k#\": #}, ", ""),
+    ("[", "{\"k#\": #}, ", "]"),
+    ("{\"o\": {", "\"k#\": \"#", "\"}}"),
+];
+
+/// What opens and what closes it, each as often.
+const NESTED: [(&str, &str); 12] = [
+    ("<a>", "</a>"),
+    ("<item>", "</item>"),
+    ("<a xmlns='u'>", "</a>"),
+    ("[", "]"),
+    ("(", ")"),
+    ("{1,", "}"),
+    ("{1:", "}"),
+    ("{\"a\":", "}"),
+    ("[{\"kids\":[", "]}]"),
+    ("(1,[", "])"),
+    ("“[", "]”"),
+    ("```json\n{\"a\":", "}\n```"),
+];
+
+/// Types whose values are read each in a way of its own.
+const TYPES: [&str; 24] = [
+    "int",
+    "float",
+    "bool",
+    "Literal['a', 1]",
+    "Optional[int]",
+    "Union[int, list[str], dict[str, int]]",
+    "dict[str, Any]",
+    "dict[int, list[int]]",
+    "set[Any]",
+    "frozenset[int]",
+    "tuple[Any, ...]",
+    "list[tuple[int, str]]",
+    "list[Union[int, str, None]]",
+    "datetime",
+    "timedelta",
+    "Decimal",
+    "UUID",
+    "bytes",
+    "dspy.Image",
+    "dspy.File",
+    "dspy.ToolCalls",
+    "dspy.Code",
+    "dspy.Citations",
+    "list[dspy.Reasoning]",
+];
+
+/// What values of them are made of.
+const VALUES: [&str; 35] = [
+    "1",
+    "0",
+    "-",
+    "+",
+    ".",
+    "_",
+    "1_",
+    "e",
+    "1e",
+    "9.",
+    " ",
+    "\\",
+    "\\\n",
+    "\\x41",
+    "\\N{",
+    "'",
+    "\"",
+    "'a' ",
+    "b'a' ",
+    "f'",
+    "'''",
+    "#",
+    "~",
+    "1+1j+",
+    "1,",
+    "[1],",
+    "(1, 'a'),",
+    "\"a\": 1, ",
+    "P1D",
+    "T1H",
+    "```\n",
+    "`",
+    "a/",
+    "data:;base64,",
+    "set() ",
+];
+
+fn numbered((start, piece, end): (&str, &str, &str), len: usize) -> String {
+    let pieces = (0..len / piece.len()).map(|i| piece.replace('#', &i.to_string()));
+    format!("{start}{}{end}", pieces.collect::<String>())
+}
+
+fn nested((open, close): (&str, &str), len: usize) -> String {
+    let times = len / (open.len() + close.len());
+    format!("{}{}", open.repeat(times), close.repeat(times))
+}
+
 fn repeated(start: &str, piece: &str, len: usize) -> String {
     format!("{start}{}", piece.repeat(len / piece.len()))
 }
 
-#[test]
-fn work_grows_with_the_length_of_a_reply() {
+/// The texts for which the work on a longer one is out of proportion.
+fn steep(work: impl Fn(&str) -> Duration, texts: &[(String, String)]) -> Vec<String> {
     let mut steep = Vec::new();
-    for (start, piece) in REPEATED {
-        let short = work(&repeated(start, piece, SHORT));
-        let long = work(&repeated(start, piece, SHORT * TIMES as usize));
-        println!("{start}{piece}: {short:?}, then {long:?}");
+    for (short, long) in texts {
+        let name: String = short.chars().take(40).collect();
+        let (short, long) = (work(short), work(long));
         if long > FLOOR.max(short) * TIMES * 2 {
-            steep.push(format!("{start}{piece}…: {short:?}, then {long:?}"));
+            steep.push(format!("{name}…: {short:?}, then {long:?}"));
         }
     }
+    steep
+}
+
+/// A text of this length, and one so many times as long.
+fn both(short: usize, text: impl Fn(usize) -> String) -> (String, String) {
+    (text(short), text(short * TIMES as usize))
+}
+
+#[test]
+fn work_grows_with_the_length_of_a_reply() {
+    let repeated = REPEATED.iter().map(|it| both(SHORT, |len| repeated(it.0, it.1, len)));
+    let numbered = NUMBERED.iter().map(|it| both(SHORT, |len| numbered(*it, len)));
+    let nested = NESTED.iter().map(|it| both(SHORT, |len| nested(*it, len)));
+    let texts: Vec<_> = repeated.chain(numbered).chain(nested).collect();
+
+    let steep = steep(work, &texts);
 
     assert!(steep.is_empty(), "{}", steep.join("\n"));
+}
+
+#[test]
+fn work_grows_with_the_length_of_a_value() {
+    let texts: Vec<_> =
+        VALUES.iter().map(|it| both(SHORT / 5, |len| repeated("", it, len))).collect();
+    let mut all = Vec::new();
+    for ty in TYPES {
+        let signature = signature(ty);
+        let work = |text: &str| {
+            let section = format!("[[ ## o ## ]]\n{text}");
+            let start = ran();
+            let _read = Adapter::chat(false).parse(&signature, &section);
+            ran().checked_sub(start).unwrap()
+        };
+        all.extend(steep(work, &texts).into_iter().map(|it| format!("{ty} of {it}")));
+    }
+
+    assert!(all.is_empty(), "{}", all.join("\n"));
+}
+
+#[test]
+fn text_that_the_package_reads_for_hours_is_refused() {
+    let text = "{1}, ".repeat(20_000);
+
+    let error = Adapter::json().parse(&signature("list[Any]"), &text).unwrap_err().to_string();
+
+    assert!(error.contains("Input takes too many steps to repair."), "{error:.200}");
 }
 
 #[test]

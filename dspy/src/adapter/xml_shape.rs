@@ -1,6 +1,8 @@
 //! What pydantic's JSON Schema of a type says of the elements that hold its values: a list of
 //! items, an object of properties, a text, a choice.
 
+use std::collections::HashMap;
+
 use crate::{
     Definition, Definitions, Model, Scalar, Type,
     python::{object::Dict, object::Object, text::strip},
@@ -135,6 +137,7 @@ fn filled<'a>(
 /// An element's children by name; an `<entry>` goes by its key.
 pub(super) fn grouped(tree: &Tree, id: ElementId) -> Vec<(&str, Vec<ElementId>)> {
     let mut groups: Vec<(&str, Vec<ElementId>)> = Vec::new();
+    let mut places: HashMap<&str, usize> = HashMap::new();
     for child in &tree.get(id).children {
         let element = tree.get(*child);
         let key = element.attributes.iter().find(|(name, _)| name == "key");
@@ -142,7 +145,8 @@ pub(super) fn grouped(tree: &Tree, id: ElementId) -> Vec<(&str, Vec<ElementId>)>
             Some((_, key)) if element.tag == "entry" => key,
             Some(_) | None => &element.tag,
         };
-        match groups.iter_mut().find(|(it, _)| it == name) {
+        let place = *places.entry(name).or_insert(groups.len());
+        match groups.get_mut(place) {
             Some((_, group)) => group.push(*child),
             None => groups.push((name, vec![*child])),
         }

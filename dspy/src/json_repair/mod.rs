@@ -40,6 +40,9 @@ pub(crate) enum RepairError {
     /// It is nested too deeply.
     #[error("Input nesting exceeds the supported parser recursion depth.")]
     TooDeep,
+    /// It would take too long.
+    #[error("Input takes too many steps to repair.")]
+    TooMuchWork,
     /// A whole JSON block stands where a key should be.
     #[error("An object's key is not text.")]
     KeyNotText,
@@ -50,7 +53,7 @@ impl RepairError {
     pub(crate) fn uncaught(self) -> Option<Uncaught> {
         match self {
             Self::ValidTooDeep => Some(Uncaught::Recursion),
-            Self::TooDeep => None,
+            Self::TooDeep | Self::TooMuchWork => None,
             Self::KeyNotText => Some(Uncaught::Assertion),
         }
     }

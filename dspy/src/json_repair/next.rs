@@ -40,11 +40,16 @@ impl Next {
         if is_found {
             return at;
         }
-        if text.len() < LENGTH_MIN || self.changes > CHANGES_MAX {
+        if self.is_walked(text) {
             return walk(text, targets, at + 1);
         }
         let places = targets.iter().map(|target| self.place(text, *target, at + 1));
         places.min().unwrap_or(text.len())
+    }
+
+    /// Whether the text is walked through each time.
+    pub(super) fn is_walked(&self, text: &[char]) -> bool {
+        text.len() < LENGTH_MIN || self.changes > CHANGES_MAX
     }
 
     /// Forgets everything: the text has changed.

@@ -86,6 +86,7 @@ impl Parser {
             self.text[before + 1] = '{';
         } else {
             self.index = key.saturating_sub(1);
+            self.spend(self.text.len() - key);
             self.text.insert(key, '{');
             self.next.forget();
         }

@@ -26,6 +26,8 @@ impl Parser {
             return Ok(None);
         }
         let end = (self.index - 1).min(self.text.len());
+        self.spend(end.saturating_sub(start));
+        self.check_work()?;
         let is_closed = self.char_at(-1) == Some('}');
         if is_closed && without_comments(&self.text[start..end]).into_iter().all(is_space) {
             return Ok(None);
@@ -34,6 +36,7 @@ impl Parser {
             Found::Object => return Ok(None),
             Found::Escaped(normalized) => {
                 let end = (self.index + 1).min(self.text.len());
+                self.spend(self.text.len());
                 self.text.splice(start.saturating_sub(1)..end, normalized);
                 self.next.forget();
                 self.index = start;

@@ -67,6 +67,7 @@ impl Parser {
         let mut walk = Walk::new();
         let mut has_content = false;
         for c in self.text[self.index + 1..].iter().copied() {
+            self.spend(1);
             match walk.see(c) {
                 Seen::Hidden => continue,
                 Seen::Quote => {
@@ -112,6 +113,7 @@ impl Parser {
     fn is_alone_on_its_line(&self) -> bool {
         let mut walk = Walk::new();
         for at in self.index + 1..self.text.len() {
+            self.spend(1);
             let c = self.text[at];
             if !matches!(walk.see(c), Seen::Plain) {
                 continue;

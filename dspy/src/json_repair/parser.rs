@@ -1,5 +1,7 @@
 //! The parser's cursor: the text, where it stands in it, and inside of what.
 
+use std::cell::Cell;
+
 use super::{RepairError, next::Next};
 use crate::python::{
     json_read::{self, DEPTH_MAX, ReadError},
@@ -7,6 +9,11 @@ use crate::python::{
     text::is_space,
     unicode::{is_alpha, is_digit},
 };
+
+/// What any text may take: the package reads none in a minute that takes more.
+const WORK_MIN: usize = 16_000_000;
+/// What a text may take besides for each of its characters.
+const WORK_PER_CHAR: usize = 128;
 
 pub(super) const STRING_DELIMITERS: [char; 4] = ['"', '\'', '“', '”'];
 
@@ -26,6 +33,8 @@ pub(super) struct Parser {
     pub(super) context: Vec<Context>,
     pub(super) deferred: Vec<Context>,
     pub(super) next: Next,
+    /// How many characters were looked at, where the package's rules may do so again and again.
+    work: Cell<usize>,
     has_tried_suffix: bool,
     depth: usize,
 }
@@ -44,13 +53,33 @@ pub(super) fn one_of(c: Option<char>, any: &[char]) -> bool {
 
 impl Parser {
     pub(super) fn new(text: Vec<char>) -> Self {
-        let (context, deferred, next) = (Vec::new(), Vec::new(), Next::default());
-        Self { text, index: 0, context, deferred, next, has_tried_suffix: false, depth: 0 }
+        Self {
+            text,
+            index: 0,
+            context: Vec::new(),
+            deferred: Vec::new(),
+            next: Next::default(),
+            work: Cell::new(0),
+            has_tried_suffix: false,
+            depth: 0,
+        }
+    }
+
+    /// Notes that so many characters were looked at.
+    pub(super) fn spend(&self, chars: usize) {
+        self.work.set(self.work.get().saturating_add(chars));
+    }
+
+    /// Refuses to go on where a text takes far more work than its length says.
+    pub(super) fn check_work(&self) -> Repaired<()> {
+        let max = WORK_MIN.saturating_add(self.text.len().saturating_mul(WORK_PER_CHAR));
+        if self.work.get() > max { Err(RepairError::TooMuchWork) } else { Ok(()) }
     }
 
     /// The character at a distance; before the beginning it is counted from the end, as Python's
     /// negative indices are.
     pub(super) fn char_at(&self, count: isize) -> Option<char> {
+        self.spend(1);
         let at = self.index.checked_add_signed(count);
         let at = at.or_else(|| {
             let from_end = self.index.cast_signed() + count;
@@ -89,6 +118,9 @@ impl Parser {
     pub(super) fn skip_to(&self, targets: &[char], idx: isize) -> isize {
         let start = self.index.saturating_add_signed(idx);
         let at = self.next.find(&self.text, targets, start);
+        if self.next.is_walked(&self.text) {
+            self.spend(at.saturating_sub(start));
+        }
         at.cast_signed() - self.index.cast_signed()
     }
 
@@ -109,6 +141,7 @@ impl Parser {
         if self.depth == DEPTH_MAX {
             return Err(RepairError::TooDeep);
         }
+        self.check_work()?;
         self.depth += 1;
         let done = step(self);
         self.depth -= 1;
@@ -177,6 +210,7 @@ impl Parser {
         if self.index != 0 {
             return true;
         }
+        self.spend(self.text.len());
         let mut containers = Vec::new();
         let (mut in_string, mut escaped) = (false, false);
         for (at, c) in self.text.iter().copied().enumerate() {

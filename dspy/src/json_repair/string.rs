@@ -97,6 +97,8 @@ impl Parser {
             Entry::Text(state) => state,
         };
         while let Some(c) = self.here() {
+            self.spend(1);
+            self.check_work()?;
             let is_end = c == state.close && state.low_spans == 0;
             if is_end || self.step(&mut state, c) == Flow::Stop {
                 break;

@@ -69,6 +69,7 @@ pub(crate) enum Fault {
     PrefixXml,
     PrefixXmlns,
     ReservedNamespace,
+    Amplified,
 }
 
 impl Tree {
@@ -145,6 +146,7 @@ impl Fault {
                 "reserved prefix (xml) must not be undeclared or bound to another namespace name"
             }
             Self::PrefixXmlns => "reserved prefix (xmlns) must not be declared or undeclared",
+            Self::Amplified => "limit on input amplification factor breached",
             Self::ReservedNamespace => {
                 "prefix must not be bound to one of the reserved namespace names"
             }

@@ -1,6 +1,6 @@
 //! From tokens to a tree: tags that match, attributes, entities.
 
-use std::ops::Range;
+use std::{collections::HashSet, ops::Range};
 
 use super::{
     Element, ElementId, Fault, Tree,
@@ -19,7 +19,7 @@ pub(super) fn read(text: &str) -> Read<Tree> {
         tree: Tree::default(),
         open: Vec::new(),
         last: None,
-        namespaces: Namespaces::default(),
+        namespaces: Namespaces::of_text(text.len()),
     };
     while reader.step()? {}
     reader.epilog()?;
@@ -107,9 +107,10 @@ impl Reader<'_> {
 
     fn attributes(&mut self, at: usize, written: &[Attribute]) -> Read<Vec<(String, String)>> {
         let mut plain: Vec<(&str, String)> = Vec::with_capacity(written.len());
-        for (i, attribute) in written.iter().enumerate() {
+        let mut names = HashSet::new();
+        for attribute in written {
             let name = &self.text[attribute.name.clone()];
-            if written[..i].iter().any(|it| &self.text[it.name.clone()] == name) {
+            if !names.insert(name) {
                 return Err((Fault::DuplicateAttribute, attribute.name.start));
             }
             let value = self.value(at, attribute.value.clone())?;
@@ -124,9 +125,10 @@ impl Reader<'_> {
             }
         }
         let mut attributes: Vec<(String, String)> = Vec::with_capacity(plain.len());
+        let mut names = HashSet::new();
         for (name, value) in plain {
             let name = self.namespaces.attribute(name).map_err(|it| (it, at))?;
-            if attributes.iter().any(|(it, _)| *it == name) {
+            if !names.insert(name.clone()) {
                 return Err((Fault::DuplicateAttribute, at));
             }
             attributes.push((name, value));

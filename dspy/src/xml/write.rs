@@ -1,5 +1,7 @@
 //! `xml.etree.ElementTree.tostring(element, encoding="unicode")`.
 
+use std::collections::{HashMap, hash_map::Entry};
+
 use super::{Element, ElementId, Tree};
 
 /// The prefixes that Python knows; all others are numbered.
@@ -15,7 +17,8 @@ const KNOWN: [(&str, &str); 7] = [
 
 /// The element, and the text behind it.
 pub(super) fn element(tree: &Tree, id: ElementId) -> String {
-    let mut writer = Writer { tree, prefixes: Vec::new(), out: String::new() };
+    let mut writer =
+        Writer { tree, prefixes: Vec::new(), places: HashMap::new(), out: String::new() };
     writer.collect(id);
     writer.write(id, true);
     writer.out
@@ -25,6 +28,8 @@ struct Writer<'a> {
     tree: &'a Tree,
     /// Namespaces and their prefixes, in the order in which they come.
     prefixes: Vec<(&'a str, String)>,
+    /// Their places by namespace.
+    places: HashMap<&'a str, usize>,
     out: String,
 }
 
@@ -43,20 +48,21 @@ impl<'a> Writer<'a> {
 
     fn name_space(&mut self, name: &'a str) {
         let Some((uri, _)) = split(name) else { return };
-        if self.prefixes.iter().any(|(it, _)| *it == uri) {
-            return;
-        }
-        let known = KNOWN.iter().find(|(it, _)| *it == uri);
-        match known {
-            Some((_, "xml")) => {}
-            Some((_, prefix)) => self.prefixes.push((uri, (*prefix).to_owned())),
-            None => self.prefixes.push((uri, format!("ns{}", self.prefixes.len()))),
+        let place = self.prefixes.len();
+        let prefix = match KNOWN.iter().find(|(it, _)| *it == uri) {
+            Some((_, "xml")) => return,
+            Some((_, prefix)) => (*prefix).to_owned(),
+            None => format!("ns{place}"),
+        };
+        if let Entry::Vacant(vacant) = self.places.entry(uri) {
+            vacant.insert(place);
+            self.prefixes.push((uri, prefix));
         }
     }
 
     fn named(&self, name: &str) -> String {
         let Some((uri, local)) = split(name) else { return name.to_owned() };
-        let found = self.prefixes.iter().find(|(it, _)| *it == uri);
+        let found = self.places.get(uri).and_then(|at| self.prefixes.get(*at));
         let prefix = found.map_or("xml", |(_, prefix)| prefix.as_str());
         format!("{prefix}:{local}")
     }
