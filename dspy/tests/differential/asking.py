@@ -50,7 +50,7 @@ def tools(maker):
 
 def is_plain(signature):
     """Whether all values are JSON's: what Refine tells its adviser of others, JSON does not hold."""
-    other = ("ref", "set", "tuple", "class", "bytes", "dspy", "int'}, 'value")
+    other = ("ref", "set", "tuple", "class", "bytes", "dspy", *(f"{it}'}}, 'value" for it in ("int", "float", "bool", "none")), "]}, 'value")
     return not any(it in str([field["type"] for field in signature["fields"]]) for it in other)
 
 
@@ -84,7 +84,7 @@ def module(maker, signature, adapter):
 
 def calls(maker):
     """The message of a model that calls tools."""
-    made = []
+    made, maker.is_call = [], True
     for i in range(maker.r.choice([0, 1, 1, 2])):
         call = own.call(maker)
         args = maker.r.choice([call["args"], call["args"], {}, [1], "x"])
@@ -92,4 +92,5 @@ def calls(maker):
         text = maker.r.choice([text] * 6 + ["", "{", text[:-1]])
         made.append({"id": call.get("id", f"c{i}"), "type": "function",
                      "function": {"name": call["name"], "arguments": text}})
+    maker.is_call = False
     return made

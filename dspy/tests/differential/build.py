@@ -15,6 +15,7 @@ from typing import Any, ForwardRef, Literal, Union, get_args, get_origin
 
 import dspy
 import pydantic
+import pydantic_core
 from dspy.adapters.types.base_type import Type as DspyType
 from dspy.adapters.utils import get_annotation_name
 from dspy.utils.constants import IS_TYPE_UNDEFINED
@@ -85,8 +86,11 @@ class World:
             return list[inner("item")] if "item" in neutral else list
         if kind == "dict":
             return dict[inner("key"), inner("value")] if "key" in neutral else dict
-        if kind == "set":
-            return set[inner("item")] if "item" in neutral else set
+        if kind in ("set", "frozenset"):
+            made = {"set": set, "frozenset": frozenset}[kind]
+            return made[inner("item")] if "item" in neutral else made
+        if kind == "tuple" and not neutral.get("args"):
+            return tuple
         if kind == "tuple":
             if neutral["args"][-1] == "...":
                 return tuple[self.type(neutral["args"][0], own), ...]
@@ -114,6 +118,8 @@ class World:
             return tuple(self.live(it) for it in value["$tuple"])
         if "$set" in value:
             return {self.live(it) for it in value["$set"]}
+        if "$frozenset" in value:
+            return frozenset(self.live(it) for it in value["$frozenset"])
         return {key: self.live(it) for key, it in value.items()}
 
     def given(self, case, signature, values):
@@ -131,10 +137,10 @@ class World:
                 given[name] = kept(made, shown[name])
                 if "ref" in found - tells:
                     # As the other adapters show a model, so it is given.
-                    shown[name] = tagged(given[name])
+                    shown[name] = keyed(tagged(given[name]))
             else:
                 given[name] = self.live(value)
-                shown[name] = tagged(given[name])
+                shown[name] = keyed(tagged(given[name]))
         return given, shown
 
     def signature(self, neutral):
@@ -150,6 +156,25 @@ class World:
             fields[it["name"]] = (self.type(it["type"]), make(**options))
         made = dspy.make_signature(fields, neutral.get("instructions"), neutral["name"])
         return made
+
+
+def hashable(tagged_key):
+    """A tagged key as a key again."""
+    if isinstance(tagged_key, dict):
+        tagged_key = tagged_key.get("value", next(iter(tagged_key.values())))
+    return tuple(tagged_key) if isinstance(tagged_key, list) else tagged_key
+
+
+def keyed(value):
+    """A tagged value with the keys that pydantic writes as JSON."""
+    if isinstance(value, list):
+        return [keyed(it) for it in value]
+    if not isinstance(value, dict):
+        return value
+    if "$dict" in value:
+        pairs = [(pydantic_core.to_jsonable_python({hashable(key): None}), it) for key, it in value["$dict"]]
+        return {next(iter(key)): keyed(it) for key, it in pairs}
+    return {key: keyed(it) for key, it in value.items()}
 
 
 def kept(made, shown):
@@ -288,5 +313,7 @@ def tagged(value):
     if isinstance(value, dict):
         if all(isinstance(key, str) for key in value):
             return {key: tagged(it) for key, it in value.items()}
-        return {"$dict": [[tagged(key), tagged(it)] for key, it in value.items()]}
+        # A float as Python writes it, which JSON's writers do not.
+        keys = [repr(key) if type(key) is float else tagged(key) for key in value]
+        return {"$dict": [[key, tagged(it)] for key, it in zip(keys, value.values())]}
     return {"$repr": repr(value), "$type": type(value).__name__}

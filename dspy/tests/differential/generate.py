@@ -6,42 +6,7 @@ import asking
 import mutate
 import own
 from kinds import kinds
-
-WORDS = ["x", "Paris", "a b", "", " ", "é", "日本", "🎉", "it's", 'say "hi"', "«q»", "a\nb", "a\tb",
-         "\u2028", "\x85z", "\x1cq", "None", "true", "1", "1.5", "[1]", "{}", "{a}", "[[ ## x ## ]]",
-         "[[ ## o0 ## ]]", "a, b", "a: b", "```", "# no", "// no", "\\", "\\n", "\\u00e9", "<a>", "&amp;",
-         "\u00a0", "\u200b", "ß", "İ", "x" * 40, "ﬁ", "²", "١٢", "\ufeff", "\x00", "\x7f", "\u0301a"]
-NUMBERS = [0, 1, -1, 2, 7, 42, 2**31, 2**53 + 1, -2**63, 2**63 - 1, 1.5, -0.0, 0.1, 1e16, 1e-7,
-           1e22, 123456.789, 1e300, 3.0, 1e15, 5e-324, 0.00001]
-NAMES = ["question", "answer", "o0", "o1", "context", "max_words", "camelCase", "HTMLText", "x1",
-         "q_1_a", "résumé", "名前", "class_name", "text2number", "completed", "reasoning", "items",
-         "score", "is_ok", "data", "URL", "value_", "k"]
-DESCS = [None, None, None, "plain words", "note: x", "${o0}", "two\nlines", "  blanks  ", "é 🎉", "", "# x",
-         "tab\there", "${question}", "{x}", "line\u2028end"]
-INSTRUCTIONS = [None, None, None, "Answer.", "", "  lead", "First.\n\n    Second\n      third\n    ",
-                "\n    Only\n    ", "Tab\tx\n\ty", "é\u2028z", "trailing   \n\n", "a\r\nb", "a\x0bb\x0cc",
-                "\ta\n\t  b\n  c", "{x} [[ ## y ## ]]", "   \n  ", "a\n   b\n \tc", "x\n\u00a0y\n  z",
-                "Be brief.\n\n\n- a\n  - b\n"]
-# Texts of Python's classes, and some that are none.
-CLASSES = {
-    "datetime.datetime": ["2024-01-02T03:04:05", "2024-01-02T03:04:05Z", "2024-01-02 03:04", "2024-01-02",
-                          "2024-01-02T03:04:05.123456+02:00", "1700000000"],
-    "datetime.date": ["2024-01-02", "2024-01-02T00:00:00", "0"],
-    "datetime.time": ["03:04:05", "03:04", "03:04:05.5", "03:04:05Z", "03:04:05+02:00"],
-    "datetime.timedelta": ["PT1H", "P1DT2H3M4.5S", "1 day, 2:03:04", "3600", "1.5", "-PT5S", "1:02:03", "P1W"],
-    "decimal.Decimal": ["1.50", "1e3", "-0.0", "0.1", "123456789012345678901234567890.12"],
-    "uuid.UUID": ["12345678-1234-5678-1234-567812345678", "12345678123456781234567812345678",
-                  "urn:uuid:12345678-1234-5678-1234-567812345678", "{12345678-1234-5678-1234-567812345678}"],
-    "bytes": ["abc", "é", "", "a\\x00"],
-}
-NONE_OF_CLASSES = {
-    "datetime.datetime": ["2024-02-30T00:00:00", "yesterday", "2024-1-2T3:4:5"],
-    "datetime.date": ["2024-02-30", "2024-01-02T03:00:00", "Jan 2", "20240102"],
-    "datetime.time": ["25:00", "3am", "10800"],
-    "datetime.timedelta": ["soon"],
-    "decimal.Decimal": ["NaN", "Infinity", "1,5", "x", "1_0"],
-    "uuid.UUID": ["1234", "12345678-1234-5678-1234-56781234567g"],
-}
+from pools import CLASSES, DESCS, INSTRUCTIONS, LARGE, NAMES, NONE_OF_CLASSES, NUMBERS, WORDS
 
 
 class Maker:
@@ -52,6 +17,8 @@ class Maker:
         self.tells_types, self.is_two_step = False, False
         self.uses_classes = self.maybe(0.25)
         self.classes, self.is_input, self.is_reply = [], False, False
+        # The package's client takes no number in a call that is not finite.
+        self.is_call = False
         self.uses_own = self.maybe(0.2)
         self.calls_tools = self.maybe(0.1)
 
@@ -153,6 +120,7 @@ class Maker:
         r = self.r
         scalars = ["str"] * 6 + ["int", "float", "bool"] * 2 + ["any", "none"] + self.classes + ["literal", "literal", "enum"]
         nested = ["list"] * 3 + ["dict", "union", "union", "optional", "optional", "tuple", "set", "model", "model", "bare"]
+        nested += ["list", "dict", "union", "optional", "model"]
         kind = r.choice(scalars + (nested if depth < 3 else []))
         inner = lambda: self.type(depth + 1)
         if kind == "bytes":
@@ -161,8 +129,9 @@ class Maker:
             return {"kind": "class", "name": kind}
         if kind == "literal":
             pool = r.choice([["a", "b", "c d"], [1, 2, 3], ["yes", "no", True], [1, "1", "x"],
-                             ["it's", 'say "x"', "b\"'"], [True, False], ["é", ""], [0, "zero", False], [1.5, 2, "x"], [-1, 1.0, 0.5]])
-            return {"kind": "literal", "values": r.sample(pool, r.randrange(1, len(pool) + 1))}
+                             ["it's", 'say "x"', "b\"'"], [True, False], ["é", ""], [0, "zero", False], [1.5, 2, "x"], [-1, 1.0, 0.5],
+                             ["a", None], [None, 1, "None"], ["x, y", "[a]", "a|b"], ["a\nb", "\\\\", "🎉"]])
+            return {"kind": "literal", "values": r.sample(pool, r.randrange(1 + (None in pool), len(pool) + 1))}
         if kind == "enum":
             return self.reuse("enum") or self.enum()
         if kind == "model":
@@ -171,13 +140,13 @@ class Maker:
         if kind == "list" or (kind == "set" and self.is_two_step):
             return {"kind": "list", "item": inner()}
         if kind == "set":
-            return {"kind": "set", "item": {"kind": r.choice(["str", "int", "any"])}}
+            return {"kind": r.choice(["set", "set", "frozenset"]), "item": self.hashable()}
         if kind == "dict":
             if self.is_two_step:
                 # Which print the integers that a model makes of JSON's texts.
                 return {"kind": "dict", "key": {"kind": "str"}, "value": inner()}
-            key = r.choice([{"kind": "str"}] * 4 + [{"kind": "int"}, {"kind": "any"}, {"kind": "literal", "values": ["a", "b"]}])
-            return {"kind": "dict", "key": key, "value": inner()}
+            key = r.choice([{"kind": "str"}] * 6 + [{"kind": "int"}, {"kind": "any"}, {"kind": "literal", "values": ["a", "b"]}])
+            return {"kind": "dict", "key": self.hashable() if self.maybe(0.2) else key, "value": inner()}
         if kind == "tuple" and self.is_two_step:
             return {"kind": "bool"}
         if kind == "tuple":
@@ -185,7 +154,7 @@ class Maker:
                 return {"kind": "tuple", "args": [inner(), "..."]}
             return {"kind": "tuple", "args": [inner() for _ in range(r.randrange(1, 4))]}
         if kind == "bare":
-            return {"kind": r.choice(["list", "dict"])}
+            return {"kind": r.choice(["list", "dict"] if self.is_two_step else ["list", "dict", "set", "frozenset", "tuple"])}
         if kind in ("union", "optional"):
             args = [inner() for _ in range(1 if kind == "optional" else r.randrange(2, 4))]
             args += [{"kind": "none"}] if kind == "optional" or self.maybe(0.2) else []
@@ -197,6 +166,24 @@ class Maker:
                 flat += [it for it in (arg["args"] if arg["kind"] == "union" else [arg]) if it not in flat]
             return {"kind": "union", "args": flat} if len(flat) > 1 else flat[0]
         return {"kind": kind}
+
+    def hashable(self):
+        """A type of what sets and the keys of dictionaries are."""
+        r = self.r
+        plain = ["str", "str", "int", "any", "float", "bool", "none"]
+        way = r.randrange(16 if self.is_reply or not self.is_input else 10)
+        if way < 10:
+            return {"kind": r.choice(plain)}
+        if way == 10:
+            return {"kind": "literal", "values": r.sample(["a", "b", 1, True, None, "1"], r.randrange(2, 4))}
+        if way == 11:
+            return self.reuse("enum") or self.enum()
+        if way == 12:
+            return {"kind": "union", "args": [{"kind": it} for it in r.sample(["str", "int", "none"], 2)]}
+        if way == 13:
+            return {"kind": "tuple", "args": [{"kind": "int"}, r.choice([{"kind": "str"}, "..."])]}
+        kind = r.choice(["str", *self.classes])
+        return {"kind": kind} if kind in ("str", "bytes") else {"kind": "class", "name": kind}
 
     def own(self, role):
         """One of DSPy's own types, alone or in another."""
@@ -224,7 +211,8 @@ class Maker:
             return [self.json(depth + 1) for _ in range(r.randrange(3))]
         if pick >= 6:
             return {self.text(): self.json(depth + 1) for _ in range(r.randrange(3))}
-        return [self.text(), r.choice(NUMBERS), True, None, False][pick]
+        number = r.choice(NUMBERS + LARGE if self.is_reply and not self.is_call else NUMBERS)
+        return [self.text(), number, True, None, False][pick]
 
     def value(self, ty, depth=0):
         """A tagged value of a type."""
@@ -256,15 +244,16 @@ class Maker:
             return own.tools(self)
         if kind == "list":
             return [inner(ty.get("item", {"kind": "any"})) for _ in range(count)]
-        if kind == "set":
-            return {"$set": [self.value({"kind": "str" if ty["item"]["kind"] == "any" else ty["item"]["kind"]})]}
+        if kind in ("set", "frozenset"):
+            item = ty.get("item", {"kind": "any"})
+            return {f"${kind}": [self.value({"kind": "str"} if item["kind"] == "any" else item)]}
         if kind == "dict":
             value = ty.get("value", {"kind": "any"})
             key = ty.get("key", {"kind": "str"})
-            keys = [str(self.value(key)) if key["kind"] in ("literal", "int") else self.text() for _ in range(count)]
+            keys = [self.key(key) for _ in range(count)]
             return {key: inner(value) for key in keys}
         if kind == "tuple":
-            args = ty["args"]
+            args = ty.get("args", [{"kind": "any"}, "..."])
             args = [args[0]] * count if args[-1] == "..." else args
             return {"$tuple": [inner(it) for it in args]}
         definition = self.types[ty["name"]]
@@ -273,6 +262,15 @@ class Maker:
             return {"$enum": ty["name"], "name": member["name"], "value": member["value"]}
         fields = [it for it in definition["fields"] if "default" not in it or (depth < 3 and self.maybe(0.6))]
         return {"$model": ty["name"], "value": {it["name"]: self.value(it["type"], depth + 1) for it in fields}}
+
+    def key(self, ty):
+        """A key of a dictionary in JSON: text."""
+        value = self.value(ty) if ty["kind"] not in ("any", "tuple") and self.maybe(0.9) else self.text()
+        value = value["value"] if isinstance(value, dict) else value
+        if isinstance(value, str) or (isinstance(value, bool) and not self.is_reply):
+            # An input's is as pydantic writes it.
+            return value if isinstance(value, str) else json.dumps(value)
+        return self.r.choice([str, json.dumps])(value)
 
     # programs
 

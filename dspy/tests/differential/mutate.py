@@ -22,7 +22,7 @@ def plain(value):
         return value
     if "$model" in value or "$enum" in value or "$dspy" in value:
         return plain(value["value"])
-    for tag in ("$tuple", "$set"):
+    for tag in ("$tuple", "$set", "$frozenset"):
         if tag in value:
             return plain(value[tag])
     return {key: plain(it) for key, it in value.items()}
@@ -46,7 +46,7 @@ def unnamed(maker, ty, value):
     if isinstance(value, list):
         return [unnamed(maker, None, it) for it in value]
     if isinstance(value, dict):
-        for tag in ("$tuple", "$set"):
+        for tag in ("$tuple", "$set", "$frozenset"):
             if tag in value:
                 return [unnamed(maker, None, it) for it in value[tag]]
         return {key: unnamed(maker, None, it) for key, it in value.items()}

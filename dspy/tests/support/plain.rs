@@ -26,7 +26,7 @@ fn tagged(map: &Map<String, Value>) -> Option<Value> {
         "$example" | "$prediction" | "$tuple" | "$set" => plain(inner),
         "$dict" => {
             let pairs = inner.as_array()?.iter();
-            let pair = |it: &Value| Some((key(&plain(it.get(0)?)), plain(it.get(1)?)));
+            let pair = |it: &Value| Some((key(it.get(0)?), plain(it.get(1)?)));
             Value::Object(pairs.map(pair).collect::<Option<_>>()?)
         }
         "$float" => match inner.as_str()? {
@@ -35,8 +35,14 @@ fn tagged(map: &Map<String, Value>) -> Option<Value> {
             _ => "-Infinity".into(),
         },
         "$datetime" | "$time" => inner.as_str()?.replace("+00:00", "Z").into(),
-        // An integer that JSON has no number for, as a key: its digits.
-        "$int" | "$date" | "$decimal" | "$uuid" => inner.clone(),
+        // An integer over 64 bits is the nearest float.
+        "$int" => match (inner.as_str()?.parse::<u64>(), inner.as_str()?.parse::<f64>()) {
+            (Ok(large), _) => large.into(),
+            (Err(_), Ok(nearest)) if nearest.is_finite() => nearest.into(),
+            (Err(_), _) if inner.as_str()?.starts_with('-') => "-Infinity".into(),
+            (Err(_), _) => "Infinity".into(),
+        },
+        "$date" | "$decimal" | "$uuid" => inner.clone(),
         "$bytes" => bytes(inner.as_str()?).into(),
         "$timedelta_s" => duration(inner.as_f64()?).into(),
         _ => return None,
@@ -89,10 +95,17 @@ fn duration(seconds: f64) -> String {
 
 /// A key of a dictionary as JSON writes it.
 fn key(value: &Value) -> String {
+    match &value["$int"] {
+        Value::String(digits) => digits.clone(),
+        _ => text(&plain(value)),
+    }
+}
+
+fn text(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
-        Value::Bool(true) => "True".to_owned(),
-        Value::Bool(false) => "False".to_owned(),
+        Value::Null => "None".to_owned(),
+        Value::Array(items) => items.iter().map(text).collect::<Vec<_>>().join(","),
         other => other.to_string(),
     }
 }
