@@ -13,7 +13,7 @@ use crate::python::{
 /// What any text may take: the package reads none in a minute that takes more.
 const WORK_MIN: usize = 16_000_000;
 /// What a text may take besides for each of its characters.
-const WORK_PER_CHAR: usize = 128;
+const WORK_PER_CHAR: usize = 64;
 
 pub(super) const STRING_DELIMITERS: [char; 4] = ['"', '\'', '“', '”'];
 
