@@ -158,6 +158,14 @@ pub struct Usage {
     pub completion_tokens: u64,
     /// Tokens together.
     pub total_tokens: u64,
+    /// Those of the tokens read that the provider had in a cache of its own, and sells cheaper.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub cached_tokens: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 impl Message {
@@ -216,5 +224,6 @@ impl std::ops::AddAssign for Usage {
         self.prompt_tokens += other.prompt_tokens;
         self.completion_tokens += other.completion_tokens;
         self.total_tokens += other.total_tokens;
+        self.cached_tokens += other.cached_tokens;
     }
 }

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use dspy::{Embedder, LmError};
-use programs::{EmbedderConfig, Origin};
+use programs::{EmbedderConfig, LmConfig, Origin};
 use serde_json::{Value, json};
 use testkit::{Reply, StubLm};
 use tokio::time::Instant;
@@ -40,8 +40,9 @@ async fn embed(
     let model = "openai/text-embedding-3-small".to_owned();
     let models = [EmbedderConfig { model, api_base: Some(lm.url()), api_key_env: None }];
     let (gateway, until) = (gateway(), Instant::now() + Duration::from_secs(20));
-    let embeddings = gateway.embeddings(&models, origin, until, tally);
-    embeddings.embed(&models[0].model, texts).await
+    let lm = LmConfig::default();
+    let call = gateway.call(&lm, origin, tally).until(until);
+    call.embeddings(&models).embed(&models[0].model, texts).await
 }
 
 fn texts(count: usize) -> Vec<String> {

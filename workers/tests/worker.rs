@@ -4,6 +4,7 @@
 
 mod worker {
     mod batches;
+    mod embeddings;
     mod ends;
     mod golden;
     mod module;

@@ -188,7 +188,7 @@ fn reply(request: &LmRequest, model: &str, text: String) -> LmReply {
     LmReply {
         text: Some(text),
         finish_reason: Some("stop".to_owned()),
-        usage: Usage { prompt_tokens, completion_tokens, total_tokens },
+        usage: Usage { prompt_tokens, completion_tokens, total_tokens, cached_tokens: 0 },
         model: model.to_owned(),
         ..LmReply::default()
     }

@@ -227,8 +227,14 @@ def _result(returned, execution, usage):
     return {
         "outputs": outcome.outputs_of(returned),
         "completions": outcome.completions_of(returned),
-        "usage": {model: it for model, it in totals.items() if model in execution.direct},
+        "usage": {model: _used(it) for model, it in totals.items() if model in execution.direct},
     }
+
+
+def _used(total):
+    """What was used of a model, and how much of it the provider had in a cache of its own."""
+    cached = (total.get("prompt_tokens_details") or {}).get("cached_tokens")
+    return total | {"cached_tokens": cached or 0}
 
 
 class BadInputs(Exception):

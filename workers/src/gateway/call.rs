@@ -16,7 +16,7 @@ use crate::telemetry::{Asked, ChatSpan, Parent};
 pub struct Call<'a> {
     pub(super) gateway: &'a Gateway,
     lm: &'a LmConfig,
-    origin: Origin,
+    pub(super) origin: Origin,
     pub(super) deadline: Option<Instant>,
     account: Option<&'a Account>,
     span: Option<Parent<'a>>,
@@ -122,7 +122,7 @@ impl<'a> Call<'a> {
         let sent = Sent::new(self.gateway, &route, model, request);
         let budgets = self.account.map(Account::budgets).unwrap_or_default();
         sent.check_price(budgets)?;
-        let request = paid::hash(&sent, request);
+        let request = paid::hash(&sent);
         Ok(Line { request, body: sent.body, model: model.to_owned(), at: (&route).into() })
     }
 
@@ -174,11 +174,30 @@ impl<'a> Call<'a> {
         }
         let route = self.route((model, at), request)?;
         let sent = Sent::new(self.gateway, &route, model, request).aloud(listener);
+        self.account_for(&sent).await
+    }
+
+    /// The reply to a request of which no other model can do the work, counted.
+    pub(super) async fn exchange(&self, sent: &Sent<'_>) -> Result<LmReply, LmError> {
+        let result = self.account_for(sent).await;
+        self.counted(result)
+    }
+
+    /// The reply: known, or asked for.
+    async fn account_for(&self, sent: &Sent<'_>) -> Result<(LmReply, Source), LmError> {
         if let (Some(account), Some(ledger)) = (self.account, &self.gateway.ledger) {
-            return paid::ask(self, account, ledger.as_ref(), &sent, request).await;
+            return paid::ask(self, account, ledger.as_ref(), sent).await;
         }
-        let answer = self.send_until_answered(&sent).await?;
+        let answer = self.send_until_answered(sent).await?;
         Ok((answer.reply, Source::Model))
+    }
+
+    fn counted(&self, result: Result<(LmReply, Source), LmError>) -> Result<LmReply, LmError> {
+        match &result {
+            Ok((reply, source)) => self.count(reply, *source),
+            Err(_) => self.gateway.metrics.lm_errors.add(1),
+        }
+        result.map(|(reply, _)| reply)
     }
 
     /// Where a model is asked.
@@ -226,11 +245,7 @@ impl<'a> Call<'a> {
             let at = if provider_of(other) == home { At::Program } else { At::Provider };
             result = self.ask((other, at), request, listener).await;
         }
-        match &result {
-            Ok((reply, source)) => self.count(reply, *source),
-            Err(_) => self.gateway.metrics.lm_errors.add(1),
-        }
-        result.map(|(reply, _)| reply)
+        self.counted(result)
     }
 }
 

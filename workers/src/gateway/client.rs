@@ -13,7 +13,9 @@ use reqwest::{
 use rustls::{ClientConfig, RootCertStore};
 use tracing::warn;
 
-use super::{GatewayConfig, SetupError, provider::Route, reply, stream, supply::Told};
+use super::{
+    GatewayConfig, SetupError, embed, provider::Route, reply, send::Expected, stream, supply::Told,
+};
 
 /// The longest error page read: enough to quote.
 pub(super) const ERROR_BYTES_MAX: usize = 64 * 1024;
@@ -82,6 +84,7 @@ pub(super) struct Sending<'a> {
     pub(super) bytes_max: usize,
     /// Who wants to hear the reply as it comes, if anybody does.
     pub(super) listener: Option<&'a Listener<'a>>,
+    pub(super) expected: Expected,
 }
 
 /// Sends a request and reads the answer, and what the endpoint tells of its limits.
@@ -133,7 +136,10 @@ async fn answer(response: Response, sending: &Sending<'_>) -> Result<LmReply, Re
         let body = read(response, bytes_max).await?;
         let too_long = || format!("the model's answer is longer than {bytes_max} bytes");
         let body = body.ok_or_else(|| LmError::InvalidResponse(too_long()))?;
-        return Ok(reply::read(&body, name)?);
+        return Ok(match sending.expected {
+            Expected::Message { .. } => reply::read(&body, name)?,
+            Expected::Vectors { count } => embed::read(&body, name, count)?,
+        });
     }
     // An error page that cannot be read is an error all the same.
     let body = read(response, ERROR_BYTES_MAX).await.ok().flatten().unwrap_or_default();

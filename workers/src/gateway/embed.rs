@@ -1,45 +1,32 @@
-//! Texts turned into vectors by an endpoint of the OpenAI protocol: the keys, the retries and the
-//! slowing down are those of calls of models.
-
-use std::time::Duration;
+//! Texts turned into vectors by an endpoint of the OpenAI protocol. Such calls go the way of an
+//! execution's calls of models: its journal, its budgets, the endpoint's pace, the retries.
 
 use async_trait::async_trait;
-use chrono::Utc;
-use dspy::{DummyEmbedder, Embedder, LmError, Usage};
-use programs::{EmbedderConfig, Origin};
-use rand::Rng;
-use reqwest::header::{CONTENT_TYPE, HeaderValue};
+use dspy::{DummyEmbedder, Embedder, LmError, LmReply};
+use programs::EmbedderConfig;
 use serde::Deserialize;
-use serde_json::json;
-use tokio::time::{self, Instant};
 
 use super::{
-    Gateway, Tally,
-    client::{self, Refusal},
+    Call,
     provider::{self, Endpoint, Route},
-    reply,
+    reply::Tokens,
+    send::Sent,
 };
 
 /// The most texts of one request, as in the package.
 const BATCH: usize = 200;
 
-/// The longest delay between two requests, if the endpoint does not say.
-const BACKOFF_MAX: Duration = Duration::from_secs(60);
-
 /// The models of embeddings of one execution.
 pub struct Embeddings<'a> {
-    gateway: &'a Gateway,
+    call: &'a Call<'a>,
     models: &'a [EmbedderConfig],
-    origin: Origin,
-    deadline: Instant,
-    tally: &'a Tally,
 }
 
 #[derive(Deserialize)]
 struct Answer {
     data: Vec<Item>,
     #[serde(default)]
-    usage: Tokens,
+    usage: Option<Tokens>,
 }
 
 #[derive(Deserialize)]
@@ -48,23 +35,10 @@ struct Item {
     embedding: Vec<f32>,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Tokens {
-    prompt_tokens: u64,
-    total_tokens: u64,
-}
-
-impl Gateway {
-    /// The models of embeddings that a program names, until a time. `tally` counts what they read.
-    pub fn embeddings<'a>(
-        &'a self,
-        models: &'a [EmbedderConfig],
-        origin: Origin,
-        deadline: Instant,
-        tally: &'a Tally,
-    ) -> Embeddings<'a> {
-        Embeddings { gateway: self, models, origin, deadline, tally }
+impl<'a> Call<'a> {
+    /// The models of embeddings that a program names, asked on the same account.
+    pub fn embeddings(&'a self, models: &'a [EmbedderConfig]) -> Embeddings<'a> {
+        Embeddings { call: self, models }
     }
 }
 
@@ -77,12 +51,8 @@ impl Embedder for Embeddings<'_> {
         let route = self.route(model)?;
         let mut vectors = Vec::with_capacity(texts.len());
         for batch in texts.chunks(BATCH) {
-            let answer = self.ask(&route, batch).await?;
-            let Tokens { prompt_tokens, total_tokens } = answer.usage;
-            let usage = Usage { prompt_tokens, completion_tokens: 0, total_tokens };
-            self.tally.add(model, usage, self.gateway.terms(model));
-            self.gateway.metrics.lm_prompt_tokens.add(prompt_tokens);
-            vectors.extend(in_order(answer, batch.len())?);
+            let sent = Sent::for_vectors(self.call.gateway, &route, model, batch);
+            vectors.extend(vectors_of(&self.call.exchange(&sent).await?)?);
         }
         if vectors.windows(2).any(|it| it[0].len() != it[1].len()) {
             let text = "the vectors of the model of embeddings are of several lengths";
@@ -101,94 +71,38 @@ impl Embeddings<'_> {
         let endpoint = Endpoint {
             api_base: config.api_base.as_deref(),
             api_key_env: config.api_key_env.as_deref(),
-            origin: self.origin,
+            origin: self.call.origin,
         };
-        Ok(provider::route(model, endpoint, self.gateway.signpost())?.for_embeddings())
-    }
-
-    /// Asks again and again while that may help.
-    async fn ask(&self, route: &Route<'_>, texts: &[String]) -> Result<Answer, LmError> {
-        let config = &self.gateway.config;
-        let mut backoff = config.retry_base;
-        for retry in 0.. {
-            if let Some(wait) = self.gateway.throttle.wait(&route.url, Instant::now()) {
-                self.pause(wait, None).await?;
-            }
-            let Refusal { error, wait } = match self.send(route, texts).await {
-                Ok(answer) => return Ok(answer),
-                Err(refusal) => refusal,
-            };
-            if let (LmError::RateLimited { .. }, Some(wait)) = (&error, wait) {
-                self.gateway.metrics.lm_rate_limited.add(1);
-                let now = Instant::now();
-                let until = now + wait.min(config.retry_after_max);
-                self.gateway.throttle.block(&route.url, now, until);
-            }
-            if !error.is_retryable() || retry >= config.retries {
-                self.gateway.metrics.lm_errors.add(1);
-                return Err(error);
-            }
-            let spread = if config.retry_jitter { rand::rng().random_range(1.0..2.0) } else { 1.0 };
-            self.pause(wait.unwrap_or_else(|| backoff.mul_f64(spread)), Some(error)).await?;
-            self.gateway.metrics.lm_retries.add(1);
-            backoff = (backoff * 2).min(BACKOFF_MAX);
-        }
-        Err(LmError::Cancelled)
-    }
-
-    /// Waits, if there is time for that.
-    async fn pause(&self, wait: Duration, why: Option<LmError>) -> Result<(), LmError> {
-        let left = self.deadline.saturating_duration_since(Instant::now());
-        if wait > self.gateway.config.retry_after_max || wait >= left {
-            let message = "the endpoint of embeddings asked to slow down".to_owned();
-            let slow = LmError::RateLimited { message, retry_after: Some(wait) };
-            return Err(why.unwrap_or(slow));
-        }
-        time::sleep(wait).await;
-        Ok(())
-    }
-
-    async fn send(&self, route: &Route<'_>, texts: &[String]) -> Result<Answer, Refusal> {
-        let config = &self.gateway.config;
-        self.gateway.metrics.lm_requests.add(1);
-        let body = json!({"model": route.model, "input": texts}).to_string();
-        let json = HeaderValue::from_static("application/json");
-        let mut request = self.gateway.client.post(&route.url).header(CONTENT_TYPE, json);
-        if let Some((header, key)) = &route.key {
-            let text = "the key of the endpoint holds characters that no key can have";
-            let key = HeaderValue::from_str(key);
-            let mut key = key.map_err(|_| LmError::Configuration(text.to_owned()))?;
-            key.set_sensitive(true);
-            request = request.header(*header, key);
-        }
-        let left = self.deadline.saturating_duration_since(Instant::now());
-        let request = request.timeout(left.min(config.request_timeout)).body(body);
-        let response = request.send().await.map_err(|error| client::failed(&error))?;
-        let (status, headers) = (response.status(), response.headers().clone());
-        let body = client::read(response, config.response_bytes_max).await?;
-        let body = body.ok_or_else(|| {
-            LmError::InvalidResponse("the answer of the endpoint of embeddings is too long".into())
-        })?;
-        if !status.is_success() {
-            let wait = reply::retry_after(&headers, Utc::now());
-            let error = reply::error_of(status, wait, &client::redacted(&body, route));
-            return Err(Refusal { error, wait });
-        }
-        let answer = serde_json::from_slice(&body);
-        Ok(answer.map_err(|error| {
-            LmError::InvalidResponse(format!("the answer holds no embeddings: {error}"))
-        })?)
+        Ok(provider::route(model, endpoint, self.call.gateway.signpost())?.for_embeddings())
     }
 }
 
-/// The vectors in the order of their texts.
-fn in_order(answer: Answer, count: usize) -> Result<Vec<Vec<f32>>, LmError> {
+/// Reads the body of a successful answer: a reply that says the vectors of so many texts, as JSON,
+/// in the order of these.
+pub(super) fn read(body: &[u8], model: &str, count: usize) -> Result<LmReply, LmError> {
+    let answer: Answer = serde_json::from_slice(body).map_err(|error| none_in(&error))?;
     let mut items = answer.data;
     items.sort_by_key(|it| it.index);
-    let is_whole = items.len() == count && (0..).zip(&items).all(|(i, it)| it.index == i);
-    if !is_whole || items.iter().any(|it| it.embedding.is_empty()) {
+    let is_odd = |(i, it): (usize, &Item)| it.index != i || it.embedding.is_empty();
+    if items.len() != count || (0..).zip(&items).any(is_odd) {
         let text = format!("the answer does not hold one vector for each of {count} texts");
         return Err(LmError::InvalidResponse(text));
     }
-    Ok(items.into_iter().map(|it| it.embedding).collect())
+    let vectors: Vec<_> = items.into_iter().map(|it| it.embedding).collect();
+    Ok(LmReply {
+        text: Some(serde_json::to_string(&vectors).map_err(|error| none_in(&error))?),
+        usage: answer.usage.unwrap_or_default().into(),
+        model: model.to_owned(),
+        ..LmReply::default()
+    })
+}
+
+/// The vectors that a reply says.
+fn vectors_of(reply: &LmReply) -> Result<Vec<Vec<f32>>, LmError> {
+    let said = reply.text.as_deref().unwrap_or_default();
+    serde_json::from_str(said).map_err(|error| none_in(&error))
+}
+
+fn none_in(error: &serde_json::Error) -> LmError {
+    LmError::InvalidResponse(format!("the answer holds no embeddings: {error}"))
 }

@@ -3,7 +3,7 @@
 
 use std::{convert::Infallible, time::Duration};
 
-use dspy::{LmError, LmReply, LmRequest, Usage};
+use dspy::{LmError, LmReply, Usage};
 use queue::{Ledger, Paid, Place, Recalled, Wanted};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -16,7 +16,7 @@ use super::{
     Call,
     account::{Account, spent},
     call::Source,
-    send::{Answer, Sent},
+    send::{Answer, Expected, Sent},
 };
 
 /// How long the right to make a call lasts unless it is renewed: as long as others wait for a dead
@@ -52,10 +52,9 @@ pub(super) async fn ask<'a>(
     account: &'a Account,
     ledger: &'a dyn Ledger,
     sent: &Sent<'_>,
-    request: &LmRequest,
 ) -> Result<(LmReply, Source), LmError> {
     sent.check_price(account.budgets())?;
-    let place = account.next_place(hash(sent, request));
+    let place = account.next_place(hash(sent));
     let holder = Uuid::new_v4().simple().to_string();
     let entry = Entry { call, account, ledger, place, holder };
     if let Some((reply, source)) = entry.known().await? {
@@ -224,11 +223,13 @@ impl Kept {
 
 /// A hash of all that the reply depends on: the endpoint, the body, and which of several equal
 /// requests it is.
-pub(super) fn hash(sent: &Sent<'_>, request: &LmRequest) -> String {
+pub(super) fn hash(sent: &Sent<'_>) -> String {
     let mut hash = Sha256::new();
     hash.update(&sent.route.url);
     hash.update([0]);
     hash.update(&sent.body);
-    hash.update(format!("{:?}", request.settings.rollout_id));
+    if let Expected::Message { rollout } = sent.expected {
+        hash.update(format!("{rollout:?}"));
+    }
     format!("{:x}", hash.finalize())
 }

@@ -50,6 +50,32 @@ pub(super) struct Tokens {
     completion: Option<u64>,
     #[serde(rename = "total_tokens")]
     total: Option<u64>,
+    #[serde(rename = "prompt_tokens_details")]
+    read: Option<Read>,
+    /// DeepSeek's word for those that it had.
+    #[serde(rename = "prompt_cache_hit_tokens")]
+    hit: Option<u64>,
+}
+
+/// The tokens read, by kind.
+#[derive(Deserialize, Default)]
+struct Read {
+    cached_tokens: Option<u64>,
+}
+
+impl From<Tokens> for Usage {
+    fn from(tokens: Tokens) -> Self {
+        let (prompt_tokens, completion_tokens) =
+            (tokens.prompt.unwrap_or(0), tokens.completion.unwrap_or(0));
+        let sum = prompt_tokens.saturating_add(completion_tokens);
+        let cached = tokens.read.and_then(|it| it.cached_tokens).or(tokens.hit);
+        Self {
+            prompt_tokens,
+            completion_tokens,
+            total_tokens: tokens.total.unwrap_or(sum),
+            cached_tokens: cached.unwrap_or(0).min(prompt_tokens),
+        }
+    }
 }
 
 /// Reads the body of a successful answer.
@@ -82,17 +108,13 @@ pub(super) fn of(completion: Completion, model: &str) -> Result<LmReply, LmError
     let Some(message) = choice.message else {
         return Err(LmError::InvalidResponse("the model's answer has no message".to_owned()));
     };
-    let usage = completion.usage.unwrap_or_default();
-    let (prompt_tokens, completion_tokens) =
-        (usage.prompt.unwrap_or(0), usage.completion.unwrap_or(0));
-    let total_tokens = usage.total.unwrap_or(prompt_tokens.saturating_add(completion_tokens));
     Ok(LmReply {
         text: text(message.content)?,
         reasoning: message.reasoning_content.or(message.reasoning).filter(|it| !it.is_empty()),
         tool_calls: tool_calls(message.tool_calls.unwrap_or_default())?,
         citations: citations(message.provider_specific_fields.as_ref()),
         finish_reason: choice.finish_reason,
-        usage: Usage { prompt_tokens, completion_tokens, total_tokens },
+        usage: completion.usage.unwrap_or_default().into(),
         model: model.to_owned(),
         served_by: completion.model,
     })
@@ -208,6 +230,20 @@ mod tests {
         assert_eq!((reply.text.as_deref(), reply.reasoning.as_deref()), (Some("hi"), Some("hm")));
         assert_eq!(reply.usage.total_tokens, 7);
         assert_eq!((reply.finish_reason.as_deref(), &*reply.model), (Some("stop"), "openai/m"));
+    }
+
+    #[test]
+    fn tokens_that_the_provider_had_in_its_cache_are_told() {
+        let cached = |usage: &str| {
+            let body = r#"{"choices":[{"message":{"content":"hi"}}],"usage":USAGE}"#;
+            read_text(&body.replace("USAGE", usage)).unwrap().usage.cached_tokens
+        };
+
+        let openai = r#"{"prompt_tokens":9,"prompt_tokens_details":{"cached_tokens":8}}"#;
+        assert_eq!(cached(openai), 8);
+        assert_eq!(cached(r#"{"prompt_tokens":9,"prompt_cache_hit_tokens":7}"#), 7);
+        assert_eq!(cached(r#"{"prompt_tokens":9,"prompt_tokens_details":null}"#), 0);
+        assert_eq!(cached(r#"{"prompt_tokens":9,"prompt_cache_hit_tokens":99}"#), 9, "not more");
     }
 
     #[test]

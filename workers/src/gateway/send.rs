@@ -6,6 +6,7 @@ use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use dspy::{Growth, Listener, LmError, LmReply, LmRequest, Usage};
 use queue::{Budget, Turn};
 use rand::Rng;
+use serde_json::json;
 use tokio::time::{self, Instant};
 use tracing::warn;
 
@@ -39,6 +40,16 @@ pub(super) struct Sent<'a> {
     listener: Option<&'a Listener<'a>>,
     /// About how many tokens it will use.
     estimate: u64,
+    pub(super) expected: Expected,
+}
+
+/// What an endpoint is to answer with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Expected {
+    /// The next message; of several equal requests, each rollout is another.
+    Message { rollout: Option<i64> },
+    /// A vector for each of so many texts.
+    Vectors { count: usize },
 }
 
 /// A reply, and what the call took of its endpoint's supplies.
@@ -57,8 +68,21 @@ impl<'a> Sent<'a> {
         let body = request::body(route.model, route.provider.tokens, request);
         let reply = request.settings.max_tokens.unwrap_or(REPLY_TOKENS);
         let estimate = body.len() as u64 / TOKEN_BYTES + reply;
-        let terms = gateway.terms(model);
-        Self { route, body, model, terms, listener: None, estimate }
+        let expected = Expected::Message { rollout: request.settings.rollout_id };
+        Self { route, body, model, terms: gateway.terms(model), listener: None, estimate, expected }
+    }
+
+    /// A request for the vectors of texts.
+    pub(super) fn for_vectors(
+        gateway: &Gateway,
+        route: &'a Route<'a>,
+        model: &'a str,
+        texts: &[String],
+    ) -> Self {
+        let body = json!({"model": route.model, "input": texts}).to_string().into_bytes();
+        let (estimate, expected) =
+            (body.len() as u64 / TOKEN_BYTES, Expected::Vectors { count: texts.len() });
+        Self { route, body, model, terms: gateway.terms(model), listener: None, estimate, expected }
     }
 
     /// The same, heard as it comes.
@@ -73,11 +97,14 @@ impl Sent<'_> {
         if reply.usage != Usage::default() {
             return reply.usage;
         }
-        let said = reply.text.as_ref().map_or(0, String::len) as u64;
+        let said = match self.expected {
+            Expected::Message { .. } => reply.text.as_ref().map_or(0, String::len) as u64,
+            Expected::Vectors { .. } => 0,
+        };
         let (prompt_tokens, completion_tokens) =
             ((self.body.len() as u64).div_ceil(TOKEN_BYTES), said.div_ceil(TOKEN_BYTES));
         let total_tokens = prompt_tokens + completion_tokens;
-        Usage { prompt_tokens, completion_tokens, total_tokens }
+        Usage { prompt_tokens, completion_tokens, total_tokens, cached_tokens: 0 }
     }
 
     /// What is bounded by a budget has a price.
@@ -147,6 +174,7 @@ impl Call<'_> {
             timeout,
             bytes_max: config.response_bytes_max,
             listener,
+            expected: sent.expected,
         };
         let (told, answer) = client::send(&self.gateway.client, sending).await;
         self.gateway.pace.learn(share, &told);

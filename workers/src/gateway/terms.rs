@@ -27,7 +27,11 @@ pub struct Terms {
     /// Dollars for a million tokens read; a known model's usual price if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub input_price: Option<f64>,
-    /// Dollars for a million tokens written; the same.
+    /// Dollars for a million of those tokens read that the provider had in its cache; absent, the
+    /// usual price of a model whose `input_price` is absent too, and else that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cached_input_price: Option<f64>,
+    /// Dollars for a million tokens written; as of those read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output_price: Option<f64>,
     /// The share of these prices that requests in the provider's own batches cost; a half if
@@ -56,10 +60,14 @@ impl TermsBook {
         let provider = model.split_once('/').map_or("openai", |(provider, _)| provider);
         let all = self.0.get(&format!("{provider}/*")).copied().unwrap_or_default();
         let usual = prices::of(model);
+        let input_price = own.input_price.or(all.input_price);
+        let cached_input_price = own.cached_input_price.or(all.cached_input_price);
+        let usual_of_cached = usual.filter(|_| input_price.is_none()).and_then(|it| it.cached);
         Terms {
             requests_per_minute: own.requests_per_minute.or(all.requests_per_minute),
             tokens_per_minute: own.tokens_per_minute.or(all.tokens_per_minute),
-            input_price: own.input_price.or(all.input_price).or(usual.map(|it| it.input)),
+            input_price: input_price.or(usual.map(|it| it.input)),
+            cached_input_price: cached_input_price.or(usual_of_cached),
             output_price: own.output_price.or(all.output_price).or(usual.map(|it| it.output)),
             batch_share: own.batch_share.or(all.batch_share),
         }
@@ -79,15 +87,22 @@ impl Terms {
     pub(crate) fn in_batch(self) -> Self {
         let share = self.batch_share.unwrap_or(BATCH_SHARE);
         let reduced = |price: Option<f64>| price.map(|it| it * share);
-        let (input_price, output_price) = (reduced(self.input_price), reduced(self.output_price));
-        Self { input_price, output_price, ..self }
+        Self {
+            input_price: reduced(self.input_price),
+            cached_input_price: reduced(self.cached_input_price),
+            output_price: reduced(self.output_price),
+            ..self
+        }
     }
 
     /// What tokens cost, in dollars; none if a price is not known.
     pub(super) fn cost(&self, usage: Usage) -> Option<f64> {
-        let read = usage.prompt_tokens as f64 * self.input_price?;
+        let Usage { prompt_tokens, cached_tokens, .. } = usage;
+        let input_price = self.input_price?;
+        let read = prompt_tokens.saturating_sub(cached_tokens) as f64 * input_price;
+        let cached = cached_tokens as f64 * self.cached_input_price.unwrap_or(input_price);
         let written = usage.completion_tokens as f64 * self.output_price?;
-        Some((read + written) / MILLION)
+        Some((read + cached + written) / MILLION)
     }
 
     /// The same in whole millionths of a dollar.
@@ -120,7 +135,7 @@ mod tests {
 
     #[test]
     fn a_batch_of_the_provider_costs_half_unless_it_is_said() {
-        let usage = Usage { prompt_tokens: 1_000_000, completion_tokens: 0, total_tokens: 0 };
+        let usage = Usage { prompt_tokens: 1_000_000, ..Usage::default() };
         let said = Terms { batch_share: Some(0.8), ..book().of("openai/m") };
 
         assert_eq!(book().of("openai/m").in_batch().micros(usage), Some(75_000));
@@ -128,8 +143,19 @@ mod tests {
     }
 
     #[test]
+    fn tokens_from_the_providers_cache_have_a_price_of_their_own() {
+        let usage = Usage { prompt_tokens: 1_000_000, cached_tokens: 600_000, ..Usage::default() };
+        let said = Terms { cached_input_price: Some(0.01), ..book().of("openai/m") };
+
+        assert_eq!(book().of("openai/gpt-4o-mini").micros(usage), Some(60_000 + 45_000));
+        assert_eq!(book().of("openai/m").micros(usage), Some(150_000), "the operator's price");
+        assert_eq!(said.micros(usage), Some(60_000 + 6_000));
+        assert_eq!(said.in_batch().micros(usage), Some(33_000));
+    }
+
+    #[test]
     fn costs_are_whole_millionths_rounded_up() {
-        let usage = Usage { prompt_tokens: 7, completion_tokens: 5, total_tokens: 12 };
+        let usage = Usage { prompt_tokens: 7, completion_tokens: 5, ..Usage::default() };
 
         assert_eq!(book().of("openai/m").micros(usage), Some(5));
         assert_eq!(book().of("openai/other").micros(usage), None);

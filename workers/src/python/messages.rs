@@ -64,7 +64,8 @@ fn what_a_parent_is_told_is_written_so() {
 fn what_a_child_is_told_is_written_so() {
     let inputs: Fields = object(json!({"question": "why?"}));
     let lm = object(json!({"temperature": 1.0}));
-    let usage = Usage { prompt_tokens: 7, completion_tokens: 5, total_tokens: 12 };
+    let usage =
+        Usage { prompt_tokens: 7, completion_tokens: 5, total_tokens: 12, ..Default::default() };
     let reply = LmReply {
         text: Some("because".to_owned()),
         finish_reason: Some("stop".to_owned()),

@@ -72,6 +72,10 @@ impl ChatSpan {
             let (read, written) = (reply.usage.prompt_tokens, reply.usage.completion_tokens);
             span.add(KeyValue::new("gen_ai.usage.input_tokens", whole(read)));
             span.add(KeyValue::new("gen_ai.usage.output_tokens", whole(written)));
+            if reply.usage.cached_tokens > 0 {
+                let cached = whole(reply.usage.cached_tokens);
+                span.add(KeyValue::new("gen_ai.usage.cache_read.input_tokens", cached));
+            }
         }
         if let Some(cost) = cost {
             span.add(KeyValue::new("gen_ai.usage.cost", cost));
