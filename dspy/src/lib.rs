@@ -52,7 +52,7 @@
 //!     let trace = Trace::on();
 //!     let prediction = module.run(&question, Run::new(&DummyLm, &overrides, &trace)).await?;
 //!     assert!(prediction.outputs["answer"].is_string() && prediction.outputs["score"].is_i64());
-//!     assert!(!trace.steps().is_empty());
+//!     assert!(!trace.into_steps().is_empty());
 //! }
 //! # Ok(())
 //! # }

@@ -155,9 +155,9 @@ impl Trace {
         began.map_or(0.0, |it| (seconds - it.as_secs_f64()).max(0.0) * 1000.0)
     }
 
-    /// The calls so far, in the order in which they ended.
-    pub fn steps(&self) -> Vec<Step> {
-        self.kept().steps.clone()
+    /// The calls, in the order in which they ended; none if the trace is off.
+    pub fn into_steps(self) -> Vec<Step> {
+        self.kept.into_inner().unwrap_or_else(PoisonError::into_inner).steps
     }
 
     /// Keeps a step, made only if it is wanted.

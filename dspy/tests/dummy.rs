@@ -116,8 +116,9 @@ async fn completions_of_one_call_differ() {
 
     assert_eq!(prediction.completions.len(), 3);
     assert_ne!(prediction.completions[0], prediction.completions[1]);
-    assert_eq!(trace.steps().len(), 3);
-    assert_eq!(trace.steps()[0].lm().unwrap().request.settings.temperature, Some(0.7));
+    let steps = trace.into_steps();
+    assert_eq!(steps.len(), 3);
+    assert_eq!(steps[0].lm().unwrap().request.settings.temperature, Some(0.7));
     assert!(prediction.usage["dummy/any"].total_tokens > 0);
 }
 

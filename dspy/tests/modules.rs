@@ -45,7 +45,8 @@ impl Lm for Script {
         let mut lines = self.lines.lock().unwrap();
         let at = lines.iter().position(|(key, _)| question.contains(key)).unwrap();
         let (_, answer) = lines.remove(at);
-        let usage = Usage { prompt_tokens: 3, completion_tokens: 2, total_tokens: 5 };
+        let usage =
+            Usage { prompt_tokens: 3, completion_tokens: 2, total_tokens: 5, cached_tokens: 0 };
         let model = "scripted".to_owned();
         Ok(LmReply { text: Some(written(&answer)), usage, model, ..LmReply::default() })
     }
@@ -159,7 +160,7 @@ async fn a_trace_tells_every_step_of_an_agent_in_a_chain_by_its_path() {
     let prediction = told.result.unwrap();
     let seen: Vec<_> = told
         .trace
-        .steps()
+        .into_steps()
         .iter()
         .map(|step| match (step.lm(), step.tool()) {
             (Some(lm), _) => lm.predictor.clone(),
@@ -314,7 +315,7 @@ async fn a_judge_chooses_among_attempts_with_rollouts_of_their_own() {
     assert_eq!(prediction.usage["scripted"].total_tokens, 25);
     assert_eq!(told.lm.rollouts(), [Some(0), None, Some(1), Some(2), None]);
     let paths: Vec<_> =
-        told.trace.steps().iter().map(|it| it.lm().unwrap().predictor.clone()).collect();
+        told.trace.into_steps().iter().map(|it| it.lm().unwrap().predictor.clone()).collect();
     assert_eq!(paths, ["module", "reward", "module", "module", "reward"]);
 }
 

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Fields, WorkerId};
+use crate::{Fields, RawJson, WorkerId};
 
 /// The kinds of failure that clients can tell apart.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
@@ -86,6 +86,9 @@ pub struct Report {
     /// Every step of a debug run.
     #[serde(rename = "d", default, skip_serializing_if = "Option::is_none")]
     pub debug_trace: Option<Value>,
+    /// The steps of a run for whoever records them elsewhere, in a form that they agree on.
+    #[serde(rename = "t", default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<RawJson>,
     /// More that the runtime tells, e.g. a trace id.
     #[serde(rename = "x", default, skip_serializing_if = "Fields::is_empty")]
     pub extra: Fields,

@@ -10,7 +10,7 @@ use std::{fmt, str::FromStr, time::Duration};
 
 use async_trait::async_trait;
 
-use crate::{BatchId, Error, ExecutionId, Result, Spec, Via};
+use crate::{BatchId, Error, ExecutionId, Result, Spec, TextId, Via};
 
 /// Hands notices out, and takes back what became of them. Every method is one atomic step.
 #[async_trait]
@@ -34,6 +34,13 @@ pub trait Outbox: Send + Sync {
 
     /// The words that are kept with each of these.
     async fn notes(&self, subjects: &[Subject]) -> Result<Vec<Option<String>>>;
+
+    /// Keeps a text under its own fingerprint, for what is kept with many results to name instead of
+    /// holding it. It is there for as long as any result that is recorded within `time` from now.
+    async fn keep_text(&self, id: TextId, text: &str, time: Duration) -> Result<()>;
+
+    /// The texts of these names, as far as they are there.
+    async fn texts(&self, ids: &[TextId]) -> Result<Vec<Option<String>>>;
 
     /// How each channel stands, in the order of [`Channel::ALL`].
     async fn outbox(&self) -> Result<[ChannelStats; Channel::ALL.len()]>;

@@ -142,7 +142,7 @@ conform! {
             execution_that_ends_again_gives_notice_again,
             batch_gives_notice_when_its_last_item_ends,
             tracked_batch_gives_notice_when_it_begins, oldest_notices_are_dropped_beyond_the_limit,
-            words_are_kept_with_a_subject;
+            words_are_kept_with_a_subject, texts_outlive_the_results_that_name_them;
         control: pause_is_told_to_workers, programs_raise_the_epoch,
             manifests_raise_the_epoch_when_they_are_news, cleared_cache_raises_the_epoch,
             revoked_tokens_are_known_until_they_expire, ping_names_the_store;

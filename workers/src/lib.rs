@@ -42,6 +42,6 @@ pub use python::{Interpreter, NoInterpreter, Places, PythonConfig};
 pub use rehearsal::{Rehearsal, rehearse};
 pub use sources::SourcesConfig;
 pub use telemetry::Spans;
-pub use tracking::TrackingConfig;
+pub use tracking::{NoRatio, SamplingRatio, TrackingConfig};
 pub use webhooks::{BadSecret, Callable, SigningSecret, Views, WebhookConfig};
 pub use worker::Worker;

@@ -119,6 +119,8 @@ metrics! {
     tool_milliseconds,
     /// Traces that MLflow did not take.
     traces_refused,
+    /// Texts kept once for all traces that repeat them, those that were kept anew too.
+    trace_texts_kept,
 }
 
 #[cfg(test)]

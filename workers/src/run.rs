@@ -6,7 +6,7 @@ use chrono::Utc;
 use dspy::{Lm, Progress, Run, Trace};
 use futures::FutureExt;
 use programs::{Backoff, LmConfig, Program, Runtime};
-use queue::{End, Ending, Fields, Lease, Mode, Report, Spec, Task};
+use queue::{End, Ending, Fields, Lease, Mode, RawJson, Report, Spec, Task};
 use serde_json::Value;
 use tokio::time::{self, Instant};
 use tracing::warn;
@@ -82,6 +82,8 @@ struct Evidence<'a> {
     trace: Trace,
     /// Whether the trace is for people; else it is for MLflow alone.
     is_debugged: bool,
+    /// The trace as it is kept for MLflow.
+    kept: Option<RawJson>,
     tally: Tally,
     extra: Fields,
     backoff: Backoff,
@@ -102,12 +104,14 @@ async fn attempt(
         span: span.parent(),
         trace: if traced { Trace::on() } else { Trace::off() },
         is_debugged: debug,
+        kept: None,
         tally: Tally::default(),
         extra: span.trace_id().map(|it| ("trace_id".to_owned(), it.into())).into_iter().collect(),
         backoff: Backoff::default(),
     };
     let result = limit.hold(perform(shift, client, task, limit.at, &mut evidence)).await;
     let backoff = evidence.backoff;
+    evidence.keep_steps(shift, result.as_ref().ok()).await;
     match result {
         Ok(outputs) => End::Succeeded(evidence.report(Some(outputs))),
         Err(error) => {
@@ -163,8 +167,7 @@ async fn perform(
             let call = shift.gateway.call(&lm, program.origin, tally).until(until).on(account);
             let call = call.below(*span);
             let tools = shift.toolbox.of(&program).below(*span);
-            let embedder =
-                shift.gateway.embeddings(&program.embedders, program.origin, until, tally);
+            let embedder = call.embeddings(&program.embedders);
             let run = Run::new(&call, &overrides, trace);
             let run = Run { progress, tools: &tools, embedder: &embedder, ..run };
             let prediction = module.run(inputs, run).await?;
@@ -251,16 +254,12 @@ impl Evidence<'_> {
         }
     }
 
-    /// The trace as it is kept: for MLflow as a text, written once, and read by nobody else.
-    fn kept_trace(&self) -> Option<Value> {
-        if !self.trace.is_on() {
-            return None;
+    /// Keeps the steps for MLflow, where nobody else wants to see them.
+    async fn keep_steps(&mut self, shift: &Shift, result: Option<&Fields>) {
+        if self.trace.is_on() && !self.is_debugged {
+            let steps = std::mem::take(&mut self.trace).into_steps();
+            self.kept = tracking::kept(shift, &steps, result).await;
         }
-        if self.is_debugged {
-            return serde_json::to_value(&self.trace).ok();
-        }
-        let text = serde_json::to_string(&self.trace).ok()?;
-        (text.len() <= tracking::TRACE_BYTES_MAX).then(|| text.into())
     }
 
     fn report(self, outputs: Option<Fields>) -> Report {
@@ -270,7 +269,8 @@ impl Evidence<'_> {
             outputs,
             failure: None,
             usage: usage.collect(),
-            debug_trace: self.kept_trace(),
+            debug_trace: self.is_debugged.then(|| serde_json::to_value(&self.trace).ok()).flatten(),
+            trace: self.kept,
             extra: self.extra,
         }
     }

@@ -21,6 +21,7 @@ use crate::{
     roster::Roster,
     sources::Sources,
     tools::Toolbox,
+    tracking::Texts,
 };
 
 /// How the worker stands with the queue.
@@ -50,6 +51,8 @@ pub(crate) struct Shift {
     pub(crate) refresh: Refresh,
     pub(crate) webhooks: WebhookConfig,
     pub(crate) tracking: TrackingConfig,
+    /// What traces name.
+    pub(crate) texts: Texts,
     pub(crate) bells: Bells,
     /// Absent where nothing is traced.
     pub(crate) spans: Option<Spans>,
@@ -71,6 +74,7 @@ impl Shift {
             queue,
             registry,
             metrics: gateway.metrics(),
+            texts: Texts::new(gateway.metrics()),
             toolbox: Toolbox::new(Arc::clone(&gateway), config.allow_mcp_commands),
             gateway,
             python,

@@ -59,6 +59,7 @@
 //!   due again if nobody says what became of them; how often each was taken
 //! - `P obc`: hash; `<channel>|sent` and `<channel>|dropped` to count
 //! - `P on:<subject>`: string; words that are kept with an execution or a batch; has a TTL
+//! - `P ot:<text>`: string; a text that what is kept with many executions is about; has a TTL
 //! - `P programs`, `P revoked`: hash, sorted set; kept program files; revoked tokens by expiry
 //! - `P objects`, `P objects:id`: set, string; forgotten batches whose objects are to be deleted,
 //!   and the name of the object by which the object store is known

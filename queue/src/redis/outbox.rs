@@ -5,7 +5,7 @@ use std::{collections::HashMap, time::Duration};
 use async_trait::async_trait;
 
 use super::{RedisQueue, document::corrupt, millis};
-use crate::{Channel, ChannelStats, Delivery, Notice, Outbox, Result, Subject};
+use crate::{Channel, ChannelStats, Delivery, Notice, Outbox, Result, Subject, TextId};
 
 #[async_trait]
 impl Outbox for RedisQueue {
@@ -56,14 +56,18 @@ impl Outbox for RedisQueue {
     }
 
     async fn notes(&self, subjects: &[Subject]) -> Result<Vec<Option<String>>> {
-        if subjects.is_empty() {
-            return Ok(Vec::new());
-        }
+        self.noted(subjects.iter().map(|it| self.note_key(*it))).await
+    }
+
+    async fn keep_text(&self, id: TextId, text: &str, time: Duration) -> Result<()> {
+        let kept = self.store.ttl().saturating_add(millis(time));
         let mut pipe = redis::pipe();
-        for subject in subjects {
-            pipe.get(self.note_key(*subject));
-        }
+        pipe.pset_ex(self.text_key(id), text, kept).ignore();
         self.store.home.query(&pipe).await
+    }
+
+    async fn texts(&self, ids: &[TextId]) -> Result<Vec<Option<String>>> {
+        self.noted(ids.iter().map(|it| self.text_key(*it))).await
     }
 
     async fn outbox(&self) -> Result<[ChannelStats; Channel::ALL.len()]> {
@@ -94,5 +98,20 @@ impl Outbox for RedisQueue {
 impl RedisQueue {
     fn note_key(&self, subject: Subject) -> String {
         self.store.keys.named(&format!("on:{subject}"))
+    }
+
+    fn text_key(&self, id: TextId) -> String {
+        self.store.keys.named(&format!("ot:{id}"))
+    }
+
+    async fn noted(&self, keys: impl Iterator<Item = String>) -> Result<Vec<Option<String>>> {
+        let mut pipe = redis::pipe();
+        for key in keys {
+            pipe.get(key);
+        }
+        if pipe.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.store.home.query(&pipe).await
     }
 }

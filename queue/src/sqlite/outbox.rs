@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use rusqlite::Connection;
 
 use super::{
     SqliteQueue,
     sql::sql,
     step::{Step, count, int, millis, one},
 };
-use crate::{Channel, ChannelStats, Delivery, Notice, Outbox, Result, Subject};
+use crate::{Channel, ChannelStats, Delivery, Notice, Outbox, Result, Subject, TextId};
 
 /// The most notices of a channel that one round of upkeep drops.
 const DROP_MAX: i64 = 1000;
@@ -50,14 +51,24 @@ impl Outbox for SqliteQueue {
 
     async fn notes(&self, subjects: &[Subject]) -> Result<Vec<Option<String>>> {
         let subjects = subjects.to_vec();
-        self.read(move |db, now| {
-            let noted = |it: &Subject| {
-                let key = (it.to_string(), now);
-                one(db, sql!("outbox.sql", "noted"), key, |row| Ok(row.get(0)?))
-            };
-            subjects.iter().map(noted).collect()
+        self.read(move |db, now| subjects.iter().map(|it| noted(db, it.to_string(), now)).collect())
+            .await
+    }
+
+    async fn keep_text(&self, id: TextId, text: &str, time: Duration) -> Result<()> {
+        let text = text.to_owned();
+        self.write(move |step| {
+            let kept = step.limits().result_ttl.saturating_add(time);
+            let expires = step.now.saturating_add(millis(kept));
+            step.run(sql!("outbox.sql", "note"), (text_name(id), text, expires))?;
+            Ok(())
         })
         .await
+    }
+
+    async fn texts(&self, ids: &[TextId]) -> Result<Vec<Option<String>>> {
+        let names: Vec<_> = ids.iter().map(|it| text_name(*it)).collect();
+        self.read(move |db, now| names.into_iter().map(|it| noted(db, it, now)).collect()).await
     }
 
     async fn outbox(&self) -> Result<[ChannelStats; Channel::ALL.len()]> {
@@ -77,6 +88,15 @@ impl Outbox for SqliteQueue {
         })
         .await
     }
+}
+
+fn noted(db: &Connection, name: String, now: i64) -> Result<Option<String>> {
+    one(db, sql!("outbox.sql", "noted"), (name, now), |row| Ok(row.get(0)?))
+}
+
+/// Where a text lies among what is noted; no subject is called so.
+fn text_name(id: TextId) -> String {
+    format!("t:{id}")
 }
 
 fn take(step: &Step<'_>, channel: Channel, most: usize, lease: Duration) -> Result<Vec<Notice>> {

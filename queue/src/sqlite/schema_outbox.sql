@@ -20,7 +20,7 @@ CREATE TABLE outbox (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX outbox_due ON outbox (channel, due);
 
--- Words that are kept with an execution or a batch.
+-- Words that are kept with an execution or a batch, and texts that many are about.
 CREATE TABLE notes (
     name    TEXT PRIMARY KEY,
     words   TEXT NOT NULL,

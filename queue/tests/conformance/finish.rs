@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use queue::{ATTEMPTS_KEPT, End, Report, State, Verdict};
+use queue::{ATTEMPTS_KEPT, End, RawJson, Report, State, Verdict};
 use serde_json::json;
 
 use crate::rig::{RUN_TIME, Rig, Store, ask, failed, failure, fields, succeeded};
@@ -16,6 +16,7 @@ pub(crate) async fn success_is_kept(store: Store) -> Rig {
         outputs: Some(fields("answer", "yes")),
         usage: fields("stub", "12"),
         debug_trace: Some(json!([{ "step": 1 }])),
+        trace: Some(RawJson::write(&json!([{ "k": "lm" }])).unwrap()),
         extra: fields("trace_id", "t"),
         failure: None,
     };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use queue::{
     CacheKey, Channel, ChannelStats, Delivery, End, Failure, FailureKind, Limits, NewExecution,
-    Notice, Report, Spec, State, Subject,
+    Notice, Report, Spec, State, Subject, TextId,
 };
 
 use crate::rig::{LEASE_AND_MORE, Rig, Store, ask, batch_of, failed, succeeded};
@@ -307,5 +307,18 @@ pub(crate) async fn words_are_kept_with_a_subject(store: Store) -> Rig {
     let words = |it: &str| Some(it.to_owned());
     let expected = [words("second"), words("of the batch"), None];
     assert_eq!(rig.queue.notes(&all).await.unwrap(), expected);
+    rig
+}
+
+pub(crate) async fn texts_outlive_the_results_that_name_them(store: Store) -> Rig {
+    let rig = store.open().await;
+    let (text, hour) = ("Answer in one word.", Duration::from_secs(3600));
+    let names = [TextId::of(text), TextId::of("of another")];
+    rig.queue.keep_text(names[0], text, hour).await.unwrap();
+
+    rig.pass(Limits::default().result_ttl + hour / 2);
+
+    assert_eq!(rig.queue.texts(&names).await.unwrap(), [Some(text.to_owned()), None]);
+    assert_eq!(rig.queue.texts(&[]).await.unwrap(), [] as [Option<String>; 0]);
     rig
 }

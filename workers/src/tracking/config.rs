@@ -1,5 +1,6 @@
 //! What is recorded in MLflow.
 
+use super::SamplingRatio;
 use crate::SourcesConfig;
 
 /// What is recorded in MLflow. Its address, and what it is shown, are those of the sources.
@@ -11,6 +12,8 @@ pub struct TrackingConfig {
     pub experiment: String,
     /// Whether the steps of executions are, as traces (`MLFLOW_TRACES`).
     pub traces: bool,
+    /// Of how many executions they are (`MLFLOW_TRACE_SAMPLING_RATIO`).
+    pub sampling: SamplingRatio,
     /// How many items of a batch have runs of their own (`MLFLOW_BATCH_RUNS_MAX`).
     pub batch_runs_max: u32,
 }
@@ -21,6 +24,7 @@ impl Default for TrackingConfig {
             enabled: true,
             experiment: "dspy-execution".to_owned(),
             traces: true,
+            sampling: SamplingRatio::ALL,
             batch_runs_max: 100,
         }
     }

@@ -9,25 +9,34 @@
 
 mod batch;
 mod config;
+mod kept;
 mod mlflow;
 mod otlp;
 mod run;
+mod sampling;
 mod spans;
+mod steps;
 mod table;
 #[cfg(test)]
 mod tests;
+mod texts;
 
 use std::{sync::Arc, time::Duration};
 
-use queue::{Channel, Delivery, Execution, Notice, Spec, Subject, Task};
+use dspy::Step;
+use queue::{Channel, Delivery, Execution, Fields, Notice, RawJson, Spec, Subject, Task};
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{debug, info, warn};
 
-pub use self::config::TrackingConfig;
+pub(crate) use self::texts::Texts;
 use self::{
     batch::Reached,
     mlflow::{Experiment, Intake, Mlflow, Problem},
     spans::Known,
+};
+pub use self::{
+    config::TrackingConfig,
+    sampling::{NoRatio, SamplingRatio},
 };
 use crate::shift::Shift;
 
@@ -50,16 +59,23 @@ const PAUSE_MAX: Duration = Duration::from_secs(30);
 const REFUSAL_PAUSES: [Duration; 3] =
     [Duration::from_secs(5), Duration::from_secs(30), Duration::from_secs(300)];
 
-/// The longest trace that is kept with an execution, in bytes of JSON.
-pub(crate) const TRACE_BYTES_MAX: usize = 256 * 1024;
-
 /// Whether the steps of an execution are kept with it, to be recorded: not of those items of a
 /// batch that have no run of their own.
 pub(crate) fn keeps_trace(shift: &Shift, task: &Task) -> bool {
     let config = &shift.tracking;
     let is_few = task.id.item_of().is_none_or(|(_, index)| index < config.batch_runs_max);
     let is_on = config.traces && config.is_on(shift.sources.config());
-    task.spec.tracked && is_few && is_on
+    let is_sampled = || config.sampling.samples(|| otlp::trace_id(task.id, task.generation));
+    task.spec.tracked && is_few && is_on && is_sampled()
+}
+
+/// The steps of an execution with that result, as they are kept with it.
+pub(crate) async fn kept(
+    shift: &Shift,
+    steps: &[Step],
+    result: Option<&Fields>,
+) -> Option<RawJson> {
+    kept::write(steps, result, &shift.texts, &*shift.queue).await
 }
 
 /// Records what has ended.
@@ -210,11 +226,15 @@ impl Tracker {
         execution: &Execution,
         run: &str,
     ) -> Result<(), Problem> {
-        if !self.takes_traces || !self.shift.tracking.traces {
+        let config = &self.shift.tracking;
+        let is_sampled =
+            || config.sampling.samples(|| otlp::trace_id(execution.id, execution.generation));
+        if !self.takes_traces || !config.traces || !is_sampled() {
             return Ok(());
         }
+        let steps = steps::of(execution, &*self.shift.queue).await?;
         let known = self.known(&execution.spec).await;
-        let spans = spans::of(execution, &known);
+        let spans = spans::of(execution, &steps, &known);
         let request = otlp::request(execution, &spans);
         let refused = match self.mlflow.trace(experiment, run, &request).await? {
             Intake::Taken => None,

@@ -3,7 +3,7 @@
 //! All ids follow from the execution's, so that a trace that is sent twice is the same.
 
 use chrono::{DateTime, Utc};
-use queue::{Execution, State, Used};
+use queue::{Execution, ExecutionId, State, Used};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -16,10 +16,21 @@ const VALUE_BYTES_MAX: usize = 64 * 1024;
 const OK: u8 = 1;
 const ERROR: u8 = 2;
 
+/// The id of an execution's trace.
+pub(super) fn trace_id(id: ExecutionId, generation: u32) -> u128 {
+    let digest = Sha256::digest(trace_name(id, generation));
+    digest.iter().take(16).fold(0, |id, byte| id << 8 | u128::from(*byte))
+}
+
+/// What its ids follow from.
+fn trace_name(id: ExecutionId, generation: u32) -> String {
+    format!("{id}:{generation}")
+}
+
 /// A request with the one trace of an execution.
 pub(super) fn request(execution: &Execution, spans: &[Span]) -> Value {
-    let name = format!("{}:{}", execution.id, execution.generation);
-    let trace = format!("{:.32x}", Sha256::digest(&name));
+    let name = trace_name(execution.id, execution.generation);
+    let trace = format!("{:032x}", trace_id(execution.id, execution.generation));
     let began = began(execution);
     let id = |at: usize| format!("{:.16x}", Sha256::digest(format!("{name}:{at}")));
     let spans: Vec<Value> = spans

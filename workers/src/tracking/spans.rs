@@ -1,4 +1,4 @@
-//! The spans that `mlflow.dspy.autolog` makes of a program, from the steps of its debug trace.
+//! The spans that `mlflow.dspy.autolog` makes of a program, from its steps.
 //!
 //! ```text
 //! <Class>.forward            CHAIN
@@ -10,17 +10,15 @@
 //!   ReAct.forward            AGENT, with the predictors and the tools that it calls below it
 //!     Tool.search            TOOL
 //! ```
-//!
-//! A trace knows how long its steps took and not when they began: here one follows the other, also
-//! of those that ran beside each other.
 
 use std::collections::HashMap;
 
 use dspy::{Module, ModuleKind, Signature};
 use programs::{Program, Registry, Runtime};
 use queue::{Execution, Spec, State};
-use serde::Deserialize;
 use serde_json::{Value, json};
+
+use super::steps::Step;
 
 /// A span, and the one that it is below.
 #[derive(Clone, Debug, PartialEq)]
@@ -126,57 +124,10 @@ fn join<'a>(names: impl Iterator<Item = &'a str>) -> String {
     names.collect::<Vec<_>>().join(", ")
 }
 
-/// A step of a debug trace; of which kind it is, its fields tell.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Step {
-    kind: String,
-    predictor: String,
-    adapter: String,
-    request: Request,
-    reply: Option<Value>,
-    outputs: Option<Value>,
-    error: Option<String>,
-    render_at_ms: f64,
-    render_ms: f64,
-    lm_at_ms: f64,
-    lm_ms: f64,
-    parse_at_ms: f64,
-    parse_ms: f64,
-    name: String,
-    args: Value,
-    result: Option<Value>,
-    at_ms: f64,
-    ms: f64,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Request {
-    messages: Value,
-    settings: queue::Fields,
-}
-
-impl Step {
-    fn began_ms(&self) -> f64 {
-        if self.kind == "tool" { self.at_ms } else { self.render_at_ms }
-    }
-}
-
-/// The spans of an execution, the first of which is that of its program.
-pub(super) fn of(execution: &Execution, known: &Known) -> Vec<Span> {
+/// The spans of an execution and its steps, the first of which is that of its program.
+pub(super) fn of(execution: &Execution, steps: &[Step], known: &Known) -> Vec<Span> {
     let mut tree = Tree::new(execution, known);
-    let report = execution.report.as_ref();
-    // The steps of an equal execution were not this one's.
-    let trace = report.and_then(|it| it.debug_trace.as_ref()).filter(|_| !execution.cache_hit);
-    // One that is kept for this alone is a text.
-    let parsed = trace.and_then(Value::as_str).and_then(|it| serde_json::from_str(it).ok());
-    let steps = parsed.as_ref().or(trace).and_then(|it: &Value| it["steps"].as_array());
-    let steps = steps.into_iter().flatten().filter_map(|it| Step::deserialize(it).ok());
-    let mut steps: Vec<_> = steps.collect();
-    // They are in the order in which they ended.
-    steps.sort_by(|one, other| one.began_ms().total_cmp(&other.began_ms()));
-    for step in &steps {
+    for step in steps {
         tree.add(step);
     }
     tree.spans
@@ -245,7 +196,7 @@ impl<'a> Tree<'a> {
         self.spans[format].inputs = signature.clone().map(|it| json!({ "signature": it }));
         self.spans[format].outputs = Some(step.request.messages.clone());
         self.call(step, at);
-        let text = step.reply.as_ref().map(|it| it["text"].clone());
+        let text = step.reply.as_ref().map(|it| it.text.clone());
         if let Some(text) = text {
             let parse = self.push(format!("{}.parse", step.adapter), "PARSER", at);
             self.took(parse, step.parse_at_ms, step.parse_ms);
@@ -286,7 +237,7 @@ impl<'a> Tree<'a> {
         it.attributes.extend(settings.chain(named));
         it.inputs = Some(json!({ "messages": step.request.messages }));
         match &step.reply {
-            Some(reply) => it.outputs = Some(json!([reply["text"]])),
+            Some(reply) => it.outputs = Some(json!([reply.text])),
             None => it.error.clone_from(&step.error),
         }
     }

@@ -35,6 +35,11 @@ struct Site {
 
 impl Site {
     fn new() -> Self {
+        Self::sampling("1.0")
+    }
+
+    /// One where so many traces are recorded.
+    fn sampling(ratio: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(AtomicI64::new(chrono::Utc::now().timestamp_millis()));
         let path = folder.path().join("queue.db");
@@ -65,7 +70,10 @@ impl Site {
         };
         let server = Mlflow::new(&sources, &gateway).unwrap();
         let worker = Worker::new(Arc::clone(&queue), registry, gateway, Config::default());
-        let shift = Shift::new(worker.with_sources(sources), mpsc::unbounded_channel().0);
+        let tracking =
+            TrackingConfig { sampling: ratio.parse().unwrap(), ..TrackingConfig::default() };
+        let worker = worker.with_sources(sources).with_tracking(tracking);
+        let shift = Shift::new(worker, mpsc::unbounded_channel().0);
         let tracker = Tracker::new(Arc::new(shift), server);
         Self { queue, clock, mlflow, tracker, _folder: folder }
     }
@@ -314,4 +322,18 @@ async fn item_that_is_refused_again_and_again_is_missed_by_its_batch_alone() {
 
     assert_eq!(site.stats().await, (0, 1, 0));
     assert_eq!(site.requests(TRACES), REFUSAL_PAUSES.len() + 3);
+}
+
+#[tokio::test]
+async fn traces_are_sent_of_the_share_that_is_sampled() {
+    for (ratio, sent) in [("1.0", 8), ("0", 0)] {
+        let mut site = Site::sampling(ratio);
+        for _ in 0..8 {
+            site.end_one().await;
+        }
+
+        site.record().await.unwrap();
+
+        assert_eq!((site.stats().await, site.requests(TRACES)), ((0, 8, 0), sent), "{ratio}");
+    }
 }

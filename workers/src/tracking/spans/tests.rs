@@ -8,8 +8,7 @@ use serde_json::json;
 
 use super::*;
 
-fn execution(steps: &Value, took_ms: u64) -> Execution {
-    let trace = json!({ "steps": steps, "dropped": 0 });
+fn execution(took_ms: u64) -> Execution {
     let spec = Spec {
         version: "1".to_owned(),
         class: Class::Interactive,
@@ -32,7 +31,7 @@ fn execution(steps: &Value, took_ms: u64) -> Execution {
         finished_at: Some(Utc::now()),
         run_time: Some(std::time::Duration::from_millis(took_ms)),
         worker: None,
-        report: Some(Report { debug_trace: Some(trace.to_string().into()), ..Report::default() }),
+        report: Some(Report::default()),
     }
 }
 
@@ -48,9 +47,10 @@ fn call(predictor: &str, at_ms: f64, lm_ms: f64) -> Value {
 }
 
 /// The spans of a program of that class: names, those above them, when they began and ended.
-fn told(class: &str, execution: &Execution) -> Vec<(String, Option<usize>, f64, f64)> {
+fn told(class: &str, took_ms: u64, steps: &Value) -> Vec<(String, Option<usize>, f64, f64)> {
     let known = Known { class: class.to_owned(), is_guess: false, signatures: HashMap::new() };
-    let spans = of(execution, &known).into_iter();
+    let steps: Vec<Step> = serde_json::from_value(steps.clone()).unwrap();
+    let spans = of(&execution(took_ms), &steps, &known).into_iter();
     spans.map(|it| (it.name, it.parent, it.from_ms, it.to_ms)).collect()
 }
 
@@ -65,9 +65,9 @@ fn named(
 
 #[test]
 fn spans_are_when_their_steps_were_also_beside_each_other() {
-    let steps = json!([call("second", 5.0, 10.0), call("first.predict", 2.0, 50.0)]);
+    let steps = json!([call("first.predict", 2.0, 50.0), call("second", 5.0, 10.0)]);
 
-    let told = told("Pair", &execution(&steps, 60));
+    let told = told("Pair", 60, &steps);
 
     let expected = [
         named("Pair.forward", None, 0.0, 60.0),
@@ -103,7 +103,7 @@ fn agent_that_is_asked_twice_has_two_spans() {
     };
     let steps = Value::Array(asked(0.0).into_iter().chain(asked(100.0)).collect());
 
-    let told = told("Helper", &execution(&steps, 200));
+    let told = told("Helper", 200, &steps);
 
     let below: Vec<_> = told.iter().filter(|it| it.1 == Some(0)).cloned().collect();
     let agent = |from, to| named("ReAct.forward", Some(0), from, to);
@@ -118,7 +118,7 @@ fn model_that_a_program_asks_by_itself_has_a_span_of_its_own() {
     let mut step = call("", 3.0, 4.0);
     step["adapter"] = json!("");
 
-    let told = told("Bare", &execution(&json!([step]), 10));
+    let told = told("Bare", 10, &json!([step]));
 
     let root = named("Bare.forward", None, 0.0, 10.0);
     assert_eq!(told, [root, named("LM.__call__", Some(0), 4.0, 8.0)]);
