@@ -110,6 +110,7 @@ Inputs:
 Examples:
   dspyx execute email-assistant recipient=ann@example.com subject='Q4 targets' context=@notes.txt
   dspyx execute classify text='I love it' --mode debug
+  dspyx execute summarize text=@notes.txt --stream       shows the fields while they are written
   echo '{\"text\": \"…\"}' | dspyx execute summarize --inputs -
   dspyx execute summarize text=… --no-wait       shows the id at once; see `dspyx status ID`";
 
@@ -186,6 +187,9 @@ pub(crate) struct Execute {
     /// Does not wait
     #[arg(long)]
     pub(crate) no_wait: bool,
+    /// Shows the fields while the model writes them, on standard error
+    #[arg(long, conflicts_with = "no_wait")]
+    pub(crate) stream: bool,
 }
 
 /// Of `status`.

@@ -205,6 +205,18 @@ impl Client {
         patiently(async || self.stream(path).await).await
     }
 
+    /// Follows the events of an execution behind one that was seen, trying again while the server
+    /// restarts.
+    pub(crate) async fn follow_patiently(&self, path: &str, after: &str) -> Result<Response> {
+        let follow = async || {
+            let request = self.request(Method::GET, path).timeout(STREAM_TIMEOUT);
+            let request = request.header(header::ACCEPT, "text/event-stream");
+            let seen = (!after.is_empty()).then_some(("last-event-id", after));
+            self.send(seen.into_iter().fold(request, |it, (name, id)| it.header(name, id))).await
+        };
+        patiently(follow).await
+    }
+
     /// Sends a part of a batch's items, with its digest, trying again while the server restarts.
     pub(crate) async fn put_part(&self, path: &str, lines: Vec<u8>) -> Result<Value> {
         let digest = format!("sha-256=:{}:", BASE64.encode(Sha256::digest(&lines)));

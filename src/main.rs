@@ -5,6 +5,7 @@ mod cli;
 mod client;
 mod commands;
 mod config;
+mod events;
 mod local;
 mod output;
 mod settings;

@@ -55,6 +55,13 @@ pub(crate) fn note(text: impl Display) {
     let _lost = writeln!(anstream::stderr().lock(), "{text}");
 }
 
+/// Writes a part of a line to standard error, at once.
+pub(crate) fn progress(text: &str) {
+    let mut stderr = anstream::stderr().lock();
+    // Nobody can be told when this fails.
+    let _lost = write!(stderr, "{text}").and_then(|()| stderr.flush());
+}
+
 /// Writes a value for machines.
 pub(crate) fn value(value: &Value) -> Result<()> {
     line(serde_json::to_string_pretty(value)?)

@@ -94,7 +94,7 @@ on_both_stores! {
         both_runtimes_leave_the_same_record, python_batch_is_done,
         python_inputs_are_checked_before_they_wait,
         python_execution_of_a_killed_runner_runs_again, python_that_came_over_http_is_not_run;
-    streaming: fields_grow_before_the_record_is_there, nothing_is_told_unless_it_is_asked_for,
+    streaming: fields_grow_on_a_terminal, fields_grow_before_the_record_is_there, nothing_is_told_unless_it_is_asked_for,
         fallback_to_json_voids_what_was_told, broken_stream_begins_anew,
         broken_stream_is_sent_again_within_the_call,
         endpoint_without_streams_tells_all_at_the_end,

@@ -158,6 +158,7 @@ async fn a_trace_tells_every_step_of_an_agent_in_a_chain_by_its_path() {
     .await;
 
     let prediction = told.result.unwrap();
+    assert_eq!(serde_json::to_value(&told.trace).unwrap()["steps"][2]["kind"], "tool");
     let seen: Vec<_> = told
         .trace
         .into_steps()
@@ -186,7 +187,6 @@ async fn a_trace_tells_every_step_of_an_agent_in_a_chain_by_its_path() {
     assert_eq!(prediction.usage["scripted"].total_tokens, 25);
     let names: Vec<_> = module.named_predictors().into_iter().map(|(path, _)| path).collect();
     assert_eq!(names, ["plan.predict", "agent.react", "agent.extract.predict"]);
-    assert_eq!(serde_json::to_value(&told.trace).unwrap()["steps"][2]["kind"], "tool");
 }
 
 #[tokio::test]

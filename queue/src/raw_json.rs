@@ -1,5 +1,5 @@
-//! JSON that is carried from one to another and read by neither store nor queue: it is written once,
-//! and copied as it is.
+//! JSON that is carried from one to another and read by neither store nor queue: it is written
+//! once, and copied as it is.
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::value::{RawValue, to_raw_value};

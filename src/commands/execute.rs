@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use serde_json::{Map, Value, json};
 
-use super::view;
+use super::{growth, view};
 use crate::{
     cli::{Execute, How},
     client::{Client, WAIT_SECONDS_MAX, escape},
@@ -29,13 +29,20 @@ pub(super) async fn run(client: &Client, arguments: &Execute, json: bool) -> Res
         let delay = values::duration(delay).map_err(|it| Usage(format!("--delay {it}")))?;
         body.insert("delay".to_owned(), seconds(delay));
     }
+    if arguments.stream {
+        body.insert("stream".to_owned(), json!(true));
+    }
     let key = arguments.how.idempotency_key.as_deref();
     let accepted = client.post_named("/execute", &Value::Object(body), key).await?;
     if arguments.no_wait {
         return view::accepted(&accepted, json);
     }
     let id = view::text(&accepted, "execution_id").to_owned();
-    let record = follow(client, &id, arguments.wait).await?;
+    let record = if arguments.stream {
+        growth::watch(client, &id, arguments.wait).await?
+    } else {
+        follow(client, &id, arguments.wait).await?
+    };
     view::execution(&record, json)?;
     judge(&record)
 }

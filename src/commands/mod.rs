@@ -6,6 +6,7 @@ mod demo;
 mod doctor;
 mod execute;
 pub(crate) mod export;
+mod growth;
 mod private;
 mod programs;
 pub(crate) mod render;

@@ -77,8 +77,8 @@ pub(super) const ALL: &[Setting] = &[
         name: "MLFLOW_TRACE_SAMPLING_RATIO",
         group: Group::Tell,
         default: "1.0",
-        help: "Of how many executions the steps are recorded, as a share: 0.1 for a tenth; the same \
-               for every process of a fleet",
+        help: "Of how many executions the steps are recorded, as a share: 0.1 for a tenth; the \
+               same for every process of a fleet",
         set: |it, text| {
             it.tracking.sampling = text.parse()?;
             Ok(())

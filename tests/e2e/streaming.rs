@@ -338,3 +338,21 @@ pub(crate) async fn python_stream_that_breaks_begins_anew(store: Store) {
     assert_eq!(succeeded(&events)["attempts"].as_array().unwrap().len(), 1);
     site.check(up).await;
 }
+
+pub(crate) async fn fields_grow_on_a_terminal(store: Store) {
+    let site = store.site().await;
+    site.lm.usually(streamed(Midway::Gate));
+    let up = site.up().await;
+
+    let mut shown = site.start(&["execute", "qa", "question=Why?", "--stream", "--json"]);
+    shown.until_says("answer: Because", crate::site::SOON).await;
+    assert_eq!(shown.out(), "", "there is no result yet");
+    site.lm.open_gate();
+    assert!(shown.end(crate::site::SOON).await.success());
+
+    let said = shown.log();
+    assert!(said.contains(&format!("answer: {ANSWER}\nscore: 7\n")), "{said}");
+    let record: Value = serde_json::from_str(&shown.out()).unwrap();
+    assert_eq!(record["outputs"], json!({ "answer": ANSWER, "score": 7 }));
+    site.check(up).await;
+}

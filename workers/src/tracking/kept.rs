@@ -1,7 +1,7 @@
-//! How the steps of an execution are kept with it until they are recorded. Every execution pays for
-//! what is written here, so it is little: what spans show, under short names; times in whole
-//! microseconds; outputs that are the execution's own by a mark; and by its name a text, or the last
-//! paragraph of one, that came before.
+//! How the steps of an execution are kept with it until they are recorded. Every execution pays
+//! for what is written here, so it is little: what spans show, under short names; times in whole
+//! microseconds; outputs that are the execution's own by a mark; and by its name a text, or the
+//! last paragraph of one, that came before.
 
 use dspy::{Fields, LmSettings, LmStep, Message, Role, Step, ToolCall, ToolStep};
 use queue::{Queue, RawJson, TextId};
@@ -95,7 +95,7 @@ struct Named {
     text: TextId,
 }
 
-/// The steps as they are kept, of an execution with that result; none if they are too long for that.
+/// The steps as they are kept, of an execution with that result; none if they are too long.
 pub(super) async fn write(
     steps: &[Step],
     result: Option<&Fields>,

@@ -1,6 +1,6 @@
 //! Of how many executions traces are recorded. Which these are follows from the trace's id alone,
-//! as OpenTelemetry's `TraceIdRatioBased` decides it, by which MLflow samples: so all workers agree,
-//! and a trace that is kept is sent.
+//! as OpenTelemetry's `TraceIdRatioBased` decides it, by which MLflow samples: so all workers
+//! agree, and a trace that is kept is sent.
 
 use std::str::FromStr;
 

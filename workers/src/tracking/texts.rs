@@ -3,7 +3,7 @@
 //! text too costs one more write an hour and nothing else.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     hash::{BuildHasher, RandomState},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -19,10 +19,11 @@ const BYTES_MIN: usize = 100;
 /// What is longer is rather data than instructions.
 const BYTES_MAX: usize = 64 * 1024;
 
-/// How many texts are known at once, and how long these are together. What is beyond is forgotten,
-/// and known again when it is seen twice.
-const KNOWN_MAX: usize = 4096;
+/// How many texts are known at once, and how long these are together; and how many were seen once.
+/// What is beyond is forgotten, and known again when it is seen twice.
+const KNOWN_MAX: usize = 1000;
 const KNOWN_BYTES_MAX: usize = 8 * 1024 * 1024;
+const ONCE_MAX: usize = 4096;
 
 /// How long a kept text may be named, and when it is kept anew: so long before that it is named for
 /// the last time that whoever names it has recorded it by then.
@@ -37,17 +38,14 @@ pub(crate) struct Texts {
     metrics: Arc<Metrics>,
 }
 
+/// By their hashes.
 #[derive(Default)]
 struct Known {
-    by_hash: HashMap<u64, Seen>,
+    /// Perhaps these never come again.
+    once: HashSet<u64>,
+    again: HashMap<u64, Again>,
+    /// Of the latter.
     size_bytes: usize,
-}
-
-/// What is known of a text.
-enum Seen {
-    /// Perhaps it never comes again.
-    Once,
-    Again(Again),
 }
 
 struct Again {
@@ -92,26 +90,25 @@ impl Texts {
 
     fn telling(&self, hash: u64, text: &str, now: Instant) -> Telling {
         let mut known = self.known();
-        match known.by_hash.get_mut(&hash) {
-            None => {
-                known.add(hash, Seen::Once, 0);
-                Telling::Whole
-            }
-            Some(Seen::Once) => {
+        match known.again.get_mut(&hash) {
+            None if known.once.remove(&hash) => {
                 let (id, renew_at) = (TextId::of(text), now + RENEWED_AFTER);
-                let again = Again { text: text.into(), id, is_kept: false, renew_at };
-                known.add(hash, Seen::Again(again), text.len());
+                known.add(hash, Again { text: text.into(), id, is_kept: false, renew_at });
                 Telling::Keep(id)
             }
+            None => {
+                known.add_once(hash);
+                Telling::Whole
+            }
             // Two texts with one hash.
-            Some(Seen::Again(it)) if &*it.text != text => Telling::Whole,
-            Some(Seen::Again(it)) if it.renew_at <= now => {
+            Some(it) if &*it.text != text => Telling::Whole,
+            Some(it) if it.renew_at <= now => {
                 // The others name it meanwhile as they did before.
                 it.renew_at = now + RENEWED_AFTER;
                 Telling::Keep(it.id)
             }
-            Some(Seen::Again(it)) if it.is_kept => Telling::Named(it.id),
-            Some(Seen::Again(_)) => Telling::Whole,
+            Some(it) if it.is_kept => Telling::Named(it.id),
+            Some(_) => Telling::Whole,
         }
     }
 
@@ -120,11 +117,12 @@ impl Texts {
         let mut known = self.known();
         if is_kept {
             self.metrics.trace_texts_kept.add(1);
-            if let Some(Seen::Again(it)) = known.by_hash.get_mut(&hash) {
+            if let Some(it) = known.again.get_mut(&hash) {
                 it.is_kept = true;
             }
-        } else {
-            known.by_hash.insert(hash, Seen::Once);
+        } else if let Some(it) = known.again.remove(&hash) {
+            known.size_bytes -= it.text.len();
+            known.add_once(hash);
         }
     }
 
@@ -134,13 +132,21 @@ impl Texts {
 }
 
 impl Known {
-    fn add(&mut self, hash: u64, seen: Seen, size_bytes: usize) {
-        if self.by_hash.len() >= KNOWN_MAX || self.size_bytes + size_bytes > KNOWN_BYTES_MAX {
-            self.by_hash.clear();
+    fn add(&mut self, hash: u64, again: Again) {
+        let size_bytes = again.text.len();
+        if self.again.len() >= KNOWN_MAX || self.size_bytes + size_bytes > KNOWN_BYTES_MAX {
+            self.again.clear();
             self.size_bytes = 0;
         }
         self.size_bytes += size_bytes;
-        self.by_hash.insert(hash, seen);
+        self.again.insert(hash, again);
+    }
+
+    fn add_once(&mut self, hash: u64) {
+        if self.once.len() >= ONCE_MAX {
+            self.once.clear();
+        }
+        self.once.insert(hash);
     }
 }
 
@@ -179,6 +185,7 @@ mod tests {
         }
 
         let known = texts.known();
-        assert!(known.by_hash.len() <= KNOWN_MAX && known.size_bytes <= KNOWN_BYTES_MAX);
+        assert!(known.again.len() <= KNOWN_MAX && known.size_bytes <= KNOWN_BYTES_MAX);
+        assert!(known.once.len() <= ONCE_MAX);
     }
 }
