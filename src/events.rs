@@ -1,7 +1,6 @@
 //! Server-sent events of an answer, read as they come.
 
 use anyhow::{Context, Result, ensure};
-use reqwest::Response;
 use serde_json::Value;
 
 /// The longest event: the record of an execution with all that it may hold.
@@ -18,44 +17,33 @@ pub(crate) struct Event {
     pub(crate) data: Value,
 }
 
-/// An answer of events.
-pub(crate) struct Events {
-    response: Response,
-    lines: Lines,
-}
-
-/// What has come and was not read yet.
+/// What has come of an answer and was not read yet.
 #[derive(Default)]
-struct Lines {
+pub(crate) struct Events {
     bytes: Vec<u8>,
     /// Up to where no event ends.
     searched: usize,
 }
 
 impl Events {
-    pub(crate) fn of(response: Response) -> Self {
-        Self { response, lines: Lines::default() }
+    /// Takes what has come.
+    pub(crate) fn push(&mut self, bytes: &[u8]) -> Result<()> {
+        let size = self.bytes.len() + bytes.len();
+        ensure!(size <= EVENT_BYTES_MAX, "an event of the answer is too long");
+        self.bytes.extend_from_slice(bytes);
+        Ok(())
     }
 
-    /// The next event; none at the end.
-    pub(crate) async fn next(&mut self) -> Result<Option<Event>> {
-        loop {
-            if let Some(text) = self.lines.take() {
-                match read(&text)? {
-                    Some(event) => return Ok(Some(event)),
-                    None => continue,
-                }
+    /// The next event, if all of it has come.
+    pub(crate) fn next(&mut self) -> Result<Option<Event>> {
+        while let Some(text) = self.take() {
+            if let Some(event) = read(&text)? {
+                return Ok(Some(event));
             }
-            let chunk = self.response.chunk().await.context("the answer was cut off")?;
-            let Some(chunk) = chunk else { return Ok(None) };
-            let size = self.lines.bytes.len() + chunk.len();
-            ensure!(size <= EVENT_BYTES_MAX, "an event of the answer is too long");
-            self.lines.bytes.extend_from_slice(&chunk);
         }
+        Ok(None)
     }
-}
 
-impl Lines {
     /// The lines of the next event, if they are all there: an empty one ends it.
     fn take(&mut self) -> Option<String> {
         let at = self.bytes[self.searched..].windows(2).position(|it| it == b"\n\n");
@@ -100,19 +88,16 @@ mod tests {
     #[test]
     fn events_are_read_from_any_pieces() {
         let text = "event: field\nid: 7-0\ndata: {\"delta\":\"é\"}\n\n: still here\n\ndata:{}\n\n";
-        let mut lines = Lines::default();
-        let mut events = Vec::new();
+        let mut events = Events::default();
+        let mut seen = Vec::new();
         for byte in text.bytes() {
-            lines.bytes.push(byte);
-            events.extend(lines.take().and_then(|it| read(&it).unwrap()));
+            events.push(&[byte]).unwrap();
+            seen.extend(events.next().unwrap());
         }
 
         let event = |name: &str, id: &str, data| Event { name: name.into(), id: id.into(), data };
-        assert_eq!(
-            events,
-            [event("field", "7-0", json!({"delta": "é"})), event("", "", json!({}))]
-        );
-        assert!(lines.bytes.is_empty());
+        assert_eq!(seen, [event("field", "7-0", json!({"delta": "é"})), event("", "", json!({}))]);
+        assert!(events.bytes.is_empty());
     }
 
     #[test]

@@ -36,7 +36,8 @@ pub trait Outbox: Send + Sync {
     async fn notes(&self, subjects: &[Subject]) -> Result<Vec<Option<String>>>;
 
     /// Keeps a text under its own fingerprint, for what is kept with many results to name instead
-    /// of holding it. It is there for as long as any result that is recorded within `time` from now.
+    /// of holding it. It is there for as long as any result that is recorded within `time` from
+    /// now.
     async fn keep_text(&self, id: TextId, text: &str, time: Duration) -> Result<()>;
 
     /// The texts of these names, as far as they are there.

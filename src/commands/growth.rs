@@ -34,18 +34,22 @@ async fn until_ended(client: &Client, id: &str) -> Result<Value> {
     let path = format!("/execution/{}", escape(id));
     let (mut screen, mut last, mut lost) = (Screen::default(), String::new(), 0);
     while lost < LOST_MAX {
-        let mut events = Events::of(client.follow_patiently(&path, &last).await?);
+        let (mut answer, mut events) =
+            (client.follow_patiently(&path, &last).await?, Events::default());
         lost += 1;
         // What was cut off is asked for again.
-        while let Ok(Some(event)) = events.next().await {
-            lost = 0;
-            if event.name == "status" && view::is_ended(&event.data) {
-                screen.end();
-                return Ok(event.data);
-            }
-            output::progress(&screen.tell(&event));
-            if !event.id.is_empty() {
-                last = event.id;
+        while let Ok(Some(bytes)) = answer.chunk().await {
+            events.push(&bytes)?;
+            while let Some(event) = events.next()? {
+                lost = 0;
+                if event.name == "status" && view::is_ended(&event.data) {
+                    screen.end();
+                    return Ok(event.data);
+                }
+                output::progress(&screen.tell(&event));
+                if !event.id.is_empty() {
+                    last = event.id;
+                }
             }
         }
     }

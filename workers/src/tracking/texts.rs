@@ -89,7 +89,9 @@ impl Texts {
     }
 
     fn telling(&self, hash: u64, text: &str, now: Instant) -> Telling {
-        let mut known = self.known();
+        let mut guard = self.known();
+        // Borrowed once, for its parts to be borrowed apart.
+        let known = &mut *guard;
         match known.again.get_mut(&hash) {
             None if known.once.remove(&hash) => {
                 let (id, renew_at) = (TextId::of(text), now + RENEWED_AFTER);
