@@ -5,7 +5,7 @@
 
 use crate::{
     Definitions, Field, Signature, Type, TypeError,
-    python::{literal, name::KEYWORDS},
+    python::{literal, name::is_identifier},
 };
 
 /// A text that is no signature.
@@ -105,7 +105,7 @@ fn field<'a>(parameter: &'a str, definitions: &Definitions) -> Parsed<(Field, Op
         let what = format!("the name of a field must not begin with an underscore: `{name}`");
         return Err(SignatureError::Syntax(what));
     }
-    if !is_name(name) {
+    if !is_identifier(name) {
         return Err(SignatureError::Syntax(format!("`{parameter}` is no field")));
     }
     let ty = match annotation {
@@ -143,15 +143,8 @@ fn has_sign(annotation: &str) -> bool {
 
 /// Whether a text is a name or a value written out, or some of them in a union.
 fn is_value(text: &str) -> bool {
-    let is_one = |it: &str| it.split('.').all(is_name) || literal::eval(it).is_some();
+    let is_one = |it: &str| it.split('.').all(is_identifier) || literal::eval(it).is_some();
     is_one(text) || text.split('|').map(str::trim).all(is_one)
-}
-
-/// Whether Python takes it for a name.
-fn is_name(text: &str) -> bool {
-    let mut chars = text.chars();
-    let begins = chars.next().is_some_and(|c| c.is_alphabetic() || c == '_');
-    begins && chars.all(|c| c.is_alphanumeric() || c == '_') && !KEYWORDS.contains(&text)
 }
 
 /// The parts between separators that stand in no bracket and no quotes.

@@ -53,9 +53,25 @@ def unnamed(maker, ty, value):
     return value
 
 
+# What models write where a value is asked for, and what Python would print.
+SAID = ["5%", "$5", "1,234.5", "about 5", "5.", ".5", "1/2", "1e3", "0x1F", "1_000", "٣", "Yes", "yes.", "TRUE", "on",
+        "- a\n- b", "1. a\n2. b", "* a", "a, b, c", "a: 1\nb: 2", "N/A", "n/a", "null.", "nil", "(1, 2)", "(1,)", "()",
+        "{1, 2}", "set()", "frozenset({1})", "datetime.date(2024, 1, 2)", "Color.RED", "<Color.RED: 'red'>", "RED",
+        "Decimal('1.5')", "b'abc'", "Literal['a']", "str[a]", "`a`", "**a**", "'a'", '"a"', "“a”", '"a" or "b"', "a.",
+        "[a, b]", "['a', \"b\"]", "[1, 2", "1, 2]", "{'a': 1}", "{a: 1}", '{"a": 1} {"a": 2}', '{"a": 1}\n{"b": 2}',
+        "```\n[1]\n```", "```python\n[1]\n```", '{"a": "b" "c"}', '{"a": "say "hi""}', '[1, 2, ...]', "[...]", "...",
+        "{\"a\": [1, 2}, \"b\": 3}", "True, False", "[None, null]", "[[1, 2], [3]", "1 2 3", "2024-01-02", "3 days",
+        "I think: [1]", "[1] is it", "{} or []", "+1", "--1", "1-2", "-", "1e", "1.2.3", "\\d", "{\"a\": \"\\d\"}",
+        '{"a": "x\ny"}', "{'a': 'it's'}", '{"a": 1, // no\n "b": 2}', '{"a": 1, # no\n}', '{"a": /* no */ 1}', "[,1]",
+        '{"value": 1}', '{"type": "object", "value": 1}', '"[1]"', '"{\\"a\\": 1}"', "'[1]'", "nan", "-inf", "1e999",
+        "9" * 30, "0" * 20 + "1", "1." + "3" * 30, "007", "-0", "1.0", "2.5", "one", "[1.0]", "[\"1\"]", "{\"1\": \"2\"}"]
+
+
 def written(maker, value):
     """A value as text."""
     r = maker.r
+    if maker.maybe(0.08):
+        return r.choice(SAID)
     style = r.randrange(12)
     if isinstance(value, str) and style < 8:
         return value
