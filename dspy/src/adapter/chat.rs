@@ -1,6 +1,6 @@
 //! DSPy's `ChatAdapter`: a header `[[ ## name ## ]]` over each value.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, ops::Range};
 
 use serde_json::Value;
 
@@ -69,17 +69,32 @@ pub(super) fn parse(signature: &Signature, reply: &str) -> Result<Found, ParseEr
 
 /// The sections of a reply. What stands before the first header belongs to none.
 fn reply_sections(reply: &str) -> impl Iterator<Item = (&str, Cow<'_, str>)> {
-    let mut heads: Vec<(&str, &str, usize, usize)> = Vec::new();
-    let mut start = 0;
-    for (line, next) in text::lines(reply) {
-        if let Some((name, rest)) = header(line) {
-            heads.push((name, strip(rest), next, next));
-        } else if let Some((_, _, _, end)) = heads.last_mut() {
-            *end = start + line.len();
+    let (mut lines, mut start) = (text::lines(reply), 0);
+    let mut open: Option<Section<'_>> = None;
+    let sections = std::iter::from_fn(move || {
+        for (line, next) in lines.by_ref() {
+            let end = start + line.len();
+            start = next;
+            if let Some((name, rest)) = header(line) {
+                let section = Section { name, rest: strip(rest), below: next..next };
+                let Some(ended) = open.replace(section) else { continue };
+                return Some(ended);
+            }
+            if let Some(open) = &mut open {
+                open.below.end = end;
+            }
         }
-        start = next;
-    }
-    heads.into_iter().map(|(name, rest, from, to)| (name, content(rest, &reply[from..to])))
+        open.take()
+    });
+    sections.map(|it| (it.name, content(it.rest, &reply[it.below])))
+}
+
+/// A header, and where the lines below it are.
+struct Section<'a> {
+    name: &'a str,
+    /// What stands behind it on its line.
+    rest: &'a str,
+    below: Range<usize>,
 }
 
 /// The rest of a header's line and the lines below it.

@@ -110,18 +110,18 @@ impl Reader<'_> {
     /// A value, or the sum of a real and an imaginary number.
     fn value(&mut self) -> Option<Object> {
         self.skip();
-        let start = self.at;
         let left = self.signed()?;
         self.skip();
-        if !matches!(self.peek(), Some('+' | '-')) {
-            return Some(left);
-        }
+        let Some(sign @ ('+' | '-')) = self.peek() else { return Some(left) };
         self.at += 1;
         self.skip();
-        let Object::Complex(_) = self.atom()? else { return None };
-        let is_number = matches!(left, Object::Int(_) | Object::Float(_) | Object::Complex(_));
-        let text: String = self.text[start..self.at].iter().filter(|c| **c != ' ').collect();
-        is_number.then(|| Object::Complex(format!("({text})")))
+        let Object::Complex(real, imaginary) = self.atom()? else { return None };
+        let left = if let Object::Int(int) = &left { Object::Float(int.to_f64()) } else { left };
+        let Object::Float(left) = left else { return None };
+        Some(match sign {
+            '+' => Object::Complex(left + real, 0.0 + imaginary),
+            _ => Object::Complex(left - real, 0.0 - imaginary),
+        })
     }
 
     fn signed(&mut self) -> Option<Object> {
@@ -133,13 +133,13 @@ impl Reader<'_> {
         self.at += 1;
         self.skip();
         match (self.atom()?, negative) {
-            (it @ (Object::Int(_) | Object::Float(_) | Object::Complex(_)), false) => Some(it),
+            (it @ (Object::Int(_) | Object::Float(_) | Object::Complex(..)), false) => Some(it),
             (Object::Int(Int::Big(digits)), true) => {
                 Some(Object::Int(Int::from_digits(true, &digits)))
             }
             (Object::Int(Int::Small(small)), true) => Some(Object::int(small.checked_neg()?)),
             (Object::Float(float), true) => Some(Object::Float(-float)),
-            (Object::Complex(text), true) => Some(Object::Complex(format!("-{text}"))),
+            (Object::Complex(real, imaginary), true) => Some(Object::Complex(-real, -imaginary)),
             _ => None,
         }
     }
@@ -338,6 +338,10 @@ mod tests {
             ("b'x'", "b'x'"),
             ("r'\\n'", "'\\\\n'"),
             ("1+2j", "(1+2j)"),
+            ("-1j", "(-0-1j)"),
+            ("0-1j", "-1j"),
+            ("1.5 - 0j", "(1.5+0j)"),
+            ("-1.5-1e400j", "(-1.5-infj)"),
             ("\n1\n", "1"),
             ("[1, 2, ...]", "[1, 2, Ellipsis]"),
             ("9223372036854775808", "9223372036854775808"),
@@ -352,7 +356,7 @@ mod tests {
     fn what_is_no_literal_is_refused() {
         let cases = [
             "x", "007", "1 000", "1__0", "--1", "'a", "'a\nb'", "{[1]: 2}", "1+2", "\n 1", "f'x'",
-            "",
+            "", "1j+1j", "True+1j", "1j-1",
         ];
 
         for text in cases {

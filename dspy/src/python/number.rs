@@ -1,9 +1,6 @@
 //! Python's number literals.
 
-use super::{
-    object::{Int, Object},
-    repr,
-};
+use super::object::{Int, Object};
 
 /// The value of a number as Python's source writes it.
 pub(crate) fn literal(text: &str, digits_max: usize) -> Option<Object> {
@@ -18,8 +15,7 @@ pub(crate) fn literal(text: &str, digits_max: usize) -> Option<Object> {
     }
     if let Some(real) = lower.strip_suffix('j') {
         let imaginary = decimal_float(real).or_else(|| grouped(real, 10)?.parse().ok())?;
-        let text = repr::float(imaginary);
-        return Some(Object::Complex(format!("{}j", text.strip_suffix(".0").unwrap_or(&text))));
+        return Some(Object::Complex(0.0, imaginary));
     }
     let Some(digits) = grouped(&lower, 10) else { return decimal_float(&lower).map(Object::Float) };
     let has_leading_zero = digits.starts_with('0') && digits.bytes().any(|b| b != b'0');

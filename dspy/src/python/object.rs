@@ -27,8 +27,8 @@ pub(crate) enum Object {
     Tuple(Vec<Object>),
     Set(Vec<Object>),
     Dict(Dict),
-    /// A complex number, as it is written: nothing accepts one.
-    Complex(String),
+    /// A complex number, its real and its imaginary part: nothing accepts one.
+    Complex(f64, f64),
     Ellipsis,
 }
 
@@ -248,7 +248,8 @@ impl Object {
             Self::List(items) | Self::Tuple(items) | Self::Set(items) => !items.is_empty(),
             Self::Dict(dict) => !dict.is_empty(),
             Self::Decimal(text) => text.contains(|c: char| ('1'..='9').contains(&c)),
-            Self::Complex(_) | Self::Ellipsis => true,
+            Self::Complex(real, imaginary) => *real != 0.0 || *imaginary != 0.0,
+            Self::Ellipsis => true,
         }
     }
 
@@ -266,7 +267,7 @@ impl Object {
             Self::Tuple(_) => "tuple",
             Self::Set(_) => "set",
             Self::Dict(_) => "dict",
-            Self::Complex(_) => "complex",
+            Self::Complex(..) => "complex",
             Self::Ellipsis => "ellipsis",
         }
     }
@@ -300,7 +301,7 @@ impl Object {
             },
             Self::Float(float) => float_json(float),
             Self::Str(text) | Self::Decimal(text) => Value::String(text),
-            Self::Complex(text) => text.trim_matches(['(', ')']).into(),
+            Self::Complex(..) => super::repr::repr(&self).trim_matches(['(', ')']).into(),
             Self::Bytes(bytes) => Value::String(String::from_utf8_lossy(&bytes).into_owned()),
             Self::List(items) | Self::Tuple(items) | Self::Set(items) => {
                 items.into_iter().map(Self::into_json).collect()

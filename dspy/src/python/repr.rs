@@ -41,9 +41,23 @@ pub(crate) fn repr(value: &Object) -> String {
         Object::Set(items) if items.is_empty() => "set()".to_owned(),
         Object::Set(items) => format!("{{{}}}", joined(items)),
         Object::Dict(dict) => format!("{{{}}}", entries(dict)),
-        Object::Complex(text) => text.clone(),
+        Object::Complex(real, imaginary) => complex(*real, *imaginary),
         Object::Ellipsis => "Ellipsis".to_owned(),
     }
+}
+
+/// The parts without the `.0` of whole floats; a real part of nothing, and not of minus nothing, is
+/// not shown.
+fn complex(real: f64, imaginary: f64) -> String {
+    let part = |it: f64| {
+        let text = float(it);
+        text.strip_suffix(".0").map_or(text.clone(), ToOwned::to_owned)
+    };
+    if real == 0.0 && real.is_sign_positive() {
+        return format!("{}j", part(imaginary));
+    }
+    let sign = if imaginary.is_sign_negative() && !imaginary.is_nan() { "" } else { "+" };
+    format!("({}{sign}{}j)", part(real), part(imaginary))
 }
 
 fn joined(items: &[Object]) -> String {
