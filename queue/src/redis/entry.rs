@@ -193,8 +193,8 @@ fn attempts_of(document: &[u8]) -> Result<Vec<Attempt>> {
     Ok(Tail::read(tail)?.attempts)
 }
 
-/// An item as `index:generation`.
+/// An item as `index:generation`; the first generation goes without saying.
 fn open_item(text: &str) -> Option<(u32, u32)> {
-    let (index, generation) = text.split_once(':')?;
+    let (index, generation) = text.split_once(':').unwrap_or((text, "0"));
     Some((index.parse().ok()?, generation.parse().ok()?))
 }

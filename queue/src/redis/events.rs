@@ -2,6 +2,7 @@
 //! process.
 
 use std::{
+    borrow::Cow,
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError, Weak},
     time::Duration,
@@ -87,10 +88,20 @@ fn ring(waiting: &Mutex<Waiting>, names: &[u8]) {
     if waiting.by_name.is_empty() {
         return;
     }
-    for name in names.split(' ') {
-        if let Some(place) = waiting.by_name.get(name).and_then(Weak::upgrade) {
+    for name in names.split(' ').flat_map(each) {
+        if let Some(place) = waiting.by_name.get(&*name).and_then(Weak::upgrade) {
             place.notify_waiters();
         }
+    }
+}
+
+/// The names that one word stands for: several items of a batch are `<batch>-<index>,<index>,…`.
+fn each(word: &str) -> Vec<Cow<'_, str>> {
+    match word.rsplit_once('-') {
+        Some((batch, indexes)) if indexes.contains(',') => {
+            indexes.split(',').map(|index| format!("{batch}-{index}").into()).collect()
+        }
+        Some(_) | None => vec![word.into()],
     }
 }
 

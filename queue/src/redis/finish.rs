@@ -1,12 +1,13 @@
 //! Taking back what came of the work, many with one call.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
+use redis::ScriptInvocation;
 use tokio::sync::Notify;
 
 use super::{
     RedisQueue, Store,
-    document::{Envelope, Tail},
+    document::{Envelope, Tail, corrupt},
     gather::Commit,
     home::Line,
     millis,
@@ -18,11 +19,9 @@ use crate::{
 };
 
 /// An ending as the script takes it.
-#[derive(Default)]
 pub(super) struct Written {
-    kind: &'static str,
-    token: Option<Token>,
-    id: String,
+    token: Token,
+    id: ExecutionId,
     fate: &'static str,
     generation: u32,
     envelope: Vec<u8>,
@@ -37,21 +36,39 @@ pub(super) struct Written {
     before: Vec<u8>,
 }
 
+/// What items of a chunk that ended alike have in common.
+#[derive(PartialEq, Eq, Hash)]
+struct Alike<'a> {
+    lane: &'a str,
+    entry: &'a str,
+    fate: &'static str,
+    generation: u32,
+}
+
 impl Written {
+    fn empty(token: Token, id: ExecutionId, fate: &'static str) -> Self {
+        Self {
+            token,
+            id,
+            fate,
+            generation: 0,
+            envelope: Vec::new(),
+            tail: Vec::new(),
+            delay: 0,
+            micros: 0,
+            bucket: 0,
+            program: String::new(),
+            cache: String::new(),
+            home: String::new(),
+            used: String::new(),
+            before: Vec::new(),
+        }
+    }
+
     fn new(ending: Ending) -> Result<Self> {
         let Ending { lease, end, started_at, run_time } = ending;
         let (task, token) = (lease.task, lease.token);
         let micros = u64::try_from(run_time.as_micros()).unwrap_or(u64::MAX);
-        let mut written = Self {
-            kind: if token.chunk.is_some() { "c" } else { "s" },
-            id: task.id.to_string(),
-            generation: task.generation,
-            micros,
-            bucket: Histogram::bucket(run_time),
-            program: task.spec.program.clone(),
-            home: lane_of(&task.spec, task.id),
-            ..Self::default()
-        };
         let attempt = |error: Option<Failure>| Attempt {
             started_at,
             finished_at: started_at + run_time,
@@ -60,33 +77,88 @@ impl Written {
             generation: task.generation,
         };
         let fate = fate(end);
+        let mut attempts = task.attempts;
+        let before = serde_json::to_vec(&attempts)?;
+        if fate.counts {
+            attempts.push(attempt(fate.report.failure.clone()));
+        }
+        let surplus = attempts.len().saturating_sub(ATTEMPTS_KEPT);
+        attempts.drain(..surplus);
+        let mut written = Self {
+            generation: task.generation,
+            delay: millis(fate.delay),
+            micros,
+            bucket: Histogram::bucket(run_time),
+            program: task.spec.program.clone(),
+            before,
+            ..Self::empty(token, task.id, fate.word)
+        };
         if let Some(cache) = task.cache.as_ref().filter(|_| task.spec.mode == Mode::Normal) {
             written.cache = format!("{}|{}", cache.fingerprint, millis(cache.ttl));
         }
         // The items of a chunk lie in the batch's inputs until one goes a way of its own.
-        if written.kind == "s" || !fate.ends {
+        if written.token.chunk.is_none() || !fate.ends {
+            written.home = lane_of(&task.spec, task.id);
             written.envelope =
                 Envelope::write(&task.spec, &task.inputs, task.cache.as_ref(), task.created_at)?;
         }
         if fate.ends && task.id.item_of().is_some() {
             written.used = words(Used::of(&fate.report));
         }
-        let mut attempts = task.attempts;
-        written.before = serde_json::to_vec(&attempts)?;
-        if fate.counts {
-            attempts.push(attempt(fate.report.failure.clone()));
-        }
-        let surplus = attempts.len().saturating_sub(ATTEMPTS_KEPT);
-        attempts.drain(..surplus);
-        written.fate = fate.word;
-        written.delay = millis(fate.delay);
         written.tail = if fate.ends {
             Tail { attempts, report: fate.report, micros: Some(micros) }.write()?
         } else {
             serde_json::to_vec(&attempts)?
         };
-        written.token = Some(token);
         Ok(written)
+    }
+
+    /// What it has in common with others, if it is an item's first attempt that gave a result.
+    fn alike(&self) -> Option<Alike<'_>> {
+        let has_result = matches!(self.fate, "ok" | "bad");
+        let is_like_others = self.token.chunk.is_some() && has_result && self.before == b"[]";
+        let Token { lane, entry, .. } = &self.token;
+        is_like_others.then_some(Alike {
+            lane,
+            entry,
+            fate: self.fate,
+            generation: self.generation,
+        })
+    }
+
+    fn put(&self, call: &mut ScriptInvocation<'_>) {
+        let kind = if self.token.chunk.is_some() { "c" } else { "s" };
+        call.arg(kind).arg(&*self.token.lane).arg(&*self.token.entry).arg(self.id.to_string());
+        call.arg(self.fate).arg(self.generation).arg(self.envelope.as_slice());
+        call.arg(self.tail.as_slice()).arg(self.delay).arg(self.micros).arg(self.bucket);
+        call.arg(&self.program).arg(&self.cache).arg(&self.home).arg(&self.used);
+        call.arg(self.before.as_slice());
+    }
+}
+
+/// Puts together what is alike: the places of each group's calls. What is like nothing is alone.
+fn groups(calls: &[Written]) -> Vec<Vec<usize>> {
+    let (mut groups, mut known) = (Vec::<Vec<usize>>::new(), HashMap::new());
+    for (place, call) in calls.iter().enumerate() {
+        let alike = call.alike();
+        let group = alike.map_or(groups.len(), |it| *known.entry(it).or_insert(groups.len()));
+        match groups.get_mut(group) {
+            Some(group) => group.push(place),
+            None => groups.push(vec![place]),
+        }
+    }
+    groups
+}
+
+/// Puts items of a chunk that ended alike.
+fn put_alike(call: &mut ScriptInvocation<'_>, first: &Written, items: &[&Written]) {
+    let Some((batch, _)) = first.id.item_of() else { return };
+    call.arg("g").arg(&*first.token.lane).arg(&*first.token.entry).arg(batch.to_string());
+    call.arg(first.token.chunk).arg(first.fate).arg(first.generation).arg(&first.program);
+    call.arg(items.len());
+    for it in items {
+        call.arg(it.id.item_of().map(|(_, index)| index)).arg(it.tail.as_slice());
+        call.arg(it.micros).arg(it.bucket).arg(&it.cache).arg(&it.used);
     }
 }
 
@@ -149,25 +221,45 @@ impl Commit for Finisher {
         let mut call = store.scripts.finish.key(store.prefix());
         call.arg(store.now()).arg(store.ttl());
         call.arg(u8::from(limits.late_results)).arg(limits.dead_max);
-        for it in calls {
-            let (lane, entry) =
-                it.token.as_ref().map_or(("", ""), |token| (&*token.lane, &*token.entry));
-            call.arg(it.kind).arg(lane).arg(entry).arg(&it.id).arg(it.fate).arg(it.generation);
-            call.arg(it.envelope.as_slice()).arg(it.tail.as_slice()).arg(it.delay);
-            call.arg(it.micros).arg(it.bucket).arg(&it.program).arg(&it.cache).arg(&it.home);
-            call.arg(&it.used).arg(it.before.as_slice());
+        let groups = groups(calls);
+        for group in &groups {
+            let items: Vec<&Written> = group.iter().filter_map(|place| calls.get(*place)).collect();
+            match items.as_slice() {
+                [one] => one.put(&mut call),
+                [first, ..] => put_alike(&mut call, first, &items),
+                [] => {}
+            }
         }
         let (rows, packs): (Vec<(String, String)>, u64) = self.line.call(&call).await?;
         if packs > 0 {
             self.packer.notify_one();
         }
-        Ok(rows.iter().map(verdict).collect())
+        verdicts(&groups, &rows)
     }
+}
+
+/// What became of each call, in order.
+fn verdicts(groups: &[Vec<usize>], rows: &[(String, String)]) -> Result<Vec<Result<Verdict>>> {
+    let mut rows = rows.iter();
+    let mut verdicts = Vec::new();
+    for group in groups {
+        let mut of_all = None;
+        for place in group {
+            let row = match of_all {
+                Some(row) => row,
+                None => rows.next().ok_or_else(|| corrupt("a short answer"))?,
+            };
+            of_all = Some(row).filter(|row| row.0 == "all");
+            verdicts.push((*place, verdict(row)));
+        }
+    }
+    verdicts.sort_by_key(|(place, _)| *place);
+    Ok(verdicts.into_iter().map(|(_, verdict)| verdict).collect())
 }
 
 fn verdict((word, state): &(String, String)) -> Result<Verdict> {
     match word.as_str() {
-        "kept" => Ok(Verdict::Recorded(state.parse()?)),
+        "kept" | "all" => Ok(Verdict::Recorded(state.parse()?)),
         "late" => Ok(Verdict::RecordedLate(state.parse()?)),
         _ => Ok(Verdict::Refused),
     }
@@ -184,13 +276,7 @@ impl RedisQueue {
     /// Takes an entry out of its lane whose items have all ended otherwise.
     pub(super) async fn drop_empty_chunk(&self, chunk: (Token, ExecutionId)) -> Result<()> {
         let (token, item) = chunk;
-        let written = Written {
-            kind: "c",
-            fate: "empty",
-            token: Some(token),
-            id: item.to_string(),
-            ..Written::default()
-        };
+        let written = Written::empty(token, item, "empty");
         self.finisher.call(written).await.map(|_| ())
     }
 }

@@ -44,8 +44,9 @@
 //! - `P packs`: set; chunks that can be packed
 //! - `P parked`: set; lanes of batches that are paused, or of which as much runs as may
 //! - `P b:<batch>:done`, `:out`: bitmap; items that have ended; that have a record of their own
-//! - `P b:<batch>:o`, `:s`, `:lost`: hash, hash, set; items left by entry; entry by chunk or
-//!   item; lost entries
+//! - `P b:<batch>:o`, `:s`, `:lost`: hash, hash, set; items left by entry; entry by chunk or by
+//!   item (`i<index>`), and chunks some of whose items were in entries of their own (`x<k>`); lost
+//!   entries
 //! - `P old`: sorted set; ended batches by the time (ms) to forget them
 //! - `P f:<id>`, `P ft:<id>`: stream, string; what a running execution tells, and who is heard;
 //!   have TTLs

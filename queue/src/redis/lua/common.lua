@@ -40,12 +40,12 @@ local function bump(program, what, n)
   bumps[field] = (bumps[field] or 0) + n
 end
 
--- Counts how long a program ran.
-local function bump_time(program, micros, bucket)
+-- Counts how long a program ran: in all, the shortest, the longest, and how often so long.
+local function bump_time(program, micros, low, high, buckets)
   bump(program, 'us', micros)
-  bump(program, 'b' .. bucket, 1)
-  if micros < (shortest[program] or math.huge) then shortest[program] = micros end
-  if micros > (longest[program] or -1) then longest[program] = micros end
+  for bucket, n in pairs(buckets) do bump(program, 'b' .. bucket, n) end
+  if low < (shortest[program] or math.huge) then shortest[program] = low end
+  if high > (longest[program] or -1) then longest[program] = high end
 end
 
 local function stretch(key)
@@ -297,6 +297,7 @@ local function place_at(batch, items, count, lane, entry)
   call('HSET', key .. ':o', at, count)
   if type(items) == 'table' then
     for _, index in ipairs(items) do call('HSET', key .. ':s', 'i' .. index, at) end
+    call('HSET', key .. ':s', 'x' .. math.floor(items[1] / CHUNK), 1)
   else
     call('HSET', key .. ':s', items, at)
   end
@@ -304,9 +305,9 @@ end
 
 -- The generations of a chunk's items: one more than what they ended with before, if they did.
 local function generations(batch, k, indexes)
-  if #indexes == 0 then return {} end
-  local names, found = {}, {}
-  for n, index in ipairs(indexes) do names[n] = 'h' .. index end
+  local names, found, again = {}, {}, call('HEXISTS', P .. 'b:' .. batch, 'again') == 1
+  for n, index in ipairs(indexes) do names[n], found[n] = 'h' .. index, 0 end
+  if not again or #names == 0 then return found end
   for n, doc in ipairs(call('HMGET', P .. 'b:' .. batch .. ':r:' .. k, unpack(names))) do
     found[n] = doc and tonumber(doc:match('^%a+|(%d+)')) + 1 or 0
   end
@@ -332,12 +333,19 @@ end
 -- The items of a list, or of a whole chunk, that have not ended, have no record of their own, and
 -- wait in the given place; in none if that is false.
 local function open_items(batch, k, asked, here)
-  local key, names = P .. 'b:' .. batch, {}
+  local key, names, at = P .. 'b:' .. batch, {}, {}
   if #asked == 0 then return {} end
-  for n, index in ipairs(asked) do names[n] = 'i' .. index end
-  local at, whole = call('HMGET', key .. ':s', unpack(names)), call('HGET', key .. ':s', k)
+  local v = call('HMGET', key .. ':s', k, 'x' .. k)
+  local whole, apart = v[1], v[2]
+  if apart then
+    for n, index in ipairs(asked) do names[n] = 'i' .. index end
+    at = call('HMGET', key .. ':s', unpack(names))
+  elseif whole ~= here then
+    return {}
+  end
   local from, to = k * CHUNK / 8, (k + 1) * CHUNK / 8 - 1
   local done, out = call('GETRANGE', key .. ':done', from, to), call('GETRANGE', key .. ':out', from, to)
+  if not apart and not done:find('[^%z]') and not out:find('[^%z]') then return asked end
   local items = {}
   for n, index in ipairs(asked) do
     local open = not bit_at(done, index % CHUNK) and not bit_at(out, index % CHUNK)

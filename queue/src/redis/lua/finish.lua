@@ -1,12 +1,14 @@
 -- Ends attempts that their workers hold: results, counters, cache, batch progress and leases in one.
 -- KEYS[1] prefix
--- ARGV: clock, ttl, whether late results count, dead_max, then per ending 16:
+-- ARGV: clock, ttl, whether late results count, dead_max, then endings, each of 16:
 --   kind (s single, c item of a chunk), lane, entry, id, end (ok bad retry throttle return cancel
 --   expire, or empty for a chunk with nothing left to run), generation, envelope, tail (history for what goes on), delay ms, run µs, bucket, program,
 --   fingerprint|ttl or '', home lane, tokens of prompts and of completions and cost (millionths) as p|c|m or '',
 --   the history before this attempt
--- Returns per ending {word, state}, where word is kept, late or refused; and how many chunks can be
--- packed.
+-- or items of a chunk that ended alike (ok or bad, in their first attempt): g, lane, entry, batch, chunk,
+--   end, generation, program, how many, and of each 6: index, tail, run µs, bucket, fingerprint|ttl, p|c|m
+-- Returns per ending {word, state}, where word is kept, late or refused, or all for all that are alike;
+-- and how many chunks can be packed.
 local now, ttl, late_counts, dead_max = clock(ARGV[1]), ARGV[2], ARGV[3] == '1', ARGV[4]
 local STATE = { ok = 'succeeded', bad = 'failed', cancel = 'cancelled', expire = 'expired' }
 local answers, ended, acked, held_chunks, left, returned, out = {}, {}, {}, {}, {}, {}, {}
@@ -19,11 +21,11 @@ local function holds_chunk(lane, entry)
   return held_chunks[at]
 end
 
--- One item of a chunk less; the chunk's entry goes with the last.
-local function leave_chunk(lane, entry, batch)
+-- Items of a chunk less; the chunk's entry goes with the last.
+local function leave_chunk(lane, entry, batch, n)
   local at = lane .. ' ' .. entry
   local rest = left[at] or { lane = lane, entry = entry, batch = batch, n = 0 }
-  rest.n = rest.n + 1
+  rest.n = rest.n + n
   left[at] = rest
 end
 
@@ -33,16 +35,30 @@ local function release(e)
     acked[e.lane] = list
     list[#list + 1] = e.entry
   else
-    leave_chunk(e.lane, e.entry, e.batch)
+    leave_chunk(e.lane, e.entry, e.batch, 1)
   end
 end
 
-local function remember(e)
-  local fingerprint, age = e.cache:match('^(.+)|(%d+)$')
+local function remember(program, id, cache)
+  local fingerprint, age = cache:match('^(.+)|(%d+)$')
   if not fingerprint then return end
-  call('SET', P .. 'c:' .. fingerprint, e.id, 'PX', age)
-  call('ZADD', P .. 'ci:' .. e.program, now + age, fingerprint)
-  call('SADD', P .. 'cp', e.program)
+  call('SET', P .. 'c:' .. fingerprint, id, 'PX', age)
+  call('ZADD', P .. 'ci:' .. program, now + age, fingerprint)
+  call('SADD', P .. 'cp', program)
+end
+
+-- Counts what an item used.
+local function count_used(batch, used)
+  local prompt, completion, cost = used:match('^(%d+)|(%d+)|(%d+)$')
+  if not prompt then return end
+  in_batch(batch, 'prompt_tokens', tonumber(prompt))
+  in_batch(batch, 'completion_tokens', tonumber(completion))
+  in_batch(batch, 'cost', tonumber(cost))
+end
+
+local function bury(...)
+  call('ZADD', P .. 'dead', ...)
+  deaths = true
 end
 
 -- Ends an execution for good.
@@ -59,24 +75,19 @@ local function conclude(e)
       out[#out + 1] = P .. 'e:' .. e.id
       call('SET', P .. 'r:' .. e.id, document(state, e.generation, now, '', e.envelope, e.tail), 'PX', ttl)
       live = live - 1
+      ended[#ended + 1] = e.id
       told[#told + 1] = e.id
       tell_end(e.id, e.envelope)
     end
   end
-  ended[#ended + 1] = e.id
-  local prompt, completion, cost = e.used:match('^(%d+)|(%d+)|(%d+)$')
-  if prompt then
-    in_batch(e.batch, 'prompt_tokens', tonumber(prompt))
-    in_batch(e.batch, 'completion_tokens', tonumber(completion))
-    in_batch(e.batch, 'cost', tonumber(cost))
-  end
+  count_used(e.batch, e.used)
   bump(e.program, COUNT[state], 1)
-  if e.fate == 'ok' or e.fate == 'bad' then bump_time(e.program, tonumber(e.micros), e.bucket) end
-  if e.fate == 'ok' then remember(e) end
-  if e.fate == 'bad' then
-    call('ZADD', P .. 'dead', now, e.id)
-    deaths = true
+  if e.fate == 'ok' or e.fate == 'bad' then
+    local micros = tonumber(e.micros)
+    bump_time(e.program, micros, micros, micros, { [e.bucket] = 1 })
   end
+  if e.fate == 'ok' then remember(e.program, e.id, e.cache) end
+  if e.fate == 'bad' then bury(now, e.id) end
   return state
 end
 
@@ -139,7 +150,7 @@ local function late(e)
     if state and lane then
       local consumer = holder(lane, entry)
       if consumer then order(consumer, e.id) else count_waiting(-1, e.batch) end
-      leave_chunk(lane, entry, e.batch)
+      leave_chunk(lane, entry, e.batch, 1)
     end
     return state
   end
@@ -160,11 +171,7 @@ local function late(e)
   return conclude(e)
 end
 
-for i = 5, #ARGV, 16 do
-  local e = {}
-  e.kind, e.lane, e.entry, e.id, e.fate, e.generation, e.envelope, e.tail, e.delay, e.micros, e.bucket,
-    e.program, e.cache, e.home, e.used, e.before = unpack(ARGV, i, i + 15)
-  e.batch, e.index = item_of(e.id)
+local function finish(e)
   local holds
   if e.kind == 's' then
     local reply = redis.pcall('XACK', P .. 'l:' .. e.lane, GROUP, e.entry)
@@ -180,6 +187,77 @@ for i = 5, #ARGV, 16 do
   else
     local state = late(e)
     answers[#answers + 1] = { state and 'late' or 'refused', state or '' }
+  end
+end
+
+-- Marks items that ended alike as ended: all of them, or none if one has ended before.
+local function mark(g)
+  local key, from = P .. 'b:' .. g.batch .. ':done', g.chunk * CHUNK / 8
+  local bytes = { call('GETRANGE', key, from, from + CHUNK / 8 - 1):byte(1, -1) }
+  for n = #bytes + 1, CHUNK / 8 do bytes[n] = 0 end
+  for i = g.from, g.to, 6 do
+    local place = ARGV[i] % CHUNK
+    local n, bit = math.floor(place / 8) + 1, 2 ^ (7 - place % 8)
+    if math.floor(bytes[n] / bit) % 2 == 1 then return false end
+    bytes[n] = bytes[n] + bit
+  end
+  call('SETRANGE', key, from, string.char(unpack(bytes)))
+  return true
+end
+
+-- Ends items that ended alike with few commands; false, if each has to be looked at.
+local function finish_alike(g)
+  if cancels or not holds_chunk(g.lane, g.entry) or not mark(g) then return false end
+  local state, n, micros, low, high, buckets = STATE[g.fate], 0, 0, math.huge, -1, {}
+  local head, documents, indexes, dead = document(state, g.generation, now, '', '', ''), {}, {}, {}
+  for i = g.from, g.to, 6 do
+    local index, tail, us, bucket, cache, used = unpack(ARGV, i, i + 5)
+    n, us = n + 1, tonumber(us)
+    indexes[n], documents[2 * n - 1], documents[2 * n] = index, index, head .. tail
+    micros, low, high = micros + us, math.min(low, us), math.max(high, us)
+    buckets[bucket] = (buckets[bucket] or 0) + 1
+    if used ~= '' then count_used(g.batch, used) end
+    if cache ~= '' and g.fate == 'ok' then remember(g.program, g.batch .. '-' .. index, cache) end
+    if g.fate == 'bad' then dead[2 * n - 1], dead[2 * n] = now, g.batch .. '-' .. index end
+  end
+  call('HSET', P .. 'b:' .. g.batch .. ':r:' .. g.chunk, unpack(documents))
+  if #dead > 0 then bury(unpack(dead)) end
+  in_batch(g.batch, state, n)
+  touch(g.batch, g.chunk)
+  live = live - n
+  told[#told + 1] = g.batch .. '-' .. table.concat(indexes, ',')
+  bump(g.program, COUNT[state], n)
+  bump_time(g.program, micros, low, high, buckets)
+  leave_chunk(g.lane, g.entry, g.batch, n)
+  answers[#answers + 1] = { 'all', state }
+  return true
+end
+
+local function finish_each(g)
+  for i = g.from, g.to, 6 do
+    local e = { kind = 'c', lane = g.lane, entry = g.entry, batch = g.batch, fate = g.fate, envelope = '',
+      generation = g.generation, program = g.program, before = '[]' }
+    local index
+    index, e.tail, e.micros, e.bucket, e.cache, e.used = unpack(ARGV, i, i + 5)
+    e.id, e.index = g.batch .. '-' .. index, tonumber(index)
+    finish(e)
+  end
+end
+
+local i = 5
+while i <= #ARGV do
+  if ARGV[i] == 'g' then
+    local g = { from = i + 9, to = i + 8 + 6 * ARGV[i + 8] }
+    g.lane, g.entry, g.batch, g.chunk, g.fate, g.generation, g.program = unpack(ARGV, i + 1, i + 7)
+    if not finish_alike(g) then finish_each(g) end
+    i = g.to + 1
+  else
+    local e = {}
+    e.kind, e.lane, e.entry, e.id, e.fate, e.generation, e.envelope, e.tail, e.delay, e.micros, e.bucket,
+      e.program, e.cache, e.home, e.used, e.before = unpack(ARGV, i, i + 15)
+    e.batch, e.index = item_of(e.id)
+    finish(e)
+    i = i + 16
   end
 end
 
