@@ -130,7 +130,7 @@ impl Plan {
 
     /// The plan of a batch that was opened before, for more of its items.
     pub(crate) fn of_batch(batch: Batch, program: Arc<Program>, config: Arc<Config>) -> Self {
-        Self { program, config, spec: batch.spec, ttl: batch.cache_ttl }
+        Self { program, config, spec: Arc::unwrap_or_clone(batch.spec), ttl: batch.cache_ttl }
     }
 
     /// Whether the program has an input of this name, as far as is known.

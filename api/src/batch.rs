@@ -1,5 +1,7 @@
 //! Batches: how far they have come, calling them off, running what failed again.
 
+use std::sync::Arc;
+
 use axum::{
     extract::State,
     http::StatusCode,
@@ -116,17 +118,18 @@ impl From<Batch> for BatchView {
         let total_tokens = prompt_tokens + completion_tokens;
         let cost = cost_micros as f64 / 1e6;
         let batch_id = batch.id.to_string();
+        let spec = Arc::unwrap_or_clone(batch.spec);
         Self {
             links: batch_links(&batch_id),
             batch_id,
             status: batch.state,
-            program_id: batch.spec.program,
-            program_version: batch.spec.version,
-            mode: batch.spec.mode,
+            program_id: spec.program,
+            program_version: spec.version,
+            mode: spec.mode,
             total: batch.total,
             concurrency: batch.policy.concurrency,
             max_errors: batch.policy.errors_max,
-            budget: batch.spec.allowance.batch_micros.map(|micros| micros as f64 / 1e6),
+            budget: spec.allowance.batch_micros.map(|micros| micros as f64 / 1e6),
             counts: Counts {
                 pending,
                 succeeded: batch.ended.succeeded,
@@ -140,9 +143,9 @@ impl From<Batch> for BatchView {
             usage: Usage { prompt_tokens, completion_tokens, total_tokens, cost },
             created_at: Time(batch.created_at),
             finished_at: batch.finished_at.map(Time),
-            owner: batch.spec.owner,
-            metadata: batch.spec.metadata,
-            via: batch.spec.via,
+            owner: spec.owner,
+            metadata: spec.metadata,
+            via: spec.via,
             provider: None,
         }
     }

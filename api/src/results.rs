@@ -37,6 +37,9 @@ const PAGE: usize = 128;
 /// How often it is looked whether an upload has brought more.
 const LOOK: Duration = Duration::from_millis(100);
 
+/// How long more items are waited for when one has ended that was waited for.
+const GATHER: Duration = Duration::from_millis(20);
+
 /// Which results to read.
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -211,6 +214,8 @@ impl Rest {
             if !first.state.is_terminal() {
                 return Ok((Vec::new(), None));
             }
+            // Others end close behind it, and one page is for them all.
+            let _stopped = self.app.stop.run_until_cancelled(sleep(GATHER)).await;
             items = self.app.queue.batch_results(self.id, from, max, None).await?.items;
         }
         let in_turn = (from..).zip(&items).take_while(|(at, it)| it.id == self.id.item(*at));

@@ -1,5 +1,7 @@
 //! Many executions that share how they run: a durable object over chunks, not a million jobs.
 
+use std::{sync::Arc, time::Duration};
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -16,7 +18,7 @@ pub struct NewBatch {
     /// How every item runs.
     pub spec: Spec,
     /// How long an equal execution's result stands for an item's; none for "do not cache".
-    pub cache_ttl: Option<std::time::Duration>,
+    pub cache_ttl: Option<Duration>,
     /// How much of it may run at once, and when it is given up.
     pub policy: Policy,
     /// The items, in order.
@@ -127,9 +129,9 @@ pub struct Batch {
     /// Where it stands.
     pub state: BatchState,
     /// How its items run.
-    pub spec: Spec,
+    pub spec: Arc<Spec>,
     /// How long an equal execution's result stands for an item's; none for "do not cache".
-    pub cache_ttl: Option<std::time::Duration>,
+    pub cache_ttl: Option<Duration>,
     /// How much of it may run at once, and when it is given up.
     pub policy: Policy,
     /// How many items it has, so far.

@@ -1,8 +1,9 @@
 //! JSON as the stores hold it: a zstd frame when it is long.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, cell::RefCell, io};
 
 use serde::{Serialize, de::DeserializeOwned};
+use zstd::bulk::Decompressor;
 
 use crate::{Error, Result};
 
@@ -27,11 +28,26 @@ pub(crate) fn unpack<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
         let size = zstd::zstd_safe::get_frame_content_size(bytes).ok().flatten();
         let size = size.and_then(|size| usize::try_from(size).ok()).filter(|it| *it <= FRAME_MAX);
         let size = size.ok_or_else(|| corrupt("a frame's size"))?;
-        Cow::Owned(zstd::bulk::decompress(bytes, size).map_err(|_| corrupt("a frame"))?)
+        Cow::Owned(inflate(bytes, size).map_err(|_| corrupt("a frame"))?)
     } else {
         Cow::Borrowed(bytes)
     };
     Ok(serde_json::from_slice(&json)?)
+}
+
+thread_local! {
+    /// Making one takes longer than most frames do.
+    static DECOMPRESSOR: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
+}
+
+/// What a frame holds, which is at most so many bytes.
+pub(crate) fn inflate(frame: &[u8], bytes_max: usize) -> io::Result<Vec<u8>> {
+    DECOMPRESSOR.with_borrow_mut(|kept| {
+        let mut decompressor = kept.take().map_or_else(Decompressor::new, Ok)?;
+        let plain = decompressor.decompress(frame, bytes_max);
+        *kept = Some(decompressor);
+        plain
+    })
 }
 
 fn corrupt(what: &str) -> Error {

@@ -46,7 +46,7 @@ pub(crate) async fn one(shift: Arc<Shift>, lease: Lease, incarnation: u64) {
         }
     };
     let end = match &teller {
-        Some(teller) => teller.beside(attempt).await,
+        Some(teller) => Box::pin(teller.beside(attempt)).await,
         None => attempt.await,
     };
     drop(seat);
@@ -109,7 +109,9 @@ async fn attempt(
         extra: span.trace_id().map(|it| ("trace_id".to_owned(), it.into())).into_iter().collect(),
         backoff: Backoff::default(),
     };
-    let result = limit.hold(perform(shift, client, task, limit.at, &mut evidence)).await;
+    // In a box, or each future around it would copy it, several kilobytes for each execution.
+    let run = Box::pin(perform(shift, client, task, limit.at, &mut evidence));
+    let result = limit.hold(run).await;
     let backoff = evidence.backoff;
     evidence.keep_steps(shift, result.as_ref().ok()).await;
     match result {

@@ -212,9 +212,9 @@ impl Floor {
         while self.running.len() < slots {
             let Some(lease) = self.waiting.next(self.free_for_bulk() > 0) else { break };
             let slot = Slot::take(&self.taken, &lease);
-            let run = run::one(Arc::clone(&self.shift), lease, self.present.incarnation);
+            let (shift, incarnation) = (Arc::clone(&self.shift), self.present.incarnation);
             self.running.spawn(async move {
-                run.await;
+                run::one(shift, lease, incarnation).await;
                 drop(slot);
             });
         }

@@ -31,7 +31,7 @@ use sha2::{Digest, Sha256};
 
 pub use embedding::DummyEmbedder;
 
-use crate::{Capabilities, Lm, LmError, LmReply, LmRequest, Type, Usage, python::json};
+use crate::{Capabilities, Lm, LmError, LmReply, LmRequest, Message, Type, Usage, python::json};
 use prompt::{Asked, ELEMENTS, Prompt, Wanted};
 use values::Values;
 
@@ -70,9 +70,10 @@ impl Lm for DummyLm {
         if !delay.is_zero() {
             tokio::time::sleep(delay).await;
         }
+        let asked = written(request);
         let text = match mood {
-            Mood::Answer => answer(request, false),
-            Mood::Echo => answer(request, true),
+            Mood::Answer => answer(request, &asked, false),
+            Mood::Echo => answer(request, &asked, true),
             Mood::Garbage => "(offline dummy model) garbage: ]][ {{ no field is here".to_owned(),
             Mood::Fail => {
                 let message = "the offline dummy model fails, as asked".to_owned();
@@ -83,7 +84,7 @@ impl Lm for DummyLm {
                 return Err(LmError::RateLimited { message, retry_after: None });
             }
         };
-        Ok(reply(request, model, text))
+        Ok(reply(&asked, model, text))
     }
 
     /// It answers what a schema describes: so even where the prompt does not describe it.
@@ -119,9 +120,15 @@ fn delay(part: &str) -> Option<Duration> {
     Some(delay.min(SLOW_MAX))
 }
 
-fn answer(request: &LmRequest, is_echo: bool) -> String {
+/// What is said in each message, as JSON.
+fn written(request: &LmRequest) -> Vec<String> {
+    let written = |it: &Message| serde_json::to_string(&it.content).unwrap_or_default();
+    request.messages.iter().map(written).collect()
+}
+
+fn answer(request: &LmRequest, asked: &[String], is_echo: bool) -> String {
     let prompt = Prompt::read(request);
-    let mut values = Values::new(seed(request), is_echo.then(|| prompt.first_input.clone()));
+    let mut values = Values::new(seed(request, asked), is_echo.then(|| prompt.first_input.clone()));
     if prompt.fields.is_empty() {
         return values.text("reply");
     }
@@ -170,19 +177,19 @@ fn tagged(field: &Asked, values: &mut Values) -> String {
 }
 
 /// What the answer depends on: all that is asked, and which of several completions it is.
-fn seed(request: &LmRequest) -> [u8; 32] {
+fn seed(request: &LmRequest, asked: &[String]) -> [u8; 32] {
     let mut hash = Sha256::new();
-    for message in &request.messages {
-        hash.update(message.content.to_string());
+    for text in asked {
+        hash.update(text);
         hash.update([0]);
     }
     hash.update(format!("{:?} {:?}", request.settings.rollout_id, request.settings.seed));
     hash.finalize().into()
 }
 
-fn reply(request: &LmRequest, model: &str, text: String) -> LmReply {
+fn reply(asked: &[String], model: &str, text: String) -> LmReply {
     let tokens = |chars: usize| (chars.div_ceil(TOKEN_CHARS)) as u64;
-    let asked = request.messages.iter().map(|it| it.content.to_string().len()).sum();
+    let asked = asked.iter().map(String::len).sum();
     let (prompt_tokens, completion_tokens) = (tokens(asked), tokens(text.len()));
     let total_tokens = prompt_tokens + completion_tokens;
     LmReply {

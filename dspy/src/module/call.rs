@@ -1,6 +1,6 @@
 //! One round: render, ask as often as completions are wanted, read.
 
-use std::time::Instant;
+use std::{borrow::Cow, time::Instant};
 
 use futures::future::join_all;
 use serde_json::Value;
@@ -31,7 +31,7 @@ pub(super) struct Call<'a> {
 pub(super) struct Round<'a> {
     format: Format,
     /// What was asked for in the text.
-    pub(super) signature: Signature,
+    pub(super) signature: Cow<'a, Signature>,
     pub(super) asked: Vec<Asked<'a>>,
     /// Whether one of the replies has more than text.
     is_mixed: bool,
@@ -104,8 +104,7 @@ impl<'a> Call<'a> {
         let lm = self.run.lm;
         let listeners = || self.listener(format, &plan.signature);
         let sent = join_all(requests.map(|request| ask_one(lm, request, listeners()))).await;
-        let signature = plan.signature.into_owned();
-        let (asked, is_mixed) = (Vec::new(), false);
+        let (signature, asked, is_mixed) = (plan.signature, Vec::new(), false);
         let mut round = Round { format, signature, asked, is_mixed, render };
         let mut failed = None;
         for (request, reply, lm, listener) in sent {

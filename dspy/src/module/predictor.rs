@@ -1,5 +1,7 @@
 //! A predictor: a signature and how it is asked.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Made, ModuleKind, Notes, Prediction, chain_of_thought, predict};
@@ -40,10 +42,10 @@ impl Predictor {
     }
 
     /// What the model is asked with: the signature and what the module adds to it.
-    pub fn full_signature(&self) -> Signature {
+    pub fn full_signature(&self) -> Cow<'_, Signature> {
         match self.module {
-            ModuleKind::Predict => self.signature.clone(),
-            ModuleKind::ChainOfThought => chain_of_thought::signature(&self.signature),
+            ModuleKind::Predict => Cow::Borrowed(&self.signature),
+            ModuleKind::ChainOfThought => Cow::Owned(chain_of_thought::signature(&self.signature)),
         }
     }
 

@@ -21,12 +21,12 @@ impl Module {
     /// What it takes and gives, with what the module adds.
     pub fn signature(&self) -> Signature {
         match self {
-            Self::Predict(it) => it.full_signature(),
+            Self::Predict(it) => it.full_signature().into_owned(),
             Self::ReAct(it) => it.full_signature(),
             Self::MultiChainComparison(it) => {
                 let asked = it.module.signature();
-                let mut signature =
-                    Signature { inputs: asked.inputs, ..it.predict.full_signature() };
+                let own = it.predict.full_signature().into_owned();
+                let mut signature = Signature { inputs: asked.inputs, ..own };
                 signature.types.0.extend(asked.types.0);
                 signature
             }

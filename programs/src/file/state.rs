@@ -127,7 +127,7 @@ impl State {
 const LONE: &str = "self";
 
 fn lay_one(table: &Table<'_>, predictor: &mut Predictor) -> Result<(), LoadError> {
-    let mut signature = predictor.full_signature();
+    let mut signature = predictor.full_signature().into_owned();
     let saved = table.need("signature", SAVE_JSON)?.table(&["instructions", "fields"])?;
     let task = saved.need("instructions", SAVE_JSON)?.string()?;
     lay_fields(&saved.need("fields", SAVE_JSON)?, &mut signature)?;

@@ -1,6 +1,6 @@
 //! Batches: chunks of inputs, and documents of their ended items.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use redis::Value;
 
@@ -164,7 +164,7 @@ fn compose(id: BatchId, fields: &HashMap<String, Vec<u8>>) -> Result<Batch> {
     Ok(Batch {
         id,
         state,
-        spec: shared.spec,
+        spec: Arc::new(shared.spec),
         cache_ttl: shared.cache_ttl_ms.map(std::time::Duration::from_millis),
         policy: Policy {
             concurrency: number("limit").and_then(|it| u32::try_from(it).ok()),

@@ -18,7 +18,7 @@ use super::{
     document::{Head, corrupt},
     payloads,
 };
-use crate::{BatchId, CHUNK_ITEMS, Error, Result, State};
+use crate::{BatchId, CHUNK_ITEMS, Error, Result, State, pack::inflate};
 
 /// How many chunks are packed with one round trip.
 const GROUP: usize = 32;
@@ -250,7 +250,7 @@ fn documents(frame: &[u8]) -> Result<Documents> {
     let broken = || corrupt("packed results");
     let size = zstd::zstd_safe::get_frame_content_size(frame).ok().flatten();
     let size = size.and_then(|size| usize::try_from(size).ok()).filter(|it| *it <= BYTES_MAX);
-    let plain = zstd::bulk::decompress(frame, size.ok_or_else(broken)?).map_err(|_| broken())?;
+    let plain = inflate(frame, size.ok_or_else(broken)?).map_err(|_| broken())?;
     let (mut rest, mut documents) = (plain.as_slice(), Documents::new());
     let mut part = || {
         let (length, after) = rest.split_first_chunk::<4>()?;

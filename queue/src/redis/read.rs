@@ -1,6 +1,6 @@
 //! Reading executions and items.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use futures::{StreamExt as _, stream};
@@ -99,14 +99,14 @@ impl Records for RedisQueue {
         while at < total && items.len() < max {
             let chunk = at / chunk_items;
             let Some(read) = chunks.next().await else { break };
-            let (inputs, documents) = read?;
+            let (mut inputs, documents) = read?;
             let end = total.min((chunk + 1) * chunk_items);
             while at < end && items.len() < max {
                 let place = (at % chunk_items) as usize;
                 if let Some(document) = documents.get(&at.to_string()) {
-                    let item = inputs.get(place).ok_or_else(|| corrupt("a short chunk"))?;
+                    let item = inputs.get_mut(place).ok_or_else(|| corrupt("a short chunk"))?;
                     let earlier = documents.get(&format!("h{at}")).map(Vec::as_slice);
-                    let mut execution = batch_item(&batch, id.item(at), item);
+                    let mut execution = batch_item(&batch, id.item(at), std::mem::take(item));
                     execution.end(document, earlier)?;
                     items.extend(state.is_none_or(|it| it == execution.state).then_some(execution));
                 }
@@ -250,16 +250,14 @@ fn index_of(id: ExecutionId) -> usize {
     id.item_of().map_or(0, |(_, index)| index as usize)
 }
 
-fn batch_item(batch: &Batch, id: ExecutionId, item: &BatchItem) -> Execution {
+fn batch_item(batch: &Batch, id: ExecutionId, item: BatchItem) -> Execution {
     let envelope = Envelope {
-        spec: batch.spec.clone().into(),
-        inputs: item.inputs.clone(),
+        spec: Arc::clone(&batch.spec),
+        inputs: item.inputs,
         cache: None,
         created_at: batch.created_at,
     };
-    let mut execution = waiting(id, envelope);
-    execution.custom_id.clone_from(&item.custom_id);
-    execution
+    Execution { custom_id: item.custom_id, ..waiting(id, envelope) }
 }
 
 fn waiting(id: ExecutionId, envelope: Envelope) -> Execution {

@@ -163,7 +163,7 @@ fn read_batch(row: &Row<'_>) -> Result<(i64, Batch)> {
     let batch_as_read = Batch {
         id: batch.id,
         state,
-        spec: Arc::unwrap_or_clone(batch.spec),
+        spec: batch.spec,
         cache_ttl: batch.ttl.map(|ms| std::time::Duration::from_millis(count(ms))),
         policy: Policy { concurrency: batch.concurrency, errors_max: errors_max.map(count) },
         total: u64::from(batch.total),

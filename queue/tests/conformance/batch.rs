@@ -38,7 +38,7 @@ pub(crate) async fn batch_is_kept_as_given(store: Store) -> Rig {
     assert_eq!((answer.id, answer.state, answer.replayed), (given.id, State::Queued, false));
     let kept = batch(&rig, given.id).await;
     assert_eq!((kept.id, kept.state, kept.total), (given.id, BatchState::InProgress, 70));
-    assert_eq!((&kept.spec, kept.ended), (&given.spec, Ended::default()));
+    assert_eq!((&*kept.spec, kept.ended), (&given.spec, Ended::default()));
     assert_eq!((kept.created_at, kept.finished_at), (rig.now(), None));
     let item = rig.execution(given.id.item(5)).await;
     assert_eq!((item.state, item.inputs), (State::Queued, given.items[5].inputs.clone()));

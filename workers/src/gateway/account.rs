@@ -3,11 +3,11 @@
 use std::{
     collections::{HashMap, VecDeque, hash_map::DefaultHasher},
     hash::{Hash, Hasher},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use queue::{Budget, ExecutionId, Place, Spec, Task};
 
 /// The execution that an attempt's calls are made for. One an attempt: it counts them.
@@ -15,11 +15,20 @@ use queue::{Budget, ExecutionId, Place, Spec, Task};
 pub struct Account {
     execution: ExecutionId,
     generation: u32,
-    /// Who is charged: the execution, its batch, its owner.
-    scopes: Vec<String>,
+    spec: Arc<Spec>,
+    /// When the attempt began, which decides whose month pays.
+    began: DateTime<Utc>,
     budgets: Vec<Budget>,
     shared: Option<Duration>,
     made: Mutex<Made>,
+}
+
+/// Who is charged.
+#[derive(Clone, Copy, Debug)]
+enum Payer {
+    Execution,
+    Owner,
+    Batch,
 }
 
 /// The calls of an attempt.
@@ -38,35 +47,38 @@ impl Account {
     /// The account of a task. Its owner may spend so much in a calendar month (UTC); equal calls
     /// get one reply for as long as `shared` says.
     pub fn of(task: &Task, owner_micros: Option<u64>, shared: Option<Duration>) -> Self {
-        Self::new((task.id, task.generation), &task.spec, owner_micros, shared)
+        Self::new((task.id, task.generation), Arc::clone(&task.spec), owner_micros, shared)
     }
 
     /// The account of a generation of an execution: the same.
     pub(crate) fn new(
-        (id, generation): (ExecutionId, u32),
-        spec: &Spec,
+        (execution, generation): (ExecutionId, u32),
+        spec: Arc<Spec>,
         owner_micros: Option<u64>,
         shared: Option<Duration>,
     ) -> Self {
-        let execution = format!("x:{id}.{generation}");
-        let owner = format!("o:{}:{}", spec.owner, Utc::now().format("%Y-%m"));
-        let batch = id.item_of().map(|(batch, _)| format!("b:{batch}"));
-        let allowance = spec.allowance;
+        let (began, budgets, made) = (Utc::now(), Vec::new(), Mutex::default());
+        let mut account = Self { execution, generation, spec, began, budgets, shared, made };
+        let allowance = account.spec.allowance;
         let limits = [
-            (Some(&execution), allowance.execution_micros),
-            (Some(&owner), owner_micros),
-            (batch.as_ref(), allowance.batch_micros),
+            (Payer::Execution, allowance.execution_micros),
+            (Payer::Owner, owner_micros),
+            (Payer::Batch, allowance.batch_micros),
         ];
-        let budget = |(scope, micros_max): (Option<&String>, Option<u64>)| {
-            Some(Budget { scope: scope?.clone(), micros_max: micros_max? })
+        let budget = |(payer, micros_max): (Payer, Option<u64>)| {
+            let micros_max = micros_max?;
+            Some(Budget { scope: account.scope(payer)?, micros_max })
         };
-        Self {
-            execution: id,
-            generation,
-            budgets: limits.into_iter().filter_map(budget).collect(),
-            scopes: [execution, owner].into_iter().chain(batch).collect(),
-            shared,
-            made: Mutex::default(),
+        account.budgets = limits.into_iter().filter_map(budget).collect();
+        account
+    }
+
+    /// The name under which it is kept what one has spent.
+    fn scope(&self, payer: Payer) -> Option<String> {
+        match payer {
+            Payer::Execution => Some(format!("x:{}.{}", self.execution, self.generation)),
+            Payer::Owner => Some(format!("o:{}:{}", self.spec.owner, self.began.format("%Y-%m"))),
+            Payer::Batch => self.execution.item_of().map(|(batch, _)| format!("b:{batch}")),
         }
     }
 
@@ -121,7 +133,8 @@ impl Account {
         if micros == 0 {
             return Vec::new();
         }
-        self.scopes.iter().map(|scope| (scope.clone(), micros)).collect()
+        let payers = [Payer::Execution, Payer::Owner, Payer::Batch].into_iter();
+        payers.filter_map(|it| Some((self.scope(it)?, micros))).collect()
     }
 }
 

@@ -36,7 +36,7 @@ impl<'a> Questions<'a> {
         let overrides = LmConfig::default().with_overrides(&spec.lm)?.settings;
         let lm = program.lm.with_overrides(&spec.lm)?;
         let budget = shift.config.owner_budget_micros;
-        let account = Account::new((batch.id.whole(), 0), spec, budget, None);
+        let account = Account::new((batch.id.whole(), 0), Arc::clone(spec), budget, None);
         Ok(Self { shift, program, lm, overrides, account })
     }
 

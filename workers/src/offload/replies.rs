@@ -113,7 +113,7 @@ impl Replies<'_> {
     /// What is kept of an item's request, and who pays.
     fn paid(&self, (index, generation): (u32, u32), request: String, kept: &Kept) -> Paid {
         let item = (self.batch.id.item(index), generation);
-        let account = Account::new(item, &self.batch.spec, None, self.shared);
+        let account = Account::new(item, Arc::clone(&self.batch.spec), None, self.shared);
         let (shared, micros) = match kept {
             Kept::Reply { reply, .. } => {
                 let terms = self.shift.gateway.terms(&reply.model).in_batch();
