@@ -156,7 +156,8 @@ conform! {
             cancelled_batch_cancels_later,
             item_is_cancelled_alone, retry_of_a_batch_runs_only_what_failed, item_is_retried_alone,
             batches_are_listed_newest_first, batch_of_many_items_is_run_once_each,
-            batch_expires_at_its_deadline, what_items_use_adds_up;
+            batch_expires_at_its_deadline, what_items_use_adds_up,
+            items_that_end_together_count_each, items_called_off_end_so_among_others;
         batch_lease: chunk_comes_whole_and_alone, items_retry_by_themselves,
             throttled_item_waits_its_delay, returned_items_come_again,
             lost_chunk_gives_what_is_left_of_it, chunk_lost_twice_comes_item_by_item,

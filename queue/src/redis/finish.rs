@@ -280,3 +280,74 @@ impl RedisQueue {
         self.finisher.call(written).await.map(|_| ())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::{RedisConfig, RedisQueue},
+        *,
+    };
+    use crate::{
+        BatchId, BatchItem, Ended, Intake as _, Lease, Limits, NewBatch, Policy, Records as _,
+        Spec, Want, Work as _, WorkerId, WorkerInfo,
+    };
+
+    async fn queue() -> RedisQueue {
+        let (url, queue) = (testkit::RedisServer::shared().url(), BatchId::new().to_string());
+        let (limits, clock) = (Limits::default(), crate::Clock::Store);
+        let config =
+            RedisConfig { url, queue, limits, clock, allow_eviction: false, objects: None };
+        RedisQueue::connect(config).await.unwrap()
+    }
+
+    async fn submit(queue: &RedisQueue, count: usize) -> BatchId {
+        let new = NewBatch {
+            id: BatchId::new(),
+            spec: Spec::new("qa", "alice", Duration::from_secs(5)),
+            cache_ttl: None,
+            policy: Policy::default(),
+            items: vec![BatchItem::default(); count],
+            idempotency: None,
+        };
+        queue.submit_batch(new).await.unwrap().id
+    }
+
+    async fn claim(queue: &RedisQueue) -> Vec<Lease> {
+        let worker = WorkerId::new("host", 1);
+        let info = WorkerInfo {
+            id: worker.clone(),
+            host: "host".to_owned(),
+            pid: 1,
+            version: "1".to_owned(),
+            slots: 8,
+            running: 0,
+            started_at: chrono::Utc::now(),
+            programs: Vec::new(),
+        };
+        queue.beat(&info).await.unwrap();
+        let want = Want { slots: 8, bulk: 8, suspect: true };
+        queue.claim(&worker, want, Duration::ZERO).await.unwrap()
+    }
+
+    fn succeeded(lease: Lease) -> Written {
+        let (started_at, run_time) = (chrono::Utc::now(), Duration::from_millis(1));
+        let end = End::Succeeded(Report::default());
+        Written::new(Ending { lease, end, started_at, run_time }).unwrap()
+    }
+
+    #[tokio::test]
+    async fn ends_that_are_sent_again_count_once() {
+        let queue = queue().await;
+        let id = submit(&queue, 3).await;
+        let ends: Vec<Written> = claim(&queue).await.into_iter().map(succeeded).collect();
+        let mut finisher = Finisher::new(Arc::clone(&queue.store), Arc::default());
+
+        let first = finisher.commit(&ends).await.unwrap();
+        let again = finisher.commit(&ends).await.unwrap();
+
+        let recorded = |it: &Result<Verdict>| matches!(it, Ok(Verdict::Recorded(_)));
+        assert!(first.iter().all(recorded) && !again.iter().any(recorded));
+        let ended = Ended { succeeded: 3, ..Ended::default() };
+        assert_eq!(queue.batch(id).await.unwrap().ended, ended);
+    }
+}
