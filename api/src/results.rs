@@ -13,7 +13,7 @@ use axum::{
 };
 use bytes::Bytes;
 use futures::{Stream, StreamExt, TryStreamExt, stream};
-use queue::{BatchId, Execution, State as Stand};
+use queue::{BatchId, Execution, State as Stand, Which};
 use serde::Deserialize;
 use tokio::time::{Instant, sleep};
 use utoipa::IntoParams;
@@ -177,8 +177,11 @@ impl Rest {
     /// What has ended from a place on, whatever lies between.
     async fn there(&self, from: u32, max: usize) -> queue::Result<(Vec<Execution>, Option<u32>)> {
         // The store looks for one state; for several, the rest are left out here.
-        let only = self.states.first().copied().filter(|_| self.states.len() == 1);
-        let page = self.app.queue.batch_results(self.id, from, max, only).await?;
+        let which = match self.states.as_slice() {
+            [only] => Which::Only(*only),
+            [] | [..] => Which::All,
+        };
+        let page = self.app.queue.batch_results(self.id, from, max, which).await?;
         Ok((page.items, page.next.and_then(|next| next.parse().ok())))
     }
 
@@ -203,8 +206,9 @@ impl Rest {
         max: usize,
         wait: Duration,
     ) -> queue::Result<(Vec<Execution>, Option<u32>)> {
-        let mut items = self.app.queue.batch_results(self.id, from, max, None).await?.items;
-        if items.first().is_none_or(|it| it.id != self.id.item(from)) {
+        let in_turn = || self.app.queue.batch_results(self.id, from, max, Which::InTurn);
+        let mut items = in_turn().await?.items;
+        if items.is_empty() {
             let until = Instant::now() + self.app.bounded(wait);
             if !self.has_come(from, until).await? {
                 return Ok((Vec::new(), None));
@@ -216,11 +220,9 @@ impl Rest {
             }
             // Others end close behind it, and one page is for them all.
             let _stopped = self.app.stop.run_until_cancelled(sleep(GATHER)).await;
-            items = self.app.queue.batch_results(self.id, from, max, None).await?.items;
+            items = in_turn().await?.items;
         }
-        let in_turn = (from..).zip(&items).take_while(|(at, it)| it.id == self.id.item(*at));
-        let count = in_turn.count();
-        items.truncate(count);
-        Ok((items, u32::try_from(count).ok().and_then(|count| from.checked_add(count))))
+        let next = u32::try_from(items.len()).ok().and_then(|count| from.checked_add(count));
+        Ok((items, next))
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::extract::State;
-use queue::{Batch, BatchId, Execution, FailureKind, PAGE_MAX, Queue, State as Stand};
+use queue::{Batch, BatchId, Execution, FailureKind, PAGE_MAX, Queue, State as Stand, Which};
 use serde::Serialize;
 use tokio::time::timeout;
 use utoipa::ToSchema;
@@ -71,7 +71,7 @@ async fn count_failed(
     let (mut from, mut left) = (0, batch.ended.failed.min(FAILURES_MAX));
     while left > 0 {
         let max = usize::try_from(left).map_or(PAGE_MAX, |left| left.min(PAGE_MAX));
-        let page = queue.batch_results(batch.id, from, max, Some(Stand::Failed)).await?;
+        let page = queue.batch_results(batch.id, from, max, Which::Only(Stand::Failed)).await?;
         left = left.saturating_sub(page.items.len() as u64);
         page.items.into_iter().for_each(|execution| count(errors, execution));
         let next = page.next.and_then(|next| next.parse().ok()).filter(|next| *next > from);

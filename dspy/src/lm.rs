@@ -185,7 +185,12 @@ impl LmSettings {
     /// Refuses what `dspy.LM(…)` itself refuses, in its words: a model without a name, and settings
     /// that OpenAI's reasoning models do not take.
     pub fn check(&self) -> Result<(), LmError> {
-        let Some(model) = self.model.as_deref() else { return Ok(()) };
+        self.check_for(self.model.as_deref())
+    }
+
+    /// The same for another model.
+    pub(crate) fn check_for(&self, model: Option<&str>) -> Result<(), LmError> {
+        let Some(model) = model else { return Ok(()) };
         if model.is_empty() {
             let text = "model must be a non-empty string";
             return Err(LmError::Configuration(text.to_owned()));

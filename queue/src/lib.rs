@@ -68,7 +68,7 @@ pub use objects::{ObjectCounts, Objects};
 pub use outbox::{Channel, ChannelStats, Delivery, Notice, Outbox, Subject};
 pub use raw_json::RawJson;
 pub use record::{Execution, Filter, Page, Why};
-pub use records::{PAGE_MAX, Records};
+pub use records::{PAGE_MAX, Records, Which};
 pub use spec::{
     Allowance, CacheKey, Class, Durability, Fields, Idempotency, Mode, NewExecution, Spec,
     Submitted, Via,

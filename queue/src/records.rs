@@ -11,6 +11,17 @@ use crate::{
 /// The most that one page of a list holds.
 pub const PAGE_MAX: usize = 1000;
 
+/// Which of a batch's ended items are wanted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Which {
+    /// All that have ended.
+    All,
+    /// Those that ended so.
+    Only(State),
+    /// Those before the first that has not ended.
+    InTurn,
+}
+
 /// Reads what is kept. Reads change nothing.
 #[async_trait]
 pub trait Records: Send + Sync {
@@ -50,14 +61,14 @@ pub trait Records: Send + Sync {
         max: usize,
     ) -> Result<Page<Batch>>;
 
-    /// A batch's ended items from index `from` on, in order, at most `max`; with `state`, only
-    /// those that ended so. `next` is the index to go on from, as text; none past the last item.
+    /// A batch's ended items from index `from` on, in order, at most `max`: fewer if it has to look
+    /// far. `next` is the index to go on from, as text; none past the last item.
     async fn batch_results(
         &self,
         id: BatchId,
         from: u32,
         max: usize,
-        state: Option<State>,
+        which: Which,
     ) -> Result<Page<Execution>>;
 
     /// Totals, durations, depth and workers of the whole fleet.

@@ -149,7 +149,8 @@ conform! {
     }
     batches {
         batch: batch_is_kept_as_given, items_are_executions, counts_follow_the_items,
-            results_come_in_order_while_it_runs, results_are_filtered_and_paged,
+            results_come_in_order_while_it_runs,
+            results_in_turn_stop_before_what_has_not_ended, results_are_filtered_and_paged,
             invalid_items_fail_at_once, batch_of_invalid_items_is_completed,
             empty_batch_is_completed,
             repeated_batch_gets_the_first_answer, cancelled_batch_stops,

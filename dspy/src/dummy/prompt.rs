@@ -1,5 +1,7 @@
 //! What a prompt of DSPy's asks for: its output fields, read back from the system message.
 
+use std::borrow::Cow;
+
 use crate::{LmRequest, Message, Role, Type, python::json::dumps};
 
 /// What a note begins with that shows the elements of a value.
@@ -56,10 +58,12 @@ impl Prompt {
 }
 
 /// The text of a message; of one with images, all parts of text.
-fn text(message: &Message) -> String {
+fn text(message: &Message) -> Cow<'_, str> {
+    if let Some(text) = message.content.as_str() {
+        return text.into();
+    }
     let parts = message.content.as_array().map(Vec::as_slice).unwrap_or_default();
-    let of_parts = parts.iter().filter_map(|it| it["text"].as_str()).collect();
-    message.content.as_str().map_or(of_parts, str::to_owned)
+    parts.iter().filter_map(|it| it["text"].as_str()).collect()
 }
 
 fn fields(system: &str, question: &str) -> Vec<Asked> {
@@ -73,9 +77,8 @@ fn fields(system: &str, question: &str) -> Vec<Asked> {
         let Some((name, rest)) = named else { continue };
         let Some(ty) = leading_type(rest) else { continue };
         // A description may hold lines that look like fields: the reminder names those that are.
-        let headed = format!("`[[ ## {name} ## ]]`");
-        let names = [headed, format!("`{name}`"), format!("`<{name}>`")];
-        if !names.iter().any(|it| question.contains(it)) {
+        let names = |before: &str, after: &str| question.contains(&[before, name, after].concat());
+        if !(names("`[[ ## ", " ## ]]`") || names("`", "`") || names("`<", ">`")) {
             continue;
         }
         fields.push(Asked { name: name.to_owned(), ty, note: note(structure, name) });

@@ -1,6 +1,6 @@
 //! One round: render, ask as often as completions are wanted, read.
 
-use std::{borrow::Cow, time::Instant};
+use std::{borrow::Cow, iter::repeat_n, time::Instant};
 
 use futures::future::join_all;
 use serde_json::Value;
@@ -96,10 +96,10 @@ impl<'a> Call<'a> {
         let messages = format.render(&plan.signature, demos, self.inputs, calling.native)?;
         let response_format = self.response_format(format);
         let render = Timed::since(started);
-        let requests = (0..self.completions()).map(|i| LmRequest {
-            messages: messages.clone(),
-            settings: settings_of(&plan.settings, i),
-            response_format: response_format.clone(),
+        let asked = LmRequest { messages, settings: plan.settings, response_format };
+        let requests = (0..).zip(repeat_n(asked, self.completions())).map(|(i, asked)| {
+            let settings = settings_of(asked.settings, i);
+            LmRequest { settings, ..asked }
         });
         let lm = self.run.lm;
         let listeners = || self.listener(format, &plan.signature);
@@ -162,8 +162,8 @@ impl<'a> Call<'a> {
         self.run.lm.capabilities(model)
     }
 
-    fn completions(&self) -> u32 {
-        self.settings.n.unwrap_or(1).clamp(1, COMPLETIONS_MAX)
+    fn completions(&self) -> usize {
+        self.settings.n.unwrap_or(1).clamp(1, COMPLETIONS_MAX) as usize
     }
 }
 
@@ -238,8 +238,8 @@ impl Round<'_> {
 
 /// The settings of one completion. All but the first get a rollout of their own, lest a cache
 /// answers them all alike.
-fn settings_of(settings: &LmSettings, completion: u32) -> LmSettings {
-    let mut settings = LmSettings { n: None, ..settings.clone() };
+fn settings_of(settings: LmSettings, completion: u32) -> LmSettings {
+    let mut settings = LmSettings { n: None, ..settings };
     if completion > 0 {
         let base = settings.rollout_id.unwrap_or(0).wrapping_mul(i64::from(COMPLETIONS_MAX));
         settings.rollout_id = Some(base.wrapping_add(i64::from(completion)));

@@ -18,11 +18,11 @@ pub(super) async fn run(
 ) -> Result<Made, Error> {
     let settings = settings(predictor, run);
     // The model as it is set up; what is asked of it for this call only, its provider judges.
-    LmSettings { model: settings.model.clone(), ..predictor.lm.clone() }.check()?;
+    predictor.lm.check_for(settings.model.as_deref())?;
     let inputs = with_defaults(signature, inputs);
     notes.warnings.extend(warning::of_inputs(signature, &inputs));
     let hinted = run.scope.advice.map(|it| it.hinted(run.scope, signature, &inputs));
-    let (signature, shown) = hinted.as_ref().map_or((signature, &inputs), |(a, b)| (a, b));
+    let (signature, shown) = hinted.as_ref().map_or((signature, &*inputs), |(a, b)| (a, b));
     let call = Call { predictor, signature, inputs: shown, settings: &settings, run };
     let completions = match &predictor.adapter {
         Adapter::TwoStep { extraction, .. } => two_step::ask(call, extraction, notes).await?,
@@ -55,11 +55,11 @@ fn settings(predictor: &Predictor, run: Run<'_>) -> LmSettings {
     settings
 }
 
-fn with_defaults(signature: &Signature, inputs: &Fields) -> Fields {
-    let mut inputs = inputs.clone();
+fn with_defaults<'a>(signature: &Signature, inputs: &'a Fields) -> Cow<'a, Fields> {
+    let mut inputs = Cow::Borrowed(inputs);
     for field in &signature.inputs {
         if let (false, Some(default)) = (inputs.contains_key(&field.name), &field.default) {
-            inputs.insert(field.name.clone(), default.clone());
+            inputs.to_mut().insert(field.name.clone(), default.clone());
         }
     }
     inputs

@@ -15,13 +15,15 @@ use super::{
 };
 use crate::{
     Batch, BatchId, BatchItem, CHUNK_ITEMS, Error, Execution, ExecutionId, Filter, PAGE_MAX, Page,
-    Records, Result, State, Stats, StatsFilter, Why, WorkerId, pack::unpack,
+    Records, Result, State, Stats, StatsFilter, Which, Why, WorkerId, pack::unpack,
 };
 
 /// How many executions one script reads.
 const READ_MAX: usize = 100;
 /// How many chunks are read ahead from an object store, which answers late.
 const CHUNKS_AHEAD: usize = 8;
+/// How many chunks are looked through for one page.
+const SCAN_MAX: u32 = 64;
 /// How often a waiter looks by itself, in case an event was lost.
 const LOOK: Duration = Duration::from_secs(5);
 
@@ -86,7 +88,7 @@ impl Records for RedisQueue {
         id: BatchId,
         from: u32,
         max: usize,
-        state: Option<State>,
+        which: Which,
     ) -> Result<Page<Execution>> {
         let batch = self.read_batch(id).await?;
         let chunk_items = u32::try_from(CHUNK_ITEMS).unwrap_or(u32::MAX);
@@ -94,9 +96,10 @@ impl Records for RedisQueue {
         let (mut at, mut items) = (from, Vec::new());
         let max = max.clamp(1, PAGE_MAX);
         let ahead = if self.store.objects.is_some() { CHUNKS_AHEAD } else { 1 };
-        let chunks = stream::iter(at / chunk_items..total.div_ceil(chunk_items));
+        let end = total.div_ceil(chunk_items).min(at / chunk_items + SCAN_MAX);
+        let chunks = stream::iter(at / chunk_items..end);
         let mut chunks = chunks.map(|chunk| self.read_chunk(id, chunk)).buffered(ahead);
-        while at < total && items.len() < max {
+        'page: while at < total && items.len() < max {
             let chunk = at / chunk_items;
             let Some(read) = chunks.next().await else { break };
             let (mut inputs, documents) = read?;
@@ -108,7 +111,12 @@ impl Records for RedisQueue {
                     let earlier = documents.get(&format!("h{at}")).map(Vec::as_slice);
                     let mut execution = batch_item(&batch, id.item(at), std::mem::take(item));
                     execution.end(document, earlier)?;
-                    items.extend(state.is_none_or(|it| it == execution.state).then_some(execution));
+                    match which {
+                        Which::Only(state) if state != execution.state => {}
+                        Which::Only(_) | Which::All | Which::InTurn => items.push(execution),
+                    }
+                } else if which == Which::InTurn {
+                    break 'page;
                 }
                 at += 1;
             }

@@ -7,8 +7,8 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{SqliteQueue, list, results, statistics, why};
 use crate::{
-    Batch, BatchId, Execution, ExecutionId, Filter, Page, Records, Result, State, Stats,
-    StatsFilter, Why,
+    Batch, BatchId, Execution, ExecutionId, Filter, Page, Records, Result, Stats, StatsFilter,
+    Which, Why,
 };
 
 /// The longest that one waits for an execution to end.
@@ -92,9 +92,9 @@ impl Records for SqliteQueue {
         id: BatchId,
         from: u32,
         max: usize,
-        state: Option<State>,
+        which: Which,
     ) -> Result<Page<Execution>> {
-        self.read(move |db, _| results::batch_results(db, id, from, max, state)).await
+        self.read(move |db, _| results::batch_results(db, id, from, max, which)).await
     }
 
     async fn stats(&self, filter: &StatsFilter) -> Result<Stats> {

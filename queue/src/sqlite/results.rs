@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     BatchId, BatchItem, Error, Execution, ExecutionId, Filter, PAGE_MAX, Page, Result, State,
-    WorkerId,
+    Which, WorkerId,
 };
 
 /// What is known of an item that has a row.
@@ -174,21 +174,27 @@ pub(super) fn batch_results(
     id: BatchId,
     from: u32,
     max: usize,
-    state: Option<State>,
+    which: Which,
 ) -> Result<Page<Execution>> {
     let mut items = Items::of(db, id, "batch")?;
     let total = items.batch.total;
     let most = max.clamp(1, PAGE_MAX);
     let end = from.saturating_add(SCAN_MAX).min(total);
-    let known = all(
+    let only = if let Which::Only(state) = which { Some(state.as_str()) } else { None };
+    let mut known = all(
         db,
         sql!("list.sql", "ended"),
-        (items.batch.key, from, end, state.map(State::as_str), int(most)),
+        (items.batch.key, from, end, only, int(most)),
         Known::read,
     )?;
-    let full = known.len() == most;
-    let after = known.last().map(|known| known.item.position + 1).filter(|_| full);
-    let next = after.unwrap_or(end);
+    let mut full = known.len() == most;
+    if which == Which::InTurn {
+        let in_turn = (from..).zip(&known).take_while(|(at, it)| it.item.position == *at).count();
+        known.truncate(in_turn);
+        full = true;
+    }
+    let last = known.last().map(|known| known.item.position);
+    let next = if full { last.map_or(from, |last| last + 1) } else { end };
     let read = |known: Known| items.read(known.item.position, Some(known));
     let found = known.into_iter().map(read).collect::<Result<_>>()?;
     Ok(Page { items: found, next: (next < total).then(|| next.to_string()) })

@@ -5,7 +5,7 @@ use std::{collections::HashSet, time::Duration};
 use futures::future::join_all;
 use queue::{
     Batch, BatchId, BatchState, End, Ended, Error, Failure, FailureKind, Idempotency, Lease,
-    NewBatch, Report, State, Used, Verdict, WorkerId,
+    NewBatch, Report, State, Used, Verdict, Which, WorkerId,
 };
 use serde_json::json;
 
@@ -100,10 +100,33 @@ pub(crate) async fn results_come_in_order_while_it_runs(store: Store) -> Rig {
         rig.finish(leases.remove(index), succeeded("yes")).await;
     }
 
-    let page = rig.queue.batch_results(id, 0, 9, None).await.unwrap();
+    let page = rig.queue.batch_results(id, 0, 9, Which::All).await.unwrap();
     let got: Vec<_> = page.items.iter().map(|it| it.id).collect();
     assert_eq!(got, [id.item(1), id.item(3), id.item(4)]);
     assert!(page.items.iter().all(|it| it.report.is_some()));
+    rig
+}
+
+pub(crate) async fn results_in_turn_stop_before_what_has_not_ended(store: Store) -> Rig {
+    let rig = store.open().await;
+    let id = submit(&rig, batch_of(200)).await;
+    let worker = rig.worker().await;
+    let mut leases = take(&rig, &worker, 200).await;
+    let last = leases.split_off(70);
+    let late = leases.remove(66);
+    for lease in leases.into_iter().chain(last) {
+        rig.finish(lease, succeeded("yes")).await;
+    }
+    let in_turn = async |from| {
+        let page = rig.queue.batch_results(id, from, 150, Which::InTurn).await.unwrap();
+        let indexes: Vec<u32> = page.items.iter().map(|it| it.id.item_of().unwrap().1).collect();
+        (indexes, page.next.map(|it| it.parse::<u32>().unwrap()))
+    };
+
+    assert_eq!(in_turn(0).await, ((0..66).collect(), Some(66)));
+    assert_eq!(in_turn(66).await, (Vec::new(), Some(66)));
+    rig.finish(late, succeeded("yes")).await;
+    assert_eq!(in_turn(66).await, ((66..200).collect(), None));
     rig
 }
 
@@ -115,10 +138,10 @@ pub(crate) async fn results_are_filtered_and_paged(store: Store) -> Rig {
         let end = if n % 3 == 0 { failed("no") } else { succeeded("yes") };
         rig.finish(lease, end).await;
     }
-    let walk = async |state, max| {
+    let walk = async |which, max| {
         let (mut from, mut got) = (0, Vec::new());
         for _ in 0..=150 {
-            let page = rig.queue.batch_results(id, from, max, state).await.unwrap();
+            let page = rig.queue.batch_results(id, from, max, which).await.unwrap();
             assert!(page.items.len() <= max);
             got.extend(page.items.iter().map(|it| it.id.item_of().unwrap().1));
             match page.next {
@@ -129,10 +152,10 @@ pub(crate) async fn results_are_filtered_and_paged(store: Store) -> Rig {
         panic!("the pages never end");
     };
 
-    assert_eq!(walk(None, 40).await, (0..150).collect::<Vec<u32>>());
+    assert_eq!(walk(Which::All, 40).await, (0..150).collect::<Vec<u32>>());
     let thirds: Vec<u32> = (0..150).filter(|n| n % 3 == 0).collect();
-    assert_eq!(walk(Some(State::Failed), 7).await, thirds);
-    assert!(walk(Some(State::Cancelled), 7).await.is_empty());
+    assert_eq!(walk(Which::Only(State::Failed), 7).await, thirds);
+    assert!(walk(Which::Only(State::Cancelled), 7).await.is_empty());
     rig
 }
 
@@ -176,7 +199,7 @@ pub(crate) async fn empty_batch_is_completed(store: Store) -> Rig {
 
     let done = batch(&rig, id).await;
     assert_eq!((done.state, done.total), (BatchState::Completed, 0));
-    let page = rig.queue.batch_results(id, 0, 9, None).await.unwrap();
+    let page = rig.queue.batch_results(id, 0, 9, Which::All).await.unwrap();
     assert!(page.items.is_empty() && page.next.is_none());
     rig
 }
@@ -415,7 +438,7 @@ pub(crate) async fn items_that_end_together_count_each(store: Store) -> Rig {
 
     let verdicts = end_together(&rig, leases).await;
 
-    let state = |n: usize| if n % 5 == 0 { State::Failed } else { State::Succeeded };
+    let state = |n: usize| if n.is_multiple_of(5) { State::Failed } else { State::Succeeded };
     let expected: Vec<_> = (0..100).map(|n| Verdict::Recorded(state(n))).collect();
     assert_eq!(verdicts, expected);
     let ended = Ended { succeeded: 80, failed: 20, ..Ended::default() };
@@ -427,7 +450,7 @@ pub(crate) async fn items_that_end_together_count_each(store: Store) -> Rig {
     assert_eq!((times.count(), times.sum), (100, Duration::from_millis(100 * 101 / 2)));
     let (low, high) = (Duration::from_millis(1), Duration::from_millis(100));
     assert_eq!((times.min, times.max), (Some(low), Some(high)));
-    let page = rig.queue.batch_results(id, 0, 100, None).await.unwrap();
+    let page = rig.queue.batch_results(id, 0, 100, Which::All).await.unwrap();
     let runs: Vec<_> = page.items.iter().map(|it| (it.state, it.run_time)).collect();
     let run = |n: usize| (state(n), Some(Duration::from_millis(n as u64 + 1)));
     assert_eq!(runs, (0..100).map(run).collect::<Vec<_>>());

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use queue::{BatchId, Error, ExecutionId, Idempotency, Limits, Mode, NewExecution, State};
+use queue::{BatchId, Error, ExecutionId, Idempotency, Limits, Mode, NewExecution, State, Which};
 use testkit::until_true;
 
 use crate::rig::{Rig, SOON, Store, ask, asked_by, failed, fields, succeeded, want};
@@ -215,7 +215,7 @@ pub(crate) async fn unknown_names_are_not_found(store: Store) -> Rig {
         assert!(matches!(answer, Err(Error::NotFound(_))), "{answer:?}");
     };
     missing(rig.queue.batch(none).await.map(drop));
-    missing(rig.queue.batch_results(none, 0, 9, None).await.map(drop));
+    missing(rig.queue.batch_results(none, 0, 9, Which::All).await.map(drop));
     missing(rig.queue.cancel_batch(none).await);
     missing(rig.queue.retry_batch(none).await.map(drop));
     rig

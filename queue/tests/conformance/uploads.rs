@@ -4,7 +4,7 @@ use std::{collections::HashSet, time::Duration};
 
 use queue::{
     BatchId, BatchItem, BatchState, CUSTOM_IDS_PAGE, CustomIds, Ended, Error, Lease, NewBatch,
-    Part, Release, Seal, State, WorkerId,
+    Part, Release, Seal, State, Which, WorkerId,
 };
 
 use crate::rig::{Rig, Store, batch_of, failed, succeeded};
@@ -73,7 +73,7 @@ pub(crate) async fn parts_run_as_soon_as_they_are_in(store: Store) -> Rig {
 
     let done = rig.queue.batch(id).await.unwrap();
     assert_eq!((done.state, done.total, done.ended.succeeded), (BatchState::Completed, 200, 200));
-    let page = rig.queue.batch_results(id, 95, 20, None).await.unwrap().items;
+    let page = rig.queue.batch_results(id, 95, 20, Which::All).await.unwrap().items;
     let expected = (95..115).map(|n: u32| n.to_string());
     assert!(page.iter().map(|it| it.inputs["question"].as_str().unwrap()).eq(expected));
     rig

@@ -4,7 +4,7 @@
 use std::{collections::HashMap, time::Duration};
 
 use chrono::{DateTime, Utc};
-use queue::{Batch, BatchId, BatchState, Delivery, ExecutionId, Subject};
+use queue::{Batch, BatchId, BatchState, Delivery, ExecutionId, Subject, Which};
 use serde_json::json;
 use tracing::warn;
 
@@ -126,7 +126,7 @@ impl Tracker {
         let mut table = Table::default();
         let mut from = 0;
         while !table.is_full() {
-            let page = self.shift.queue.batch_results(batch.id, from, PAGE, None).await?;
+            let page = self.shift.queue.batch_results(batch.id, from, PAGE, Which::All).await?;
             page.items.iter().for_each(|item| table.add(item));
             let Some(next) = page.next.and_then(|it| it.parse().ok()) else { break };
             from = next;
