@@ -19,7 +19,8 @@
 //!   end, a megabyte of it days. The engine refuses it once it has looked at far more characters
 //!   than the text has. All other texts tried, of backslashes, quotes, brackets, backticks, headers
 //!   and tags, take time in proportion to their length.
-//! - An element of XML whose namespace is long is refused where its name would stand there too often.
+//! - An element of XML whose namespace is long is refused where its name would stand there too
+//!   often.
 //!
 //! This crate knows no queue, no HTTP server, no files and no HTTP client: the [`Lm`] is given.
 //!

@@ -5,8 +5,12 @@
 
 #[path = "conformance/batch.rs"]
 mod batch;
+#[path = "conformance/batch_counts.rs"]
+mod batch_counts;
 #[path = "conformance/batch_lease.rs"]
 mod batch_lease;
+#[path = "conformance/batch_results.rs"]
+mod batch_results;
 #[path = "conformance/cache.rs"]
 mod cache;
 #[path = "conformance/cancel.rs"]
@@ -149,16 +153,16 @@ conform! {
     }
     batches {
         batch: batch_is_kept_as_given, items_are_executions, counts_follow_the_items,
-            results_come_in_order_while_it_runs,
-            results_in_turn_stop_before_what_has_not_ended, results_are_filtered_and_paged,
             invalid_items_fail_at_once, batch_of_invalid_items_is_completed,
             empty_batch_is_completed,
             repeated_batch_gets_the_first_answer, cancelled_batch_stops,
             cancelled_batch_cancels_later,
             item_is_cancelled_alone, retry_of_a_batch_runs_only_what_failed, item_is_retried_alone,
             batches_are_listed_newest_first, batch_of_many_items_is_run_once_each,
-            batch_expires_at_its_deadline, what_items_use_adds_up,
-            items_that_end_together_count_each, items_called_off_end_so_among_others;
+            batch_expires_at_its_deadline, what_items_use_adds_up;
+        batch_counts: items_that_end_together_count_each, items_called_off_end_so_among_others;
+        batch_results: results_come_in_order_while_it_runs, results_are_filtered_and_paged,
+            results_in_turn_stop_before_what_has_not_ended;
         batch_lease: chunk_comes_whole_and_alone, items_retry_by_themselves,
             throttled_item_waits_its_delay, returned_items_come_again,
             lost_chunk_gives_what_is_left_of_it, chunk_lost_twice_comes_item_by_item,

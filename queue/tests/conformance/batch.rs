@@ -2,7 +2,6 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use futures::future::join_all;
 use queue::{
     Batch, BatchId, BatchState, End, Ended, Error, Failure, FailureKind, Idempotency, Lease,
     NewBatch, Report, State, Used, Verdict, Which, WorkerId,
@@ -11,19 +10,19 @@ use serde_json::json;
 
 use crate::rig::{Rig, Store, batch_of, failed, fields, ids, succeeded};
 
-async fn submit(rig: &Rig, new: NewBatch) -> BatchId {
+pub(crate) async fn submit(rig: &Rig, new: NewBatch) -> BatchId {
     rig.queue.submit_batch(new).await.unwrap().id
 }
 
 /// Claims every item of the only batch, sorted.
-async fn take(rig: &Rig, worker: &WorkerId, count: usize) -> Vec<Lease> {
+pub(crate) async fn take(rig: &Rig, worker: &WorkerId, count: usize) -> Vec<Lease> {
     let mut leases = rig.claim_all(worker, count).await;
     leases.sort_by_key(|it| it.task.id);
     assert_eq!(leases.len(), count);
     leases
 }
 
-async fn batch(rig: &Rig, id: BatchId) -> Batch {
+pub(crate) async fn batch(rig: &Rig, id: BatchId) -> Batch {
     rig.queue.batch(id).await.unwrap()
 }
 
@@ -87,75 +86,6 @@ pub(crate) async fn counts_follow_the_items(store: Store) -> Rig {
     assert_eq!(done.finished_at, Some(rig.now()));
     let stats = rig.queue.stats(&queue::StatsFilter::default()).await.unwrap();
     assert_eq!(stats.ended, done.ended);
-    rig
-}
-
-pub(crate) async fn results_come_in_order_while_it_runs(store: Store) -> Rig {
-    let rig = store.open().await;
-    let id = submit(&rig, batch_of(6)).await;
-    let worker = rig.worker().await;
-    let mut leases = take(&rig, &worker, 6).await;
-
-    for index in [4, 3, 1] {
-        rig.finish(leases.remove(index), succeeded("yes")).await;
-    }
-
-    let page = rig.queue.batch_results(id, 0, 9, Which::All).await.unwrap();
-    let got: Vec<_> = page.items.iter().map(|it| it.id).collect();
-    assert_eq!(got, [id.item(1), id.item(3), id.item(4)]);
-    assert!(page.items.iter().all(|it| it.report.is_some()));
-    rig
-}
-
-pub(crate) async fn results_in_turn_stop_before_what_has_not_ended(store: Store) -> Rig {
-    let rig = store.open().await;
-    let id = submit(&rig, batch_of(200)).await;
-    let worker = rig.worker().await;
-    let mut leases = take(&rig, &worker, 200).await;
-    let last = leases.split_off(70);
-    let late = leases.remove(66);
-    for lease in leases.into_iter().chain(last) {
-        rig.finish(lease, succeeded("yes")).await;
-    }
-    let in_turn = async |from| {
-        let page = rig.queue.batch_results(id, from, 150, Which::InTurn).await.unwrap();
-        let indexes: Vec<u32> = page.items.iter().map(|it| it.id.item_of().unwrap().1).collect();
-        (indexes, page.next.map(|it| it.parse::<u32>().unwrap()))
-    };
-
-    assert_eq!(in_turn(0).await, ((0..66).collect(), Some(66)));
-    assert_eq!(in_turn(66).await, (Vec::new(), Some(66)));
-    rig.finish(late, succeeded("yes")).await;
-    assert_eq!(in_turn(66).await, ((66..200).collect(), None));
-    rig
-}
-
-pub(crate) async fn results_are_filtered_and_paged(store: Store) -> Rig {
-    let rig = store.open().await;
-    let id = submit(&rig, batch_of(150)).await;
-    let worker = rig.worker().await;
-    for (n, lease) in take(&rig, &worker, 150).await.into_iter().enumerate() {
-        let end = if n % 3 == 0 { failed("no") } else { succeeded("yes") };
-        rig.finish(lease, end).await;
-    }
-    let walk = async |which, max| {
-        let (mut from, mut got) = (0, Vec::new());
-        for _ in 0..=150 {
-            let page = rig.queue.batch_results(id, from, max, which).await.unwrap();
-            assert!(page.items.len() <= max);
-            got.extend(page.items.iter().map(|it| it.id.item_of().unwrap().1));
-            match page.next {
-                Some(next) => from = next.parse().unwrap(),
-                None => return got,
-            }
-        }
-        panic!("the pages never end");
-    };
-
-    assert_eq!(walk(Which::All, 40).await, (0..150).collect::<Vec<u32>>());
-    let thirds: Vec<u32> = (0..150).filter(|n| n % 3 == 0).collect();
-    assert_eq!(walk(Which::Only(State::Failed), 7).await, thirds);
-    assert!(walk(Which::Only(State::Cancelled), 7).await.is_empty());
     rig
 }
 
@@ -420,55 +350,5 @@ pub(crate) async fn what_items_use_adds_up(store: Store) -> Rig {
 
     let used = batch(&rig, id).await.used;
     assert_eq!(used, Used { prompt_tokens: 21, completion_tokens: 15, cost_micros: 750 });
-    rig
-}
-
-/// Ends items all at the same time: every fifth fails. Each runs a millisecond longer than the last.
-async fn end_together(rig: &Rig, leases: Vec<Lease>) -> Vec<Verdict> {
-    let end = |n: u64| if n.is_multiple_of(5) { failed("no") } else { succeeded("yes") };
-    let finish = |(n, lease)| rig.finish_after(lease, end(n), Duration::from_millis(n + 1));
-    join_all((0..).zip(leases).map(finish)).await
-}
-
-pub(crate) async fn items_that_end_together_count_each(store: Store) -> Rig {
-    let rig = store.open().await;
-    let id = submit(&rig, batch_of(100)).await;
-    let worker = rig.worker().await;
-    let leases = take(&rig, &worker, 100).await;
-
-    let verdicts = end_together(&rig, leases).await;
-
-    let state = |n: usize| if n.is_multiple_of(5) { State::Failed } else { State::Succeeded };
-    let expected: Vec<_> = (0..100).map(|n| Verdict::Recorded(state(n))).collect();
-    assert_eq!(verdicts, expected);
-    let ended = Ended { succeeded: 80, failed: 20, ..Ended::default() };
-    let done = batch(&rig, id).await;
-    assert_eq!((done.state, done.ended), (BatchState::Completed, ended));
-    let stats = rig.queue.stats(&queue::StatsFilter::default()).await.unwrap();
-    assert_eq!((stats.ended, stats.depth.dead), (ended, 20));
-    let times = stats.durations;
-    assert_eq!((times.count(), times.sum), (100, Duration::from_millis(100 * 101 / 2)));
-    let (low, high) = (Duration::from_millis(1), Duration::from_millis(100));
-    assert_eq!((times.min, times.max), (Some(low), Some(high)));
-    let page = rig.queue.batch_results(id, 0, 100, Which::All).await.unwrap();
-    let runs: Vec<_> = page.items.iter().map(|it| (it.state, it.run_time)).collect();
-    let run = |n: usize| (state(n), Some(Duration::from_millis(n as u64 + 1)));
-    assert_eq!(runs, (0..100).map(run).collect::<Vec<_>>());
-    rig
-}
-
-pub(crate) async fn items_called_off_end_so_among_others(store: Store) -> Rig {
-    let rig = store.open().await;
-    let id = submit(&rig, batch_of(64)).await;
-    let worker = rig.worker().await;
-    let leases = take(&rig, &worker, 64).await;
-    rig.queue.cancel(id.item(7)).await.unwrap();
-
-    let verdicts = end_together(&rig, leases).await;
-
-    assert_eq!(verdicts[7], Verdict::Recorded(State::Cancelled));
-    assert_eq!(verdicts[8], Verdict::Recorded(State::Succeeded));
-    let ended = Ended { succeeded: 50, failed: 13, cancelled: 1, ..Ended::default() };
-    assert_eq!(batch(&rig, id).await.ended, ended);
     rig
 }
