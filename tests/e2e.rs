@@ -94,7 +94,8 @@ on_both_stores! {
         both_runtimes_leave_the_same_record, python_batch_is_done,
         python_inputs_are_checked_before_they_wait,
         python_execution_of_a_killed_runner_runs_again, python_that_came_over_http_is_not_run;
-    streaming: fields_grow_on_a_terminal, fields_grow_before_the_record_is_there, nothing_is_told_unless_it_is_asked_for,
+    streaming: fields_grow_on_a_terminal, fields_grow_before_the_record_is_there,
+        nothing_is_told_unless_it_is_asked_for,
         fallback_to_json_voids_what_was_told, broken_stream_begins_anew,
         broken_stream_is_sent_again_within_the_call,
         endpoint_without_streams_tells_all_at_the_end,
@@ -155,6 +156,11 @@ mod on_any_store {
     #[tokio::test]
     async fn experiment_that_is_deleted_meanwhile_is_restored() {
         tracking::experiment_that_is_deleted_meanwhile_is_restored(Store::Sqlite).await;
+    }
+
+    #[tokio::test]
+    async fn mlflow_that_wants_a_password_is_shown_one() {
+        tracking::mlflow_that_wants_a_password_is_shown_one(Store::Sqlite).await;
     }
 
     #[tokio::test]

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use serde_json::{Value, json};
-use testkit::{McpServer, MlflowServer, Reply};
+use testkit::{MLFLOW_PASSWORD, MLFLOW_USER, McpServer, MlflowServer, Reply};
 
 use crate::{
     site::{Site, Store},
@@ -364,4 +364,27 @@ pub(crate) async fn runs_in_mlflow_outlive_a_killed_worker(store: Store) {
         assert_eq!(run["traces"][0]["state"], "OK", "{run:#}");
     }
     site.check(up).await;
+}
+
+pub(crate) async fn mlflow_that_wants_a_password_is_shown_one(store: Store) {
+    let mlflow = MlflowServer::started_with_password().await;
+    let stranger = site(store, &mlflow).await;
+    let mut up = stranger.up().await;
+    let path = stranger.ask("by nobody").await;
+    stranger.succeeded(&path).await;
+    up.runner().until_says("MLFLOW_TRACKING_USERNAME", crate::site::SOON).await;
+    let site = site(store, &mlflow).await.with("MLFLOW_TRACKING_USERNAME", MLFLOW_USER);
+    let site = site.with("MLFLOW_TRACKING_PASSWORD", MLFLOW_PASSWORD);
+    let shown = site.up().await;
+
+    let path = site.ask("by the user").await;
+    site.succeeded(&path).await;
+    until_recorded(&site, 1).await;
+
+    let runs = mlflow.run(READ);
+    assert_eq!(runs.as_array().unwrap().len(), 1, "{runs:#}");
+    let run = of(&runs, "execution_id", id(&path));
+    assert_eq!((&run["status"], &run["traces"][0]["state"]), (&json!("FINISHED"), &json!("OK")));
+    site.check(shown).await;
+    stranger.check(up).await;
 }

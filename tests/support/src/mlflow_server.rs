@@ -24,18 +24,33 @@ const QUIET: [(&str, &str); 4] = [
     ("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false"),
 ];
 
+/// The user that a server with passwords begins with.
+pub const MLFLOW_USER: &str = "admin";
+/// What this user shows.
+pub const MLFLOW_PASSWORD: &str = "a long password of tests";
+
 /// A real server of MLflow with a folder of its own, gone when dropped.
 #[derive(Debug)]
 pub struct MlflowServer {
     child: Option<Child>,
     port: u16,
     folder: TempDir,
+    wants_password: bool,
 }
 
 impl MlflowServer {
     /// The address of one that is not started yet.
     pub fn stopped() -> Self {
-        Self { child: None, port: free_port(), folder: tempfile::tempdir().expect("a folder") }
+        let folder = tempfile::tempdir().expect("a folder");
+        Self { child: None, port: free_port(), folder, wants_password: false }
+    }
+
+    /// Starts one that lets nobody in without a password.
+    pub async fn started_with_password() -> Self {
+        let mut server = Self::stopped();
+        server.wants_password = true;
+        server.start().await;
+        server
     }
 
     /// Starts one, and waits until it answers.
@@ -58,6 +73,9 @@ impl MlflowServer {
             .args(["--backend-store-uri", "sqlite:///mlflow.db"])
             .arg("--artifacts-destination")
             .arg(folder.join("artifacts"))
+            .args(if self.wants_password { &["--app-name", "basic-auth"][..] } else { &[] })
+            .env("MLFLOW_FLASK_SERVER_SECRET_KEY", "for tests alone")
+            .env("MLFLOW_AUTH_ADMIN_PASSWORD", MLFLOW_PASSWORD)
             .envs(QUIET)
             .current_dir(folder)
             .process_group(0)
@@ -95,6 +113,8 @@ impl MlflowServer {
         let made = Command::new(python())
             .args(["-W", "ignore", "-c", script])
             .env("MLFLOW_TRACKING_URI", self.url())
+            .envs(self.wants_password.then_some(("MLFLOW_TRACKING_USERNAME", MLFLOW_USER)))
+            .envs(self.wants_password.then_some(("MLFLOW_TRACKING_PASSWORD", MLFLOW_PASSWORD)))
             .envs(QUIET)
             .current_dir(self.folder.path())
             .output()
