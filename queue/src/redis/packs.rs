@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use futures::future::try_join_all;
 use tokio::sync::Notify;
 use tracing::warn;
 
@@ -87,14 +88,18 @@ async fn pack_some(store: &Store, names: &[String]) -> Result<()> {
     for chunks in chunks.chunk_by_mut(|a, b| a.batch == b.batch) {
         let Some((batch, items)) = chunks.first().map(|it| (it.batch, it.items)) else { continue };
         store.take_out((batch, items), chunks.iter_mut().map(|it| &mut it.packed.frame)).await?;
-        for Chunk { number, fields, again, packed, .. } in chunks {
-            let mut call = store.scripts.pack.key(store.prefix());
-            call.arg(batch.to_string()).arg(*number).arg(*fields).arg(again.as_str());
-            call.arg(packed.join()).arg(u8::from(payloads::is_away(&packed.frame)));
-            store.home.call::<()>(&call).await?;
-        }
+        // Together, or packing would fall behind those that bring results.
+        try_join_all(chunks.iter().map(|chunk| put(store, chunk))).await?;
     }
     Ok(())
+}
+
+async fn put(store: &Store, chunk: &Chunk) -> Result<()> {
+    let Chunk { batch, number, fields, again, packed, .. } = chunk;
+    let mut call = store.scripts.pack.key(store.prefix());
+    call.arg(batch.to_string()).arg(*number).arg(*fields).arg(again.as_str());
+    call.arg(packed.join()).arg(u8::from(payloads::is_away(&packed.frame)));
+    store.home.call(&call).await
 }
 
 async fn read_chunks(store: &Store, names: &[String]) -> Result<Vec<Chunk>> {
@@ -115,13 +120,19 @@ async fn read_chunks(store: &Store, names: &[String]) -> Result<Vec<Chunk>> {
         return Ok(chunks);
     }
     let mut read = store.home.query::<Vec<redis::Value>>(&pipe).await?.into_iter();
+    let (mut facts, mut all) = (Vec::new(), Vec::new());
     for (name, batch, number) in known {
         let again: Option<String> = super::read::some(read.next())?;
         let total: Option<usize> = super::read::some(read.next())?;
         let documents: Documents = super::claim::read(read.next())?;
-        let fields = documents.len();
-        let packed = tokio::task::spawn_blocking(move || pack(documents, BYTES_MAX)).await;
-        match packed.map_err(|error| Error::Unavailable(error.to_string()))? {
+        facts.push((name, batch, number, again, total, documents.len()));
+        all.push(documents);
+    }
+    let pack_all = move || all.into_iter().map(|it| pack(it, BYTES_MAX)).collect::<Vec<_>>();
+    let packed = tokio::task::spawn_blocking(pack_all).await;
+    let packed = packed.map_err(|error| Error::Unavailable(error.to_string()))?;
+    for ((name, batch, number, again, total, fields), packed) in facts.into_iter().zip(packed) {
+        match packed {
             Ok(packed) => {
                 let again = again.unwrap_or_else(|| "0".to_owned());
                 let items = total.unwrap_or_default();
