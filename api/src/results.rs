@@ -32,7 +32,7 @@ use crate::{
 };
 
 /// How many items are in memory at once.
-const PAGE: usize = 256;
+const PAGE: usize = 128;
 
 /// How often it is looked whether an upload has brought more.
 const LOOK: Duration = Duration::from_millis(100);

@@ -213,8 +213,6 @@ impl Commit for Finisher {
     type Call = Written;
     type Answer = Verdict;
 
-    const GROUP_MAX: usize = 128;
-
     /// What a worker has paid for must not be lost because the store was away for a moment.
     const STUBBORN: bool = true;
 

@@ -8,6 +8,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::{Error, Result};
 
+/// The most calls in one script: it blocks the server for about a millisecond.
+const GROUP_MAX: usize = 64;
 /// How many calls may wait; more wait outside.
 const WAITING_MAX: usize = 4096;
 /// How long a stubborn call waits before it asks again.
@@ -19,9 +21,6 @@ type Asked<C> = (<C as Commit>::Call, oneshot::Sender<Result<<C as Commit>::Answ
 pub(super) trait Commit: Send + 'static {
     type Call: Send + 'static;
     type Answer: Send + 'static;
-
-    /// The most calls in one script: it should block the server for a millisecond at most.
-    const GROUP_MAX: usize;
 
     /// Whether calls are carried out again for as long as the store cannot be reached and their
     /// callers wait.
@@ -60,8 +59,8 @@ impl<C: Commit> Gather<C> {
 }
 
 async fn serve<C: Commit>(mut commit: C, mut asked: mpsc::Receiver<Asked<C>>) {
-    let mut group = Vec::with_capacity(C::GROUP_MAX);
-    while asked.recv_many(&mut group, C::GROUP_MAX).await > 0 {
+    let mut group = Vec::with_capacity(GROUP_MAX);
+    while asked.recv_many(&mut group, GROUP_MAX).await > 0 {
         let (calls, senders): (Vec<_>, Vec<_>) = group.drain(..).unzip();
         let answers = loop {
             match commit.commit(&calls).await {

@@ -141,7 +141,6 @@ impl Commit for Submitter {
     type Call = Arc<Submission>;
     type Answer = Accepted;
 
-    const GROUP_MAX: usize = 64;
     const STUBBORN: bool = false;
 
     async fn commit(&mut self, calls: &[Arc<Submission>]) -> Result<Vec<Result<Accepted>>> {
