@@ -44,6 +44,36 @@ pub struct Execution {
     pub report: Option<Report>,
 }
 
+impl Execution {
+    /// One that was accepted and that nothing has happened to since.
+    #[must_use]
+    pub fn queued(
+        id: ExecutionId,
+        spec: Arc<Spec>,
+        inputs: Fields,
+        created_at: DateTime<Utc>,
+    ) -> Self {
+        Self {
+            id,
+            state: State::Queued,
+            spec,
+            inputs,
+            custom_id: None,
+            attempts: Vec::new(),
+            generation: 0,
+            cancel_requested: false,
+            cache_hit: false,
+            created_at,
+            due_at: None,
+            started_at: None,
+            finished_at: None,
+            run_time: None,
+            worker: None,
+            report: None,
+        }
+    }
+}
+
 /// Which executions to list, newest first.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Filter {

@@ -91,7 +91,7 @@ impl Reward {
                 format!("reward = 1.0 if re.search({pattern}, {field}) else 0.0")
             }
             Self::Judge { judge, field } => {
-                let task = judge.full_signature().into_owned().instructions;
+                let task = judge.full_signature().instructions.clone();
                 format!("reward = the `{field}` that another model gives, whose task is: {task}")
             }
         }

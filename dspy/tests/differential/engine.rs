@@ -67,7 +67,7 @@ fn check(case: &Value, answer: &Value) -> Checked {
 
 /// Written instructions are cleaned as the package cleans them.
 fn check_instructions(answer: &Value, predictor: &Predictor) -> Checked {
-    let got = predictor.full_signature().into_owned().instructions;
+    let got = predictor.full_signature().instructions.clone();
     let want = answer["signature"]["instructions"].as_str().unwrap();
     if got == want { Ok(()) } else { differ("instructions", &got.as_str(), &want) }
 }

@@ -283,22 +283,11 @@ impl RedisQueue {
 
 #[cfg(test)]
 mod tests {
-    use super::{
-        super::{RedisConfig, RedisQueue},
-        *,
-    };
+    use super::{super::RedisQueue, *};
     use crate::{
-        BatchId, BatchItem, Ended, Intake as _, Lease, Limits, NewBatch, Policy, Records as _,
-        Spec, Want, Work as _, WorkerId, WorkerInfo,
+        BatchId, BatchItem, Ended, Intake as _, Lease, NewBatch, Policy, Records as _, Spec, Want,
+        Work as _, WorkerId, WorkerInfo,
     };
-
-    async fn queue() -> RedisQueue {
-        let (url, queue) = (testkit::RedisServer::shared().url(), BatchId::new().to_string());
-        let (limits, clock) = (Limits::default(), crate::Clock::Store);
-        let config =
-            RedisConfig { url, queue, limits, clock, allow_eviction: false, objects: None };
-        RedisQueue::connect(config).await.unwrap()
-    }
 
     async fn submit(queue: &RedisQueue, count: usize) -> BatchId {
         let new = NewBatch {
@@ -337,7 +326,7 @@ mod tests {
 
     #[tokio::test]
     async fn ends_that_are_sent_again_count_once() {
-        let queue = queue().await;
+        let queue = RedisQueue::of_a_test().await;
         let id = submit(&queue, 3).await;
         let ends: Vec<Written> = claim(&queue).await.into_iter().map(succeeded).collect();
         let mut finisher = Finisher::new(Arc::clone(&queue.store), Arc::default());

@@ -176,3 +176,16 @@ impl fmt::Debug for RedisQueue {
 fn millis(duration: std::time::Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+impl RedisQueue {
+    /// A queue of its own on the server of all tests.
+    async fn of_a_test() -> Self {
+        let (url, queue) =
+            (testkit::RedisServer::shared().url(), crate::BatchId::new().to_string());
+        let (limits, clock) = (Limits::default(), Clock::Store);
+        let config =
+            RedisConfig { url, queue, limits, clock, allow_eviction: false, objects: None };
+        Self::connect(config).await.unwrap()
+    }
+}

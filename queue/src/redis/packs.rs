@@ -120,28 +120,32 @@ async fn read_chunks(store: &Store, names: &[String]) -> Result<Vec<Chunk>> {
         return Ok(chunks);
     }
     let mut read = store.home.query::<Vec<redis::Value>>(&pipe).await?.into_iter();
-    let (mut facts, mut all) = (Vec::new(), Vec::new());
+    let (mut names, mut all) = (Vec::new(), Vec::new());
     for (name, batch, number) in known {
         let again: Option<String> = super::read::some(read.next())?;
         let total: Option<usize> = super::read::some(read.next())?;
         let documents: Documents = super::claim::read(read.next())?;
-        facts.push((name, batch, number, again, total, documents.len()));
-        all.push(documents);
+        names.push(name);
+        all.push((batch, number, again, total.unwrap_or_default(), documents));
     }
-    let pack_all = move || all.into_iter().map(|it| pack(it, BYTES_MAX)).collect::<Vec<_>>();
+    let pack_all = move || all.into_iter().map(packed).collect::<Vec<_>>();
     let packed = tokio::task::spawn_blocking(pack_all).await;
     let packed = packed.map_err(|error| Error::Unavailable(error.to_string()))?;
-    for ((name, batch, number, again, total, fields), packed) in facts.into_iter().zip(packed) {
-        match packed {
-            Ok(packed) => {
-                let again = again.unwrap_or_else(|| "0".to_owned());
-                let items = total.unwrap_or_default();
-                chunks.push(Chunk { batch, number, fields, again, items, packed });
-            }
+    for (name, chunk) in names.into_iter().zip(packed) {
+        match chunk {
+            Ok(chunk) => chunks.push(chunk),
             Err(error) => leave_out(store, name, &error).await?,
         }
     }
     Ok(chunks)
+}
+
+fn packed(
+    (batch, number, again, items, documents): (BatchId, u32, Option<String>, usize, Documents),
+) -> Result<Chunk> {
+    let (fields, again) = (documents.len(), again.unwrap_or_else(|| "0".to_owned()));
+    let packed = pack(documents, BYTES_MAX)?;
+    Ok(Chunk { batch, number, fields, again, items, packed })
 }
 
 /// Leaves a chunk as it is: it takes more memory so, and nothing else.
@@ -289,10 +293,7 @@ fn letter(state: State) -> u8 {
 
 #[cfg(test)]
 mod tests {
-    use super::{
-        super::{RedisConfig, RedisQueue},
-        *,
-    };
+    use super::{super::RedisQueue, *};
 
     #[test]
     fn documents_come_back_from_a_pack() {
@@ -323,12 +324,7 @@ mod tests {
 
     #[tokio::test]
     async fn pack_that_is_replaced_is_not_unpacked() {
-        let url = testkit::RedisServer::shared().url();
-        let (queue, limits) = (BatchId::new().to_string(), crate::Limits::default());
-        let clock = crate::Clock::Store;
-        let config =
-            RedisConfig { url, queue, limits, clock, allow_eviction: false, objects: None };
-        let queue = RedisQueue::connect(config).await.unwrap();
+        let queue = RedisQueue::of_a_test().await;
         let (store, batch) = (&queue.store, BatchId::new());
         let (key, kept) = (store.keys.packed(batch, 0), store.keys.results(batch, 0));
         let document = b"failed|0|7||0\n".to_vec();

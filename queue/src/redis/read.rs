@@ -235,13 +235,7 @@ async fn item(
     if let Some(record) = record {
         return open(id, &mut record.into_iter().skip(1), now, item.custom_id);
     }
-    let envelope = Envelope {
-        spec: shared.spec.into(),
-        inputs: item.inputs,
-        cache: None,
-        created_at: time(created),
-    };
-    let mut execution = waiting(id, envelope);
+    let mut execution = Execution::queued(id, shared.spec.into(), item.inputs, time(created));
     execution.custom_id = item.custom_id;
     if let Some(document) = document {
         execution.end(&document, earlier.as_deref())?;
@@ -259,34 +253,12 @@ fn index_of(id: ExecutionId) -> usize {
 }
 
 fn batch_item(batch: &Batch, id: ExecutionId, item: BatchItem) -> Execution {
-    let envelope = Envelope {
-        spec: Arc::clone(&batch.spec),
-        inputs: item.inputs,
-        cache: None,
-        created_at: batch.created_at,
-    };
-    Execution { custom_id: item.custom_id, ..waiting(id, envelope) }
+    let queued = Execution::queued(id, Arc::clone(&batch.spec), item.inputs, batch.created_at);
+    Execution { custom_id: item.custom_id, ..queued }
 }
 
-fn waiting(id: ExecutionId, envelope: Envelope) -> Execution {
-    Execution {
-        id,
-        state: State::Queued,
-        spec: envelope.spec,
-        inputs: envelope.inputs,
-        custom_id: None,
-        attempts: Vec::new(),
-        generation: 0,
-        cancel_requested: false,
-        cache_hit: false,
-        created_at: envelope.created_at,
-        due_at: None,
-        started_at: None,
-        finished_at: None,
-        run_time: None,
-        worker: None,
-        report: None,
-    }
+fn waiting(id: ExecutionId, it: Envelope) -> Execution {
+    Execution::queued(id, it.spec, it.inputs, it.created_at)
 }
 
 impl Execution {

@@ -39,23 +39,15 @@ pub(super) fn find_single(db: &Connection, id: ExecutionId) -> Result<Execution>
 fn read(row: &Row<'_>) -> Result<Execution> {
     let record = Record::read(row)?;
     let due: Option<i64> = row.get("due")?;
+    let spec = Arc::new(serde_json::from_str(&row.get::<_, String>("spec")?)?);
+    let inputs = serde_json::from_str(&row.get::<_, String>("inputs")?)?;
     let mut execution = Execution {
-        id: record.id,
         state: record.state,
-        spec: Arc::new(serde_json::from_str(&row.get::<_, String>("spec")?)?),
-        inputs: serde_json::from_str(&row.get::<_, String>("inputs")?)?,
         custom_id: row.get("custom_id")?,
-        attempts: Vec::new(),
         generation: record.generation,
         cancel_requested: record.cancel,
-        cache_hit: false,
-        created_at: time(record.created),
         due_at: maybe_time(due),
-        started_at: None,
-        finished_at: None,
-        run_time: None,
-        worker: None,
-        report: None,
+        ..Execution::queued(record.id, spec, inputs, time(record.created))
     };
     Past::read(row)?.show(&mut execution)?;
     Ok(execution)

@@ -85,24 +85,9 @@ impl<'a> Items<'a> {
         let (_, contents) = self.chunk(position / CHUNK)?;
         let content = contents.get((position % CHUNK) as usize).cloned();
         let content = content.ok_or_else(|| corrupt("a chunk with too few items"))?;
-        Ok(Execution {
-            id,
-            state: State::Queued,
-            spec: Arc::clone(&self.batch.spec),
-            inputs: content.inputs,
-            custom_id: content.custom_id,
-            attempts: Vec::new(),
-            generation: 0,
-            cancel_requested: false,
-            cache_hit: false,
-            created_at: time(self.batch.created),
-            due_at: None,
-            started_at: None,
-            finished_at: None,
-            run_time: None,
-            worker: None,
-            report: None,
-        })
+        let (spec, created) = (Arc::clone(&self.batch.spec), time(self.batch.created));
+        let queued = Execution::queued(id, spec, content.inputs, created);
+        Ok(Execution { custom_id: content.custom_id, ..queued })
     }
 
     /// All items in a range, those of which nothing is known too.

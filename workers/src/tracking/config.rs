@@ -1,6 +1,8 @@
 //! What is recorded in MLflow.
 
-use super::SamplingRatio;
+use queue::ExecutionId;
+
+use super::{SamplingRatio, otlp};
 use crate::SourcesConfig;
 
 /// What is recorded in MLflow. Its address, and what it is shown, are those of the sources.
@@ -34,5 +36,10 @@ impl TrackingConfig {
     /// Whether executions are recorded: it is wanted, and there is a server.
     pub fn is_on(&self, sources: &SourcesConfig) -> bool {
         self.enabled && sources.mlflow_tracking.is_some()
+    }
+
+    /// Whether the steps of a generation of an execution are, where executions are.
+    pub(super) fn is_traced(&self, id: ExecutionId, generation: u32) -> bool {
+        self.traces && self.sampling.samples(|| otlp::trace_id(id, generation))
     }
 }

@@ -64,9 +64,8 @@ const REFUSAL_PAUSES: [Duration; 3] =
 pub(crate) fn keeps_trace(shift: &Shift, task: &Task) -> bool {
     let config = &shift.tracking;
     let is_few = task.id.item_of().is_none_or(|(_, index)| index < config.batch_runs_max);
-    let is_on = config.traces && config.is_on(shift.sources.config());
-    let is_sampled = || config.sampling.samples(|| otlp::trace_id(task.id, task.generation));
-    task.spec.tracked && is_few && is_on && is_sampled()
+    let is_on = config.is_on(shift.sources.config());
+    task.spec.tracked && is_few && is_on && config.is_traced(task.id, task.generation)
 }
 
 /// The steps of an execution with that result, as they are kept with it.
@@ -226,10 +225,8 @@ impl Tracker {
         execution: &Execution,
         run: &str,
     ) -> Result<(), Problem> {
-        let config = &self.shift.tracking;
-        let is_sampled =
-            || config.sampling.samples(|| otlp::trace_id(execution.id, execution.generation));
-        if !self.takes_traces || !config.traces || !is_sampled() {
+        let is_traced = self.shift.tracking.is_traced(execution.id, execution.generation);
+        if !self.takes_traces || !is_traced {
             return Ok(());
         }
         let steps = steps::of(execution, &*self.shift.queue).await?;

@@ -16,22 +16,12 @@ fn execution(took_ms: u64) -> Execution {
         ..Spec::new("qa", "me", std::time::Duration::ZERO)
     };
     Execution {
-        id: ExecutionId::new(),
         state: State::Succeeded,
-        spec: Arc::new(spec),
-        inputs: Fields::new(),
-        custom_id: None,
-        attempts: Vec::new(),
-        generation: 0,
-        cancel_requested: false,
-        cache_hit: false,
-        created_at: Utc::now(),
-        due_at: None,
         started_at: Some(Utc::now()),
         finished_at: Some(Utc::now()),
         run_time: Some(std::time::Duration::from_millis(took_ms)),
-        worker: None,
         report: Some(Report::default()),
+        ..Execution::queued(ExecutionId::new(), Arc::new(spec), Fields::new(), Utc::now())
     }
 }
 

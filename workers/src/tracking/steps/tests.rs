@@ -75,23 +75,11 @@ fn trace() -> Trace {
 }
 
 fn execution(report: Report) -> Execution {
+    let spec = Arc::new(Spec::new("qa", "me", Duration::ZERO));
     Execution {
-        id: ExecutionId::new(),
         state: State::Succeeded,
-        spec: Arc::new(Spec::new("qa", "me", Duration::ZERO)),
-        inputs: Fields::new(),
-        custom_id: None,
-        attempts: Vec::new(),
-        generation: 0,
-        cancel_requested: false,
-        cache_hit: false,
-        created_at: Utc::now(),
-        due_at: None,
-        started_at: None,
-        finished_at: None,
-        run_time: None,
-        worker: None,
         report: Some(report),
+        ..Execution::queued(ExecutionId::new(), spec, Fields::new(), Utc::now())
     }
 }
 
