@@ -28,7 +28,12 @@ pub(super) async fn read<T: DeserializeOwned>(
     let mut head = [0; 4];
     match from.read_exact(&mut head).await {
         Ok(_) => {}
-        Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(None),
+        // Who ends while something is on its way to it resets the connection.
+        Err(error)
+            if matches!(error.kind(), ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset) =>
+        {
+            return Ok(None);
+        }
         Err(error) => return Err(error),
     }
     let size = u32::from_be_bytes(head) as usize;
@@ -65,6 +70,15 @@ mod tests {
         let mut from = [0xff, 0xff, 0xff, 0xff, b'{'].as_slice();
         let error = read::<Value>(&mut from).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidData);
+    }
+
+    #[tokio::test]
+    async fn who_goes_without_having_read_everything_is_at_the_end() {
+        let (mut here, there) = tokio::net::UnixStream::pair().unwrap();
+        tokio::io::AsyncWriteExt::write_all(&mut here, b"unread").await.unwrap();
+        drop(there);
+
+        assert_eq!(read::<Value>(&mut here).await.unwrap(), None);
     }
 
     #[tokio::test]
