@@ -1,6 +1,6 @@
 //! DSPy's `ChatAdapter`: a header `[[ ## name ## ]]` over each value.
 
-use std::{borrow::Cow, ops::Range};
+use std::borrow::Cow;
 
 use serde_json::Value;
 
@@ -11,7 +11,9 @@ use super::{
 };
 use crate::{
     Field, ParseError, Signature,
-    python::text::{self, is_word, split_lines, strip},
+    python::text::{
+        self, first_byte, is_line_end, is_space, is_word, skip_chars, split_lines, strip,
+    },
 };
 
 pub(super) const INTRODUCTION: &str = "All interactions will be structured in the following way, \
@@ -46,14 +48,19 @@ pub(super) fn answer<'a>(values: impl Iterator<Item = (&'a Field, &'a Value)>) -
     format!("{values}\n\n[[ ## completed ## ]]\n")
 }
 
-/// The values under the headers of a reply; of a header that comes twice the first counts.
-pub(super) fn parse(signature: &Signature, reply: &str) -> Result<Found, ParseError> {
-    let mut found: Found = Vec::new();
-    for (name, content) in reply_sections(reply) {
+/// Finds the values under the headers of a reply; of a header that comes twice the first counts.
+pub(super) fn parse(
+    signature: &Signature,
+    reply: &str,
+    found: &mut Found,
+) -> Result<(), ParseError> {
+    for section in sections_of(reply) {
+        let name = section.name;
         let Some(field) = signature.outputs.iter().find(|it| it.name == name) else { continue };
-        if found.iter().any(|(it, _)| it == name) {
+        if found.has(name) {
             continue;
         }
+        let content = section.content();
         let value = value::parse_text(&field.ty, &content, &signature.types).map_err(|error| {
             let message = format!(
                 "Failed to parse field {name} with value {content} from the LM response. Error \
@@ -62,64 +69,105 @@ pub(super) fn parse(signature: &Signature, reply: &str) -> Result<Found, ParseEr
             let uncaught = error.uncaught();
             ParseError { uncaught, ..Format::Chat.error(signature, reply, Some(message)) }
         })?;
-        found.push((name.to_owned(), value));
+        found.put(name.to_owned(), value);
     }
-    Ok(found)
+    Ok(())
+}
+
+/// What stands under one header.
+struct Section<'a> {
+    name: &'a str,
+    /// What stands behind the header on its line.
+    rest: &'a str,
+    below: &'a str,
+    /// Whether a line of it ends in another way than by a newline.
+    has_odd_ends: bool,
 }
 
 /// The sections of a reply. What stands before the first header belongs to none.
-fn reply_sections(reply: &str) -> impl Iterator<Item = (&str, Cow<'_, str>)> {
-    let (mut lines, mut start) = (text::lines(reply), 0);
-    let mut open: Option<Section<'_>> = None;
-    let sections = std::iter::from_fn(move || {
-        for (line, next) in lines.by_ref() {
-            let end = start + line.len();
-            start = next;
-            if let Some((name, rest)) = header(line) {
-                let section = Section { name, rest: strip(rest), below: next..next };
-                let Some(ended) = open.replace(section) else { continue };
-                return Some(ended);
-            }
-            if let Some(open) = &mut open {
-                open.below.end = end;
-            }
-        }
-        open.take()
-    });
-    sections.map(|it| (it.name, content(it.rest, &reply[it.below])))
+fn sections_of(reply: &str) -> impl Iterator<Item = Section<'_>> {
+    let (mut next, _) = next_header(reply, 0);
+    std::iter::from_fn(move || {
+        let Header { name, rest, below, .. } = next.take()?;
+        let (header, has_odd_ends) = next_header(reply, below);
+        let end = header.as_ref().map_or(reply.len(), |it| it.at);
+        next = header;
+        Some(Section { name, rest, below: &reply[below..end], has_odd_ends })
+    })
 }
 
-/// A header, and where the lines below it are.
-struct Section<'a> {
+impl<'a> Section<'a> {
+    /// The rest of the header's line and the lines below it.
+    fn content(&self) -> Cow<'a, str> {
+        if self.rest.is_empty() && !self.has_odd_ends {
+            return Cow::Borrowed(strip(self.below));
+        }
+        let first = Some(self.rest).filter(|it| !it.is_empty());
+        let lines: Vec<_> = first.into_iter().chain(split_lines(self.below)).collect();
+        Cow::Owned(strip(&lines.join("\n")).to_owned())
+    }
+}
+
+/// A header, and where the lines below it begin.
+#[derive(Debug, PartialEq)]
+struct Header<'a> {
+    at: usize,
     name: &'a str,
     /// What stands behind it on its line.
     rest: &'a str,
-    below: Range<usize>,
+    below: usize,
 }
 
-/// The rest of a header's line and the lines below it.
-fn content<'a>(rest: &'a str, below: &'a str) -> Cow<'a, str> {
-    if rest.is_empty() && !text::has_odd_line_ends(below) {
-        return Cow::Borrowed(strip(below));
+/// The first header from a place on, and whether a line before it ends in another way than by a
+/// newline. Most bytes tell at once that they are neither.
+#[expect(clippy::needless_bitwise_bool, reason = "without branches many bytes go at once")]
+fn next_header(reply: &str, from: usize) -> (Option<Header<'_>>, bool) {
+    let may_tell = |byte: u8| {
+        (byte == b'[') | (byte < b' ') & (byte != b'\n') | (byte == 0xc2) | (byte == 0xe2)
+    };
+    let (mut from, mut has_odd_ends) = (from, false);
+    while let Some(skipped) = first_byte(&reply.as_bytes()[from..], may_tell) {
+        let at = from + skipped;
+        if let Some(header) = header_at(reply, at) {
+            return (Some(header), has_odd_ends);
+        }
+        let Some(c) = reply[at..].chars().next() else { break };
+        has_odd_ends |= is_line_end(c);
+        from = at + c.len_utf8();
     }
-    let first = Some(rest).filter(|it| !it.is_empty());
-    let lines: Vec<_> = first.into_iter().chain(split_lines(below)).collect();
-    Cow::Owned(strip(&lines.join("\n")).to_owned())
+    (None, has_odd_ends)
 }
 
-/// The name in a header, and the rest of its line.
+/// The header that begins here, which only blanks may stand before on its line.
 ///
 /// The package looks for the header in the stripped line and cuts its length off the whole one,
 /// so that blanks before a header leave its end in the value. So do we.
-fn header(line: &str) -> Option<(&str, &str)> {
-    let stripped = strip(line);
-    let name_on = stripped.strip_prefix("[[ ## ")?;
-    let name_len = name_on.find(|c| !is_word(c)).filter(|len| *len > 0)?;
-    let (name, after) = name_on.split_at(name_len);
-    after.strip_prefix(" ## ]]")?;
-    let header_chars = "[[ ##  ## ]]".len() + name.chars().count();
-    let rest = line.char_indices().nth(header_chars).map_or("", |(at, _)| &line[at..]);
-    Some((name, rest))
+fn header_at(reply: &str, at: usize) -> Option<Header<'_>> {
+    let name_on = reply[at..].strip_prefix("[[ ## ")?;
+    let name = &name_on[..word_len(name_on)];
+    let behind = name_on[name.len()..].strip_prefix(" ## ]]").filter(|_| !name.is_empty())?;
+    let before = reply[..at].trim_end_matches(|c| is_space(c) && !is_line_end(c));
+    if !before.is_empty() && !before.ends_with(is_line_end) {
+        return None;
+    }
+    let (rest, next) = text::lines(behind).next().unwrap_or_default();
+    let ends = reply.len() - behind.len();
+    let line = &reply[before.len()..ends + rest.len()];
+    let rest = match before.len() {
+        it if it == at => rest,
+        _ => skip_chars(line, reply[at..ends].chars().count()),
+    };
+    Some(Header { at, name, rest: strip(rest), below: ends + next })
+}
+
+/// How long the word is that a text begins with.
+fn word_len(text: &str) -> usize {
+    let is_end = |byte: u8| !byte.is_ascii_alphanumeric() && byte != b'_';
+    let len = text.bytes().position(is_end).unwrap_or(text.len());
+    match text.as_bytes().get(len) {
+        Some(0x80..) => text.find(|c| !is_word(c)).unwrap_or(text.len()),
+        _ => len,
+    }
 }
 
 #[cfg(test)]
@@ -128,8 +176,16 @@ mod tests {
 
     #[test]
     fn headers_are_found_where_the_package_finds_them() {
-        assert_eq!(header("[[ ## a ## ]] rest"), Some(("a", " rest")));
+        let header = |text| {
+            let (header, _) = next_header(text, 0);
+            header.map(|it| (it.name, it.rest))
+        };
+
+        assert_eq!(header("[[ ## a ## ]] rest"), Some(("a", "rest")));
         assert_eq!(header("  [[ ## a ## ]]"), Some(("a", "]]")));
+        assert_eq!(header("x\u{2028}\u{3000}[[ ## a ## ]]\ny"), Some(("a", "]")));
+        assert_eq!(header("x\r\n                 [[ ## a ## ]] y"), Some(("a", "[[ ## a ## ]] y")));
+        assert_eq!(header("[[ [[ ## b ## ]]\n[[ ## a ## ]]\ry"), Some(("a", "")));
         assert_eq!(header("[[ ## a_é1 ## ]]"), Some(("a_é1", "")));
         assert_eq!(header("[[ ## a b ## ]]"), None);
         assert_eq!(header("[[ ##  ## ]]"), None);
@@ -138,7 +194,9 @@ mod tests {
 
     #[test]
     fn text_before_the_first_header_is_dropped() {
-        let sections = reply_sections("Sure!\n[[ ## a ## ]] x\ny\n\n[[ ## b ## ]]\n");
+        let reply = "Sure!\n[[ ## a ## ]] x\ny\n\n[[ ## b ## ]]\n";
+
+        let sections = sections_of(reply).map(|it| (it.name, it.content()));
         let sections: Vec<_> = sections.collect();
 
         assert_eq!(sections, [("a", "x\ny".into()), ("b", "".into())]);

@@ -53,31 +53,37 @@ pub(super) fn answer<'a>(values: impl Iterator<Item = (&'a Field, &'a Value)>) -
     dumps_indented(&Value::Object(values))
 }
 
-/// The values of the object that a reply is or holds, and the part of the reply that it is.
+/// Finds the values of the object that a reply is or holds; the part of the reply that it is.
 pub(super) fn parse<'a>(
     format: Format,
     signature: &Signature,
     reply: &'a str,
-) -> Result<(Found, &'a str), ParseError> {
+    found: &mut Found,
+) -> Result<&'a str, ParseError> {
     let (dict, reply) = object(signature, reply)?;
-    let known = |name: &str| signature.outputs.iter().find(|it| it.name == name);
-    let named = dict.into_iter().filter_map(|(key, value)| match key {
-        Object::Str(name) => known(&name).map(|field| (field, value)),
+    let known = |key: Object| match key {
+        Object::Str(name) => {
+            let field = signature.outputs.iter().find(|it| it.name == name)?;
+            Some((name, field))
+        }
         _ => None,
-    });
-    let given: Vec<_> = named.collect();
-    let fields: Vec<_> = given.iter().map(|(field, _)| *field).collect();
-    let mut found = Found::new();
-    for (field, value) in given {
-        let value = value::parse(&field.ty, value, &signature.types).map_err(|error| {
-            let message = format!("Failed to parse field {}: {error}", field.name);
-            let parsed = Some(fields.iter().map(|it| it.name.clone()).collect());
-            let uncaught = error.uncaught();
-            ParseError { parsed, uncaught, ..format.error(signature, reply, Some(message)) }
-        })?;
-        found.push((field.name.clone(), value));
+    };
+    let mut entries = dict.into_iter();
+    while let Some((key, value)) = entries.next() {
+        let Some((name, field)) = known(key) else { continue };
+        match value::parse(&field.ty, value, &signature.types) {
+            Ok(value) => found.put(name, value),
+            Err(error) => {
+                let message = format!("Failed to parse field {name}: {error}");
+                let unread = entries.filter_map(|(key, _)| known(key)).map(|(name, _)| name);
+                let parsed = found.fields.keys().cloned().chain([name]).chain(unread).collect();
+                let (parsed, uncaught) = (Some(parsed), error.uncaught());
+                let error = format.error(signature, reply, Some(message));
+                return Err(ParseError { parsed, uncaught, ..error });
+            }
+        }
     }
-    Ok((found, reply))
+    Ok(reply)
 }
 
 /// The object, and the part of the reply that it was found in.

@@ -232,38 +232,24 @@ impl Format {
     }
 
     pub(crate) fn parse(self, signature: &Signature, text: &str) -> Result<Fields, ParseError> {
-        let (found, text) = match self {
-            Self::Chat => (chat::parse(signature, text)?, text),
-            Self::Json | Self::Baml => json::parse(self, signature, text)?,
-            Self::Xml => (xml::parse(signature, text)?, text),
+        let mut found = Found::for_outputs(signature);
+        let text = match self {
+            Self::Chat => chat::parse(signature, text, &mut found).map(|()| text)?,
+            Self::Json | Self::Baml => json::parse(self, signature, text, &mut found)?,
+            Self::Xml => xml::parse(signature, text, &mut found).map(|()| text)?,
             Self::TwoStep => return Ok(two_step::text(text)),
         };
-        let unwritable = self.check_json(signature, text, &found);
+        let Found { mut fields, ellipsis } = found;
         // The package's BAMLAdapter leaves this to its parent, which gives its own name.
         let speaker = if self == Self::Baml { Self::Json } else { self };
-        let fields = complete(signature, found).map_err(|parsed| ParseError {
+        complete(signature, &mut fields).map_err(|parsed| ParseError {
             parsed: Some(parsed),
             ..speaker.error(signature, text, None)
         })?;
-        unwritable.map(|()| fields)
-    }
-
-    /// Refuses what the package reads and nobody can write: `Any` may be an ellipsis.
-    fn check_json(
-        self,
-        signature: &Signature,
-        text: &str,
-        found: &Found,
-    ) -> Result<(), ParseError> {
-        for (name, value) in found {
-            if let Some(place) = value.ellipsis() {
-                let message =
-                    format!("output `{name}{place}` is of type ellipsis, which JSON cannot hold");
-                let uncaught = Some(Uncaught::Type);
-                return Err(ParseError { uncaught, ..self.error(signature, text, Some(message)) });
-            }
-        }
-        Ok(())
+        let Some(place) = ellipsis else { return Ok(fields) };
+        let message = format!("output `{place}` is of type ellipsis, which JSON cannot hold");
+        let uncaught = Some(Uncaught::Type);
+        Err(ParseError { uncaught, ..self.error(signature, text, Some(message)) })
     }
 
     pub(crate) fn error(
@@ -283,25 +269,55 @@ impl Format {
     }
 }
 
-/// What an adapter read, before defaults: values by name, in the reply's order.
-type Found = Vec<(String, Object)>;
+/// What an adapter read, before defaults.
+struct Found {
+    /// In the reply's order.
+    fields: Fields,
+    /// Where the first ellipsis is, which the package reads for `Any` and nobody can write.
+    ellipsis: Option<String>,
+}
 
-/// The outputs in the signature's order, missing ones by their defaults; or which there are.
-fn complete(signature: &Signature, found: Found) -> Result<Fields, Vec<String>> {
-    let mut found = found;
+impl Found {
+    fn for_outputs(signature: &Signature) -> Self {
+        Self { fields: Fields::with_capacity(signature.outputs.len()), ellipsis: None }
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.fields.contains_key(name)
+    }
+
+    fn put(&mut self, name: String, value: Object) {
+        if self.ellipsis.is_none() {
+            self.ellipsis = value.ellipsis().map(|place| format!("{name}{place}"));
+        }
+        self.fields.insert(name, value.into_json());
+    }
+}
+
+/// Brings outputs into the signature's order, missing ones by their defaults; or tells which there
+/// are.
+fn complete(signature: &Signature, found: &mut Fields) -> Result<(), Vec<String>> {
+    if is_whole(signature, found) {
+        return Ok(());
+    }
     let mut fields = Fields::with_capacity(signature.outputs.len());
     for field in &signature.outputs {
-        let given = found.iter().rposition(|(name, _)| *name == field.name);
-        if let Some((name, value)) = given.map(|at| found.swap_remove(at)) {
-            fields.insert(name, value.into_json());
+        if let Some((name, value)) = found.swap_remove_entry(&field.name) {
+            fields.insert(name, value);
         } else if let Some(default) = &field.default {
             fields.insert(field.name.clone(), default.clone());
         } else if field.ty.allows_none() {
             fields.insert(field.name.clone(), serde_json::Value::Null);
         }
     }
-    if fields.len() == signature.outputs.len() {
-        return Ok(fields);
+    if fields.len() < signature.outputs.len() {
+        return Err(fields.into_iter().map(|(name, _)| name).collect());
     }
-    Err(fields.into_iter().map(|(name, _)| name).collect())
+    *found = fields;
+    Ok(())
+}
+
+/// Whether all outputs are there in the signature's order.
+fn is_whole(signature: &Signature, found: &Fields) -> bool {
+    found.keys().eq(signature.outputs.iter().map(|it| &it.name))
 }

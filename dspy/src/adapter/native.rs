@@ -245,6 +245,9 @@ pub(crate) fn complete(original: &Signature, found: Fields, reply: &LmReply) -> 
 
 /// What was found, then defaults, then `None` for what is asked for apart.
 fn completed(original: &Signature, mut found: Fields) -> Fields {
+    if super::is_whole(original, &found) {
+        return found;
+    }
     let mut outputs = Fields::new();
     let mut absent = Vec::new();
     for field in &original.outputs {

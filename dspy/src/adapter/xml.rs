@@ -110,8 +110,12 @@ fn is_tag(name: &str) -> bool {
     is_start && chars.all(|c| matches!(c, '-' | '.') || unicode::continues_name(c))
 }
 
-/// The values in the tags of a reply.
-pub(super) fn parse(signature: &Signature, reply: &str) -> Result<Found, ParseError> {
+/// Finds the values in the tags of a reply.
+pub(super) fn parse(
+    signature: &Signature,
+    reply: &str,
+    found: &mut Found,
+) -> Result<(), ParseError> {
     let fail = |message: String| Format::Xml.error(signature, reply, Some(message));
     let tree = Tree::parse(&format!("<{ROOT}>{reply}</{ROOT}>"))
         .map_err(|error| fail(format!("Failed to parse XML: {error}")))?;
@@ -119,7 +123,6 @@ pub(super) fn parse(signature: &Signature, reply: &str) -> Result<Found, ParseEr
         return Err(fail("Failed to parse XML: it is nested too deeply".to_owned()));
     }
     let elements = xml_shape::grouped(&tree, Tree::ROOT);
-    let mut found = Found::new();
     for field in &signature.outputs {
         let Some((_, own)) = elements.iter().find(|(name, _)| *name == field.name) else {
             continue;
@@ -132,9 +135,9 @@ pub(super) fn parse(signature: &Signature, reply: &str) -> Result<Found, ParseEr
             let message = format!("Failed to parse field {info} with value {value}: {error}");
             ParseError { uncaught, ..fail(message) }
         })?;
-        found.push((field.name.clone(), value));
+        found.put(field.name.clone(), value);
     }
-    Ok(found)
+    Ok(())
 }
 
 /// The value that was not of its field's type, and why.

@@ -60,9 +60,11 @@ impl RepairError {
 }
 
 /// The value that a text holds or seems to hold; the empty string if it holds none.
+#[inline]
 pub(crate) fn loads(text: &str) -> Result<Object, RepairError> {
-    match json_read::loads(text) {
-        Ok(value) => Ok(value),
+    let mut value = Object::None;
+    match json_read::loads(text, &mut value) {
+        Ok(()) => Ok(value),
         Err(ReadError::TooDeep) => Err(RepairError::ValidTooDeep),
         Err(ReadError::Invalid) => Parser::new(text.chars().collect()).parse(),
     }

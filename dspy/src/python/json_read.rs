@@ -3,6 +3,7 @@
 use super::{
     code_point,
     object::{Dict, Int, Object},
+    text::first_byte,
 };
 
 /// The deepest nesting read. Python stops near 1000; what is read here must also be stored and
@@ -23,30 +24,32 @@ pub(crate) enum ReadError {
 
 type Read<T> = Result<T, ReadError>;
 
-/// The value that the whole text is.
-pub(crate) fn loads(text: &str) -> Read<Object> {
+/// Reads the value that the whole text is.
+pub(crate) fn loads(text: &str, into: &mut Object) -> Read<()> {
     let mut reader = Reader { text, at: 0, depth: 0 };
     reader.skip_space();
-    let value = reader.value()?;
+    reader.value(into)?;
     reader.skip_space();
-    if reader.at == text.len() { Ok(value) } else { Err(ReadError::Invalid) }
+    if reader.at == text.len() { Ok(()) } else { Err(ReadError::Invalid) }
 }
 
 /// The value that the text begins with, and what follows it.
 pub(crate) fn raw_decode(text: &str) -> Read<(Object, &str)> {
+    let mut value = Object::None;
     let mut reader = Reader { text, at: 0, depth: 0 };
-    let value = reader.value()?;
+    reader.value(&mut value)?;
     Ok((value, &text[reader.at..]))
 }
 
-/// Reads bytes: what JSON is made of is ASCII, and all else stands within strings.
+/// Reads bytes: what JSON is made of is ASCII, and all else stands within strings. Values are read
+/// into the place that they stay in: to hand them on takes longer than to read them.
 struct Reader<'a> {
     text: &'a str,
     at: usize,
     depth: usize,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
     fn peek(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
     }
@@ -65,98 +68,124 @@ impl Reader<'_> {
         matches
     }
 
-    fn value(&mut self) -> Read<Object> {
-        match self.peek().ok_or(ReadError::Invalid)? {
+    fn value(&mut self, into: &mut Object) -> Read<()> {
+        *into = match self.peek().ok_or(ReadError::Invalid)? {
             b'"' => {
                 self.at += 1;
-                self.string().map(Object::Str)
+                Object::Str(self.string()?)
             }
-            b'{' => self.nested(Self::object),
-            b'[' => self.nested(Self::array),
-            b'n' if self.eat("null") => Ok(Object::None),
-            b't' if self.eat("true") => Ok(Object::Bool(true)),
-            b'f' if self.eat("false") => Ok(Object::Bool(false)),
-            b'N' if self.eat("NaN") => Ok(Object::Float(f64::NAN)),
-            b'I' if self.eat("Infinity") => Ok(Object::Float(f64::INFINITY)),
-            b'-' if self.eat("-Infinity") => Ok(Object::Float(f64::NEG_INFINITY)),
-            b'-' | b'0'..=b'9' => self.number(),
-            _ => Err(ReadError::Invalid),
-        }
+            b'{' => return self.nested(into, Self::object),
+            b'[' => return self.nested(into, Self::array),
+            b'n' if self.eat("null") => Object::None,
+            b't' if self.eat("true") => Object::Bool(true),
+            b'f' if self.eat("false") => Object::Bool(false),
+            b'N' if self.eat("NaN") => Object::Float(f64::NAN),
+            b'I' if self.eat("Infinity") => Object::Float(f64::INFINITY),
+            b'-' if self.eat("-Infinity") => Object::Float(f64::NEG_INFINITY),
+            b'-' | b'0'..=b'9' => self.number()?,
+            _ => return Err(ReadError::Invalid),
+        };
+        Ok(())
     }
 
-    fn nested(&mut self, read: fn(&mut Self) -> Read<Object>) -> Read<Object> {
+    fn nested(
+        &mut self,
+        into: &mut Object,
+        read: fn(&mut Self, &mut Object) -> Read<()>,
+    ) -> Read<()> {
         if self.depth == DEPTH_MAX {
             return Err(ReadError::TooDeep);
         }
         self.at += 1;
         self.depth += 1;
-        let value = read(self);
+        read(self, into)?;
         self.depth -= 1;
-        value
+        Ok(())
     }
 
-    fn array(&mut self) -> Read<Object> {
+    fn array(&mut self, into: &mut Object) -> Read<()> {
         let mut items = Vec::new();
         self.skip_space();
-        if self.eat("]") {
-            return Ok(Object::List(items));
-        }
-        loop {
-            items.push(self.value()?);
-            self.skip_space();
-            if self.eat("]") {
-                return Ok(Object::List(items));
+        if !self.eat("]") {
+            loop {
+                let mut item = Object::None;
+                self.value(&mut item)?;
+                items.push(item);
+                if self.ends(b']')? {
+                    break;
+                }
             }
-            if !self.eat(",") {
-                return Err(ReadError::Invalid);
-            }
-            self.skip_space();
         }
+        *into = Object::List(items);
+        Ok(())
     }
 
-    fn object(&mut self) -> Read<Object> {
+    fn object(&mut self, into: &mut Object) -> Read<()> {
         let mut dict = Dict::default();
         self.skip_space();
-        if self.eat("}") {
-            return Ok(Object::Dict(dict));
+        if !self.eat("}") {
+            loop {
+                if !self.eat("\"") {
+                    return Err(ReadError::Invalid);
+                }
+                let name = self.string()?;
+                self.skip_space();
+                if !self.eat(":") {
+                    return Err(ReadError::Invalid);
+                }
+                self.skip_space();
+                self.value(dict.place_of(Object::Str(name)))?;
+                if self.ends(b'}')? {
+                    break;
+                }
+            }
         }
-        loop {
-            if !self.eat("\"") {
-                return Err(ReadError::Invalid);
-            }
-            let name = self.string()?;
+        *into = Object::Dict(dict);
+        Ok(())
+    }
+
+    /// Whether a list or an object ends after an item, or goes on after a comma.
+    fn ends(&mut self, end: u8) -> Read<bool> {
+        self.skip_space();
+        let next = self.peek().filter(|it| *it == end || *it == b',').ok_or(ReadError::Invalid)?;
+        self.at += 1;
+        if next == b',' {
             self.skip_space();
-            if !self.eat(":") {
-                return Err(ReadError::Invalid);
-            }
-            self.skip_space();
-            let value = self.value()?;
-            dict.insert(Object::Str(name), value);
-            self.skip_space();
-            if self.eat("}") {
-                return Ok(Object::Dict(dict));
-            }
-            if !self.eat(",") {
-                return Err(ReadError::Invalid);
-            }
-            self.skip_space();
+        }
+        Ok(next == end)
+    }
+
+    #[inline]
+    fn string(&mut self) -> Read<String> {
+        match self.until_special()? {
+            (text, b'"') => Ok(text.to_owned()),
+            (text, special) => self.string_on(text.to_owned(), special),
         }
     }
 
-    fn string(&mut self) -> Read<String> {
-        let mut out = String::new();
-        loop {
-            let ends = |byte: &u8| matches!(*byte, b'"' | b'\\' | ..b' ');
-            let rest = &self.text.as_bytes()[self.at..];
-            let plain = rest.iter().position(ends).ok_or(ReadError::Invalid)?;
-            out.push_str(&self.text[self.at..self.at + plain]);
-            self.at += plain + 1;
-            match rest[plain] {
-                b'"' => return Ok(out),
-                b'\\' => out.push(self.escape()?),
-                _ => return Err(ReadError::Invalid),
+    /// The string that begins with a text, after which something special is.
+    fn string_on(&mut self, mut out: String, mut special: u8) -> Read<String> {
+        while special != b'"' {
+            if special != b'\\' {
+                return Err(ReadError::Invalid);
             }
+            out.push(self.escape()?);
+            let (text, next) = self.until_special()?;
+            out.push_str(text);
+            special = next;
         }
+        Ok(out)
+    }
+
+    /// The text up to a quote, a backslash or what may not be there, and which of these it is.
+    #[expect(clippy::needless_bitwise_bool, reason = "without branches many bytes go at once")]
+    fn until_special(&mut self) -> Read<(&'a str, u8)> {
+        let is_special = |byte: u8| (byte == b'"') | (byte == b'\\') | (byte < b' ');
+        let rest = &self.text.as_bytes()[self.at..];
+        let plain = first_byte(rest, is_special).ok_or(ReadError::Invalid)?;
+        let text = &self.text[self.at..self.at + plain];
+        self.at += plain + 1;
+        Ok((text, rest[plain]))
     }
 
     fn escape(&mut self) -> Read<char> {

@@ -104,16 +104,23 @@ impl std::fmt::Display for Int {
 
 impl Dict {
     pub(crate) fn insert(&mut self, key: Object, value: Object) {
-        if let Some(at) = self.position(&key) {
-            self.entries[at].1 = value;
-            return;
-        }
-        self.entries.push((key, value));
+        *self.place_of(key) = value;
+    }
+
+    /// Where the value of a key is; that of a new one is none yet.
+    pub(crate) fn place_of(&mut self, key: Object) -> &mut Object {
+        let at = self.position(&key).unwrap_or_else(|| self.add(key));
+        &mut self.entries[at].1
+    }
+
+    fn add(&mut self, key: Object) -> usize {
+        self.entries.push((key, Object::None));
         match self.entries.len() {
             ..LOOKED_THROUGH_MAX => {}
             LOOKED_THROUGH_MAX => (0..LOOKED_THROUGH_MAX).for_each(|at| self.index(at)),
             len => self.index(len - 1),
         }
+        self.entries.len() - 1
     }
 
     fn index(&mut self, at: usize) {

@@ -9,12 +9,30 @@ pub(crate) fn is_space(c: char) -> bool {
 
 /// `str.strip()`.
 pub(crate) fn strip(text: &str) -> &str {
-    text.trim_matches(is_space)
+    strip_end(strip_start(text))
+}
+
+/// `str.lstrip()`. Most texts begin with a byte that tells at once that it is no blank.
+fn strip_start(text: &str) -> &str {
+    match text.as_bytes() {
+        [b'!'..=b'~', ..] => text,
+        _ => text.trim_start_matches(is_space),
+    }
+}
+
+fn strip_end(text: &str) -> &str {
+    match text.as_bytes() {
+        [.., b'!'..=b'~'] => text,
+        _ => text.trim_end_matches(is_space),
+    }
 }
 
 /// `str.isalnum` of one character, or an underscore: `\w` of `re`.
 pub(crate) fn is_word(c: char) -> bool {
-    c == '_' || is_alnum(c)
+    match c {
+        '_' | '0'..='9' | 'A'..='Z' | 'a'..='z' => true,
+        c => !c.is_ascii() && is_alnum(c),
+    }
 }
 
 /// `str.splitlines()`.
@@ -26,35 +44,43 @@ pub(crate) fn split_lines(text: &str) -> Vec<&str> {
 pub(crate) fn lines(text: &str) -> impl Iterator<Item = (&str, usize)> {
     let mut start = 0;
     std::iter::from_fn(move || {
-        let rest = &text[start..];
-        let line = line_end(rest).map_or(rest, |end| &rest[..end]);
-        let mut after = rest[line.len()..].chars();
-        match after.next() {
-            None if line.is_empty() => return None,
-            Some('\r') if after.as_str().starts_with('\n') => start += line.len() + 2,
-            end => start += line.len() + end.map_or(0, char::len_utf8),
-        }
-        Some((line, start))
+        let rest = text.get(start..).filter(|it| !it.is_empty())?;
+        let (len, end_len) = line_end(rest).unwrap_or((rest.len(), 0));
+        start += len + end_len;
+        Some((&rest[..len], start))
     })
 }
 
-/// Where the first line ends. Most bytes tell at once that they end none.
-fn line_end(text: &str) -> Option<usize> {
-    let may_end = |byte: &u8| *byte < b' ' || matches!(*byte, 0xc2 | 0xe2);
+/// Where the first line ends, and how long its end is. Most bytes tell at once that they end none.
+#[expect(clippy::needless_bitwise_bool, reason = "without branches many bytes go at once")]
+fn line_end(text: &str) -> Option<(usize, usize)> {
+    let may_end = |byte: u8| (byte < b' ') | (byte == 0xc2) | (byte == 0xe2);
     let mut from = 0;
     loop {
-        let at = from + text.as_bytes()[from..].iter().position(may_end)?;
+        let at = from + first_byte(&text.as_bytes()[from..], may_end)?;
+        match &text.as_bytes()[at..] {
+            [b'\n', ..] => return Some((at, 1)),
+            [b'\r', b'\n', ..] => return Some((at, 2)),
+            _ => {}
+        }
         let c = text[at..].chars().next()?;
         if is_line_end(c) {
-            return Some(at);
+            return Some((at, c.len_utf8()));
         }
         from = at + c.len_utf8();
     }
 }
 
-/// Whether lines end in another way than by a newline.
-pub(crate) fn has_odd_line_ends(text: &str) -> bool {
-    text.contains(|c| c != '\n' && is_line_end(c))
+/// Where the first byte is of which something is true.
+///
+/// Looks at sixteen at once, for which there are instructions if the condition has no branches:
+/// join its parts by `|`.
+#[inline]
+pub(crate) fn first_byte(bytes: &[u8], is_it: impl Fn(u8) -> bool) -> Option<usize> {
+    let (blocks, _) = bytes.as_chunks::<16>();
+    let has_it = |block: &[u8; 16]| block.iter().fold(false, |any, byte| any | is_it(*byte));
+    let clean = blocks.iter().position(has_it).unwrap_or(blocks.len()) * 16;
+    Some(clean + bytes[clean..].iter().position(|byte| is_it(*byte))?)
 }
 
 /// Whether `str.splitlines()` ends a line here.
@@ -107,7 +133,8 @@ fn indent(line: &str) -> Option<usize> {
     (!content.is_empty()).then(|| line.chars().count() - content.chars().count())
 }
 
-fn skip_chars(line: &str, count: usize) -> &str {
+/// The text without its first characters.
+pub(crate) fn skip_chars(line: &str, count: usize) -> &str {
     let at = line.char_indices().nth(count).map_or(line.len(), |(at, _)| at);
     &line[at..]
 }
