@@ -46,7 +46,7 @@ impl File {
         connection.busy_timeout(BUSY_TIMEOUT)?;
         connection.pragma_update(None, "journal_mode", "wal")?;
         connection.pragma_update(None, "synchronous", "full")?;
-        connection.pragma_update(None, "cache_size", -65_536)?;
+        connection.pragma_update(None, "cache_size", -32_768)?;
         connection.pragma_update(None, "journal_size_limit", 64 * 1024 * 1024)?;
         // what a failed step is undone by, and what is sorted: not worth a file
         connection.pragma_update(None, "temp_store", "memory")?;
