@@ -33,27 +33,29 @@ pub(super) enum Wanted {
     Xml,
 }
 
+impl Wanted {
+    fn of(reminder: &str) -> Self {
+        if reminder.starts_with("Respond with a JSON object in the following order") {
+            return Self::Json;
+        }
+        let is_xml =
+            reminder.starts_with("Respond with the corresponding output fields wrapped in XML");
+        if is_xml { Self::Xml } else { Self::Sections }
+    }
+}
+
 impl Prompt {
     pub(super) fn read(request: &LmRequest) -> Self {
         let messages = &request.messages;
         let system = messages.iter().find(|it| it.role == Role::System).map(text);
         let system = system.unwrap_or_default();
         let question = messages.last().map(text).unwrap_or_default();
-        let is_json = question.contains("Respond with a JSON object in the following order");
-        let is_xml = question.contains("output fields wrapped in XML tags `<");
-        let mut fields = fields(&system, &question);
+        let reminder = reminder(&question);
+        let mut fields = fields(&system, reminder);
         for field in fields.iter_mut().filter(|it| it.note.is_empty()) {
             field.note = schema_note(request, &field.name).unwrap_or_default();
         }
-        Self {
-            fields,
-            wanted: match (is_json, is_xml) {
-                (true, _) => Wanted::Json,
-                (false, true) => Wanted::Xml,
-                (false, false) => Wanted::Sections,
-            },
-            first_input: first_input(&question),
-        }
+        Self { fields, wanted: Wanted::of(reminder), first_input: first_input(&question) }
     }
 }
 
@@ -66,22 +68,31 @@ fn text(message: &Message) -> Cow<'_, str> {
     parts.iter().filter_map(|it| it["text"].as_str()).collect()
 }
 
-fn fields(system: &str, question: &str) -> Vec<Asked> {
+/// What the last message says at its end about the answer; the whole message if it says nothing.
+fn reminder(question: &str) -> &str {
+    let mut ends = question.rmatch_indices('\n').map(|(at, _)| &question[at + 1..]);
+    ends.find(|it| it.starts_with("Respond with ")).unwrap_or(question)
+}
+
+fn fields(system: &str, reminder: &str) -> Vec<Asked> {
     let Some((_, list)) = system.split_once("Your output fields are:\n") else { return Vec::new() };
     let (list, structure) =
         list.split_once("\nAll interactions will be structured in").unwrap_or((list, ""));
     let mut fields: Vec<Asked> = Vec::new();
     for line in list.lines() {
-        let next = format!("{}. `", fields.len() + 1);
-        let named = line.strip_prefix(&next).and_then(|it| it.split_once("` ("));
-        let Some((name, rest)) = named else { continue };
-        let Some(ty) = leading_type(rest) else { continue };
+        let Some((number, rest)) = line.split_once(". `") else { continue };
+        let Some((name, rest)) = rest.split_once("` (") else { continue };
+        let Some(ty) = leading_type(rest).filter(|_| number.parse() == Ok(fields.len() + 1)) else {
+            continue;
+        };
         // A description may hold lines that look like fields: the reminder names those that are.
-        let names = |before: &str, after: &str| question.contains(&[before, name, after].concat());
+        let names = |before: &str, after: &str| reminder.contains(&[before, name, after].concat());
         if !(names("`[[ ## ", " ## ]]`") || names("`", "`") || names("`<", ">`")) {
             continue;
         }
-        fields.push(Asked { name: name.to_owned(), ty, note: note(structure, name) });
+        // of a text nothing is said
+        let note = if ty == Type::Str { String::new() } else { note(structure, name) };
+        fields.push(Asked { name: name.to_owned(), ty, note });
     }
     fields
 }
