@@ -21,19 +21,18 @@ pub(super) const INTRODUCTION: &str = "All interactions will be structured in th
 
 /// The structure of a conversation.
 pub(super) fn structure(signature: &Signature) -> String {
-    let inputs = signature.inputs.iter().map(|it| (it.name.clone(), describe::input_place(it)));
-    let place = |it: &Field| (it.name.clone(), describe::output_place(it, &signature.types));
+    let inputs = signature.inputs.iter().map(|it| (it.name.as_str(), describe::input_place(it)));
+    let place = |it| describe::output_place(it, &signature.types);
     let inputs = sections(inputs);
-    let outputs = sections(signature.outputs.iter().map(place));
-    let parts = [INTRODUCTION, &inputs, &outputs, "[[ ## completed ## ]]\n"];
-    strip(&parts.join("\n\n")).to_owned()
+    let outputs = sections(signature.outputs.iter().map(|it| (it.name.as_str(), place(it))));
+    text::stripped([INTRODUCTION, &inputs, &outputs, "[[ ## completed ## ]]\n"].join("\n\n"))
 }
 
 /// What the last message says about the answer.
 pub(super) fn reminder(signature: &Signature) -> String {
     let fields = signature.outputs.iter().map(|it| {
         let reminder = describe::type_reminder(it);
-        format!("`[[ ## {} ## ]]`{reminder}", it.name)
+        ["`[[ ## ", &it.name, " ## ]]`", &reminder].concat()
     });
     let fields = fields.collect::<Vec<_>>().join(", then ");
     format!(
@@ -44,7 +43,7 @@ pub(super) fn reminder(signature: &Signature) -> String {
 
 /// An answer of these values.
 pub(super) fn answer<'a>(values: impl Iterator<Item = (&'a Field, &'a Value)>) -> String {
-    let values = sections(values.map(|(field, value)| (field.name.clone(), shown(field, value))));
+    let values = sections(values.map(|(field, value)| (field.name.as_str(), shown(field, value))));
     format!("{values}\n\n[[ ## completed ## ]]\n")
 }
 

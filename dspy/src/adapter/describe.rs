@@ -17,7 +17,8 @@ pub(super) fn field_list(fields: &[Field]) -> String {
     let mut lines = Vec::with_capacity(fields.len());
     for (i, field) in fields.iter().enumerate() {
         let Field { name, ty, .. } = field;
-        let mut line = format!("{}. `{name}` ({ty}): {}", i + 1, field.shown_desc());
+        let (number, desc) = ((i + 1).to_string(), field.shown_desc());
+        let mut line = [&number, ". `", name, "` (", &ty.to_string(), "): ", desc].concat();
         for ty in ty.dspy_types() {
             if let Some(description) = ty.description() {
                 let name = Type::Dspy(ty.clone());
@@ -31,12 +32,12 @@ pub(super) fn field_list(fields: &[Field]) -> String {
         }
         lines.push(line);
     }
-    text::strip(&lines.join("\n")).to_owned()
+    text::stripped(lines.join("\n"))
 }
 
 /// The place of an input's value in the structure.
 pub(super) fn input_place(field: &Field) -> String {
-    format!("{{{}}}", field.name)
+    ["{", &field.name, "}"].concat()
 }
 
 /// The place of an output's value in the structure, with a note on what it must be.

@@ -19,7 +19,7 @@ use crate::{
 
 /// The structure of a conversation.
 pub(super) fn structure(signature: &Signature) -> String {
-    let inputs = signature.inputs.iter().map(|it| (it.name.clone(), describe::input_place(it)));
+    let inputs = signature.inputs.iter().map(|it| (it.name.as_str(), describe::input_place(it)));
     let inputs = sections(inputs);
     let place = |it: &Field| {
         let place = describe::output_place(it, &signature.types);

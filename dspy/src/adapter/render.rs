@@ -1,5 +1,7 @@
 //! The messages: the task, the demos, the question.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
 use super::{Format, baml, chat, describe, history, json, markers, two_step, value::shown, xml};
@@ -23,12 +25,11 @@ pub(super) fn messages(
     if format == Format::TwoStep {
         return Ok(two_step::messages(signature, demos, inputs));
     }
-    let demos: Vec<_> =
-        demos.iter().map(|Demo(it)| Demo(typed(signature, it, Looked::Own))).collect();
+    let demos = demos.iter().map(|Demo(it)| typed(signature, it, Looked::Own)).collect::<Vec<_>>();
     let looked = if format == Format::Baml { Looked::Models } else { Looked::All };
     let inputs = &typed(signature, inputs, looked);
     let mut messages = vec![Message::text(Role::System, system(format, signature)?)];
-    messages.extend(shown_demos(format, signature, &demos));
+    messages.extend(shown_demos(format, signature, demos.iter().map(Cow::as_ref)));
     let history = history::field(signature);
     let asked = history.map(|it| without(signature, &it.name));
     if let (Some(field), Some(asked)) = (history, &asked) {
@@ -43,7 +44,11 @@ pub(super) fn messages(
 }
 
 /// The demos as a conversation, incomplete ones first.
-pub(super) fn shown_demos(format: Format, signature: &Signature, demos: &[Demo]) -> Vec<Message> {
+pub(super) fn shown_demos<'a>(
+    format: Format,
+    signature: &Signature,
+    demos: impl Iterator<Item = &'a Fields>,
+) -> Vec<Message> {
     let (complete, incomplete) = sorted_demos(signature, demos);
     let incomplete = incomplete.into_iter().map(|it| (it, INCOMPLETE));
     let demos = incomplete.chain(complete.into_iter().map(|it| (it, "")));
@@ -56,25 +61,32 @@ pub(super) fn shown_demos(format: Format, signature: &Signature, demos: &[Demo])
 }
 
 /// The values as their types show them.
-pub(super) fn typed(signature: &Signature, values: &Fields, looked: Looked) -> Fields {
-    let fields = || signature.inputs.iter().chain(&signature.outputs);
+pub(super) fn typed<'a>(
+    signature: &Signature,
+    values: &'a Fields,
+    looked: Looked,
+) -> Cow<'a, Fields> {
+    let fields = signature.inputs.iter().chain(&signature.outputs);
+    if fields.clone().all(|it| it.ty.is_shown_as_given()) {
+        return Cow::Borrowed(values);
+    }
     let typed = values.iter().map(|(name, value)| {
-        let field = fields().find(|it| it.name == *name);
+        let field = fields.clone().find(|it| it.name == *name);
         let shown = field.map(|it| it.ty.shown(value, &signature.types, looked));
         (name.clone(), shown.unwrap_or_else(|| value.clone()))
     });
-    typed.collect()
+    Cow::Owned(typed.collect())
 }
 
 /// Demos that show every field, and those that show at least an input and an output. The rest
 /// is not used.
 fn sorted_demos<'a>(
     signature: &Signature,
-    demos: &'a [Demo],
+    demos: impl Iterator<Item = &'a Fields>,
 ) -> (Vec<&'a Fields>, Vec<&'a Fields>) {
     let mut complete = Vec::new();
     let mut incomplete = Vec::new();
-    for Demo(demo) in demos {
+    for demo in demos {
         let has = |field: &Field| demo.contains_key(&field.name);
         let is_given = |field: &Field| demo.get(&field.name).is_some_and(|it| !it.is_null());
         let (inputs, outputs) = (&signature.inputs, &signature.outputs);
@@ -98,9 +110,8 @@ fn system(format: Format, signature: &Signature) -> Result<String, AdapterError>
     let inputs = describe::field_list(&signature.inputs);
     let outputs = describe::field_list(&signature.outputs);
     let task = task(signature);
-    Ok(format!(
-        "Your input fields are:\n{inputs}\nYour output fields are:\n{outputs}\n{structure}\n{task}"
-    ))
+    let lists = ["Your input fields are:\n", &inputs, "\nYour output fields are:\n", &outputs];
+    Ok([lists.concat().as_str(), &structure, &task].join("\n"))
 }
 
 fn task(signature: &Signature) -> String {
@@ -126,27 +137,28 @@ pub(super) fn user(
     prefix: &str,
     is_last: bool,
 ) -> String {
-    let mut parts = vec![prefix.to_owned()];
+    let mut parts = vec![Cow::Borrowed(prefix)];
     for field in &signature.inputs {
         let Some(value) = values.get(&field.name) else { continue };
         let types = &signature.types;
-        parts.push(match format {
+        let part = match format {
             Format::Chat | Format::Json => section(&field.name, &shown(field, value)),
             Format::Xml => xml::section(&field.name, &shown(field, value)),
             Format::Baml => section(&field.name, &baml::shown(field, value, types)),
             Format::TwoStep => two_step::line(field, value, types),
-        });
+        };
+        parts.push(part.into());
     }
     if is_last {
-        parts.push(match format {
+        let reminder = match format {
             Format::Chat => chat::reminder(signature),
             Format::Json | Format::Baml => json::reminder(signature),
             Format::Xml => xml::reminder(signature),
             Format::TwoStep => String::new(),
-        });
+        };
+        parts.push(reminder.into());
     }
-    parts.push(String::new());
-    text::strip(&parts.join("\n\n")).to_owned()
+    text::stripped(parts.join("\n\n"))
 }
 
 /// An answer, as the model should give it; with `missing` for what is not there.
@@ -171,15 +183,15 @@ pub(super) fn assistant(
 
 /// A header and what stands under it.
 pub(super) fn section(name: &str, content: &str) -> String {
-    format!("[[ ## {name} ## ]]\n{content}")
+    ["[[ ## ", name, " ## ]]\n", content].concat()
 }
 
 /// Sections one under the other.
-pub(super) fn sections(sections: impl Iterator<Item = (String, String)>) -> String {
-    joined(sections.map(|(name, content)| section(&name, &content)))
+pub(super) fn sections<'a>(sections: impl Iterator<Item = (&'a str, impl AsRef<str>)>) -> String {
+    joined(sections.map(|(name, content)| section(name, content.as_ref())))
 }
 
 /// Parts one under the other.
 pub(super) fn joined(parts: impl Iterator<Item = String>) -> String {
-    text::strip(&parts.collect::<Vec<_>>().join("\n\n")).to_owned()
+    text::stripped(parts.collect::<Vec<_>>().join("\n\n"))
 }

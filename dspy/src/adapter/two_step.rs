@@ -13,6 +13,7 @@ use crate::{
 pub(super) fn messages(signature: &Signature, demos: &[Demo], inputs: &Fields) -> Vec<Message> {
     let inputs = render::typed(signature, inputs, Looked::Others);
     let mut messages = vec![Message::text(Role::System, system(signature))];
+    let demos = demos.iter().map(|Demo(it)| it);
     messages.extend(render::shown_demos(Format::TwoStep, signature, demos));
     let question = render::values(Format::TwoStep, signature, &inputs);
     messages.push(Message::text(Role::User, question));

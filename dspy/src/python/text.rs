@@ -27,6 +27,13 @@ fn strip_end(text: &str) -> &str {
     }
 }
 
+/// `str.strip()` of a text that is not needed any more.
+pub(crate) fn stripped(mut text: String) -> String {
+    text.truncate(text.trim_end_matches(is_space).len());
+    text.drain(..text.len() - text.trim_start_matches(is_space).len());
+    text
+}
+
 /// `str.isalnum` of one character, or an underscore: `\w` of `re`.
 pub(crate) fn is_word(c: char) -> bool {
     match c {

@@ -36,6 +36,11 @@ impl Looked {
 }
 
 impl Type {
+    /// Whether the package shows each value of it as it is given.
+    pub(crate) fn is_shown_as_given(&self) -> bool {
+        matches!(self, Self::Str | Self::Int | Self::Float | Self::Bool | Self::Literal(_))
+    }
+
     /// A value of it, as the package shows the value. What is not of the type stays as it is.
     pub(crate) fn shown(&self, value: &Value, definitions: &Definitions, looked: Looked) -> Value {
         let inner = |ty: &Self, it: &Value| ty.shown(it, definitions, looked);
