@@ -55,7 +55,7 @@ const ONLY_IN: [(&str, &[&str]); 23] = [
     ("rustls::", &["workers/src/gateway/", "src/client.rs", "src/traces/", "queue/src/objects.rs"]),
     ("regex::", &["dspy/src/pattern.rs"]),
     ("unicode_ident::", &["dspy/src/python/unicode.rs"]),
-    ("unicode_normalization::", &["dspy/src/module/majority.rs"]),
+    ("unicode_normalization::", &["dspy/src/python/unicode.rs"]),
     ("speedate::", &["dspy/src/types/"]),
     ("saphyr_parser::", &["programs/src/"]),
 ];

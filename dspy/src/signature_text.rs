@@ -5,7 +5,10 @@
 
 use crate::{
     Definitions, Field, Signature, Type, TypeError,
-    python::{literal, name::is_identifier},
+    python::{
+        literal,
+        name::{self, is_identifier},
+    },
 };
 
 /// A text that is no signature.
@@ -121,7 +124,7 @@ fn field<'a>(parameter: &'a str, definitions: &Definitions) -> Parsed<(Field, Op
         Some(annotation) => Type::parse_with(annotation, definitions)
             .map_err(|error| SignatureError::Type { name: name.to_owned(), error })?,
     };
-    let field = Field { untyped: annotation.is_none(), ..Field::new(name, ty) };
+    let field = Field { untyped: annotation.is_none(), ..Field::new(name::taken(name), ty) };
     Ok((field, default))
 }
 

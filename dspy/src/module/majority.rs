@@ -1,7 +1,6 @@
 //! `dspy.majority`: the answer that most agree on.
 
 use serde_json::Value;
-use unicode_normalization::UnicodeNormalization;
 
 use super::{Made, Module, Notes, samples};
 use crate::{
@@ -10,6 +9,7 @@ use crate::{
         object::Object,
         repr,
         text::{is_space, is_word},
+        unicode,
     },
 };
 
@@ -70,7 +70,7 @@ fn most_frequent(keys: &[String]) -> usize {
 /// it.
 fn normalized(value: &Value) -> String {
     let Value::String(text) = value else { return repr::repr(&Object::from(value)) };
-    let lower = text.nfd().collect::<String>().to_lowercase();
+    let lower = unicode::nfd(text).to_lowercase();
     let bare: String = lower.chars().filter(|it| !PUNCTUATION.contains(*it)).collect();
     let words = without_articles(&bare);
     words.split(is_space).filter(|it| !it.is_empty()).collect::<Vec<_>>().join(" ")

@@ -1,6 +1,6 @@
 //! Names that Python takes.
 
-use super::unicode;
+use super::unicode::{self, nfkc};
 
 /// Words of Python's own.
 pub(crate) const KEYWORDS: [&str; 35] = [
@@ -20,6 +20,13 @@ pub(crate) fn is_identifier(name: &str) -> bool {
     let mut chars = name.chars();
     let begins = chars.next().is_some_and(unicode::starts_name);
     begins && chars.all(unicode::continues_name) && !KEYWORDS.contains(&name)
+}
+
+/// A name as Python takes it, which is in its compatible form: `ﬁeld` is `field`.
+///
+/// What becomes one of Python's own words is still a name.
+pub(crate) fn taken(name: &str) -> String {
+    if name.is_ascii() { name.to_owned() } else { nfkc(name) }
 }
 
 #[cfg(test)]

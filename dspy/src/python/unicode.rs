@@ -3,6 +3,18 @@
 //! Rust's own answers are of a newer Unicode, and take marks for letters. The tables say where they
 //! differ; `every_character_is_what_python_takes_it_for` holds them to a real Python.
 
+use unicode_normalization::UnicodeNormalization;
+
+/// `unicodedata.normalize("NFKC", …)`
+pub(crate) fn nfkc(text: &str) -> String {
+    text.nfkc().collect()
+}
+
+/// `unicodedata.normalize("NFD", …)`
+pub(crate) fn nfd(text: &str) -> String {
+    text.nfd().collect()
+}
+
 /// `str.isprintable` of one character.
 pub(crate) fn is_printable(c: char) -> bool {
     (' '..='~').contains(&c) || !(c < ' ' || is_in(UNPRINTABLE, c))

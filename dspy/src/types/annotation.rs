@@ -8,7 +8,7 @@
 use serde_json::Value;
 
 use super::{DspyType, Scalar, Type, TypeError};
-use crate::python::{literal, object::Object};
+use crate::python::{literal, name, object::Object};
 
 /// The deepest nesting read.
 const DEPTH_MAX: usize = 32;
@@ -96,7 +96,8 @@ impl Parser<'_> {
         let rest = self.text[self.at..].iter();
         let word: String = rest.take_while(|c| c.is_alphanumeric() || **c == '_').collect();
         self.at += word.chars().count();
-        word
+        // What only becomes `None` is a name that nothing has.
+        Some(name::taken(&word)).filter(|it| it != "None").unwrap_or(word)
     }
 
     fn expect(&mut self, c: char) -> Parsed<()> {

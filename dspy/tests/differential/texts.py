@@ -4,9 +4,9 @@ What the engine takes besides, or not at all, is left out: bare `Dict`, numbers 
 """
 
 NAMES = ["question", "answer", "k", "score", "x1", "résumé", "is_ok", "context", "class", "None", "1a", "a-b",
-         "q", "items", "B", "_a", "match", "type"]
+         "q", "items", "B", "_a", "match", "type", "ﬁeld", "ｋ", "ｃlass", "ªb", "a＿b", "ℌ", "＿a", "ﷺ"]
 PLAIN = ["str", "int", "float", "bool", "list", "dict", "tuple", "set", "Any", "None", "bytes", "typing.Any",
-         "frozenset"]
+         "frozenset", "ｉｎｔ", "ſtr", "Ａny", "Ｎｏｎｅ"]
 OWN = ["dspy.Image", "dspy.History", "dspy.Code", "dspy.Audio", "dspy.Tool", "dspy.ToolCalls", "dspy.File",
        "dspy.Reasoning"]
 VALUES = ["1.5", "-1", "1e-5", "1.0", "'a'", '"b"', "'c, d'", "1", "True", "None", "'it\\'s'", "0", "'é'", "'a -> b'", "'x: y'"]
