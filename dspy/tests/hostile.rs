@@ -7,11 +7,15 @@
 
 use std::{fs, time::Duration};
 
-use dspy::{Adapter, Field, Signature, Type};
+use dspy::{Adapter, Definitions, Field, Signature, Type};
+use serde_json::json;
 
 /// Texts of which the first length is measured, and the times as long that the second one is.
 const SHORT: usize = 25_000;
 const TIMES: u32 = 4;
+/// How much more than in proportion is no sign: what does not fit into a cache takes longer. Work
+/// that grows with the square takes `TIMES` times more.
+const SLACK: u32 = 3;
 /// Below this much, work is not measurable.
 const FLOOR: Duration = Duration::from_millis(20);
 
@@ -83,6 +87,34 @@ const REPEATED: [(&str, &str); 64] = [
     ("[{\"a\": 1", "\\\"a\\\": 1, "),
 ];
 
+/// Types, and texts of a megabyte that are a value of each, or nearly.
+const LARGE: [(&str, (&str, &str, &str)); 22] = [
+    ("list[int]", ("[", "#, ", "0]")),
+    ("list[str]", ("[", "'#' ", "]")),
+    ("dict[str, Any]", ("{", "\"k#\": #, ", "\"z\": 0}")),
+    ("dict[str, int]", ("{", "k#: '#' ", "}")),
+    ("set[int]", ("[", "#, ", "'x']")),
+    ("tuple[int, ...]", ("(", "#, ", "0)")),
+    ("Node", ("{\"name\": \"n\", \"kids\": [", "{\"name\": \"n#\"}, ", "{\"name\": 1}]}")),
+    ("list[Node]", ("[", "{name: n#, kids: []} ", "")),
+    ("Optional[Node]", ("{\"name\": \"", "x", "\", \"color\": \"red\"}")),
+    ("Union[int, Node, list[Color]]", ("[", "'red', ", "'pink']")),
+    ("Literal['a', 'b']", ("Literal['", "\\'", "']")),
+    ("Color", ("", "red", "")),
+    ("int", ("", "1", "")),
+    ("float", ("0.", "1", "e1")),
+    ("bool", ("", "true ", "")),
+    ("datetime", ("2026-01-02T03:04:05.", "0", "Z")),
+    ("date", ("", "2026-01-02 ", "")),
+    ("timedelta", ("P", "1D", "")),
+    ("Decimal", ("1", "0", ".5")),
+    ("UUID", ("", "12345678-", "")),
+    ("bytes", ("b'", "\\x41", "'")),
+    ("dspy.ToolCalls", ("{\"tool_calls\": [", "{\"name\": \"n#\", \"args\": {}}, ", "]}")),
+];
+
+const MEGABYTE: usize = 1_000_000;
+
 /// How long this thread has run.
 fn ran() -> Duration {
     let text = fs::read_to_string("/proc/thread-self/schedstat").unwrap();
@@ -92,6 +124,26 @@ fn ran() -> Duration {
 fn signature(ty: &str) -> Signature {
     let output = Field::new("o", Type::parse(ty).unwrap());
     Signature::new("S", "", vec![Field::new("q", Type::Str)], vec![output])
+}
+
+/// The same with a model that holds itself, and an enum.
+fn signature_of_own(ty: &str) -> Signature {
+    let field = |name: &str, ty: &str, default| json!({"name": name, "ty": ty, "default": default});
+    let types = json!({
+        "Node": {"model": {"fields": [
+            {"name": "name", "ty": "str"},
+            field("color", "Optional[Color]", json!("red")),
+            field("kids", "list[Node]", json!([])),
+        ]}},
+        "Color": {"enum": {"members": [
+            {"name": "RED", "value": "red"},
+            {"name": "BLUE", "value": "blue"},
+        ]}},
+    });
+    let types: Definitions = serde_json::from_value(types).unwrap();
+    let output = Field::new("o", Type::parse_with(ty, &types).unwrap());
+    let signature = Signature::new("S", "", vec![Field::new("q", Type::Str)], vec![output]);
+    Signature { types, ..signature }
 }
 
 /// The work of reading a text as a reply and as a value of one, in every format.
@@ -230,7 +282,7 @@ fn steep(work: impl Fn(&str) -> Duration, texts: &[(String, String)]) -> Vec<Str
     for (short, long) in texts {
         let name: String = short.chars().take(40).collect();
         let (short, long) = (work(short), work(long));
-        if long > FLOOR.max(short) * TIMES * 2 {
+        if long > FLOOR.max(short) * TIMES * SLACK {
             steep.push(format!("{name}…: {short:?}, then {long:?}"));
         }
     }
@@ -290,5 +342,30 @@ fn rows_that_go_on_again_and_again_are_not_looked_through_each_time() {
     };
     let (short, long) = (work(&text(4_000)), work(&text(16_000)));
 
-    assert!(long <= FLOOR.max(short) * TIMES * 2, "{short:?}, then {long:?}");
+    assert!(long <= FLOOR.max(short) * TIMES * SLACK, "{short:?}, then {long:?}");
+}
+
+#[test]
+fn values_of_a_megabyte_are_read_in_proportion() {
+    let mut all = Vec::new();
+    for (ty, text) in LARGE {
+        let signature = signature_of_own(ty);
+        let texts = [both(MEGABYTE / TIMES as usize, |len| numbered(text, len))];
+        for adapter in [Adapter::chat(false), Adapter::json(), Adapter::xml(false)] {
+            let work = |text: &str| {
+                let reply = match adapter.name() {
+                    "ChatAdapter" => format!("[[ ## o ## ]]\n{text}"),
+                    "JSONAdapter" => format!("{{\"o\": {text}}}"),
+                    _ => format!("<o>{text}</o>"),
+                };
+                let start = ran();
+                let _read = adapter.parse(&signature, &reply);
+                ran().checked_sub(start).unwrap()
+            };
+            let named = |it| format!("{ty} in {}, of {it}", adapter.name());
+            all.extend(steep(work, &texts).into_iter().map(named));
+        }
+    }
+
+    assert!(all.is_empty(), "{}", all.join("\n"));
 }
