@@ -122,8 +122,8 @@ pub use tool::{NoTools, Tool, ToolError, Tools};
 pub use tool_call::ToolCall;
 pub use trace::{LmStep, Step, ToolStep, Trace};
 pub use types::{
-    Definition, Definitions, DspyType, Enum, EnumBase, EnumMember, Extra, Model, ModelField,
-    Scalar, Type, TypeError,
+    Constrained, Definition, Definitions, DspyType, Enum, EnumBase, EnumMember, Extra, Model,
+    ModelField, Scalar, Type, TypeError,
 };
 
 /// Values by field name, in order.

@@ -12,7 +12,8 @@ const SOON: Duration = Duration::from_secs(60);
 const KEY: &str = "a key of at least thirty-two bytes, for tests only";
 
 /// Of `tests/python/programs.py`.
-const PROGRAMS: [&str; 14] = [
+const PROGRAMS: [&str; 15] = [
+    "bounded",
     "predict",
     "thoughtful",
     "triage",

@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::bench::{Bench, ours};
 
 /// The program of `tests/python/refused.py`, and what is said of it.
-const CASES: [(&str, &[&str]); 14] = [
+const CASES: [(&str, &[&str]); 15] = [
     ("Custom", &["its `forward` is code", "`answer`", "refused.py, class_name: Custom}"]),
     ("agent", &["the tool `search`: it is a Python function", "--tools"]),
     ("rewarded", &["the reward: it is Python", "dspyx.Regex"]),
@@ -18,6 +18,7 @@ const CASES: [(&str, &[&str]); 14] = [
     ("own_adapter", &["the adapter: `Shouting` is not one of DSPy's own", "ChatAdapter"]),
     ("validated", &["Checked: it runs code of its own (field validators)"]),
     ("own_type", &["the field `money`", "does not know the type"]),
+    ("own_rule", &["the field `money`", "does not know the rule", "pattern"]),
     ("made_default", &["Stamped.at: its default is made by a function"]),
     ("headers", &["its language model has `extra_headers`", "a proxy"]),
 ];

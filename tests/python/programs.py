@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import enum
 import types
-from typing import Any, Literal, Optional
+from typing import Annotated, Any, Literal, Optional
 
+import annotated_types
 import dspy
 import pydantic
 from dspy.adapters.baml_adapter import BAMLAdapter
@@ -58,6 +59,25 @@ class Triage(dspy.Signature):
     anything: Any = dspy.OutputField()
 
 
+Share = Annotated[float, pydantic.Field(ge=0, le=1)]
+
+
+class Poll(pydantic.BaseModel):
+    shares: dict[str, Share]
+    seats: list[pydantic.PositiveInt] = []
+
+
+class Count(dspy.Signature):
+    """Count the votes."""
+
+    votes: list[Annotated[int, pydantic.Field(ge=0)]] = dspy.InputField()
+    winners: list[Annotated[str, pydantic.Field(min_length=1, max_length=40)]] = dspy.OutputField()
+    margin: Optional[Annotated[int, annotated_types.Gt(0), annotated_types.Lt(100)]] = dspy.OutputField()
+    rounds: list[Annotated[list[Share], pydantic.Field(max_length=3)]] = dspy.OutputField()
+    poll: Poll = dspy.OutputField()
+
+
+bounded = dspy.Predict(Count)
 predict = dspy.Predict("question -> answer")
 thoughtful = dspy.ChainOfThought("question, context: list[str] -> answer: str, score: float")
 cot = dspy.ChainOfThought("question -> answer")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import os  # noqa: F401
-from typing import Any
+from typing import Annotated, Any
 
 import dspy
 import pydantic
@@ -120,6 +120,10 @@ def _of(output: Any) -> dspy.Module:
 
 def validated() -> dspy.Module:
     return _of(Checked)
+
+
+def own_rule() -> dspy.Module:
+    return _of(list[Annotated[str, pydantic.Field(pattern="a+")]])
 
 
 def made_default() -> dspy.Module:

@@ -126,6 +126,7 @@ impl<'a> Writer<'a> {
             },
             Type::Tuple(_) | Type::TupleOf(_) => "tuple".to_owned(),
             Type::Set(_) => "set".to_owned(),
+            Type::Constrained(_) => "Annotated".to_owned(),
             Type::FrozenSet(_) => "frozenset".to_owned(),
             Type::None
             | Type::Any

@@ -77,7 +77,8 @@ fn note(field: &Field, definitions: &Definitions) -> Option<String> {
         | Type::BareFrozenSet
         | Type::Scalar(_)
         | Type::Dspy(_)
-        | Type::Union(_) => schema_note(field, definitions),
+        | Type::Union(_)
+        | Type::Constrained(_) => schema_note(field, definitions),
     })
 }
 

@@ -17,7 +17,7 @@ const BOUNDS: [(&str, &str); 7] = [
 /// The words for an output field.
 pub(super) fn of(field: &Field, definitions: &Definitions) -> String {
     let Field { name, ty, .. } = field;
-    let annotation = ty.warned_name();
+    let annotation = ty.displayed_name();
     let needed = match &field.default {
         None => "required=True".to_owned(),
         Some(default) => {

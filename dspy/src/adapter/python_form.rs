@@ -84,8 +84,12 @@ pub(super) fn own<'a>(ty: &'a Type, value: &Value) -> Option<&'a DspyType> {
 
 /// Of a union the member that the value is taken for; of any other type, it.
 pub(super) fn taken<'a>(ty: &'a Type, value: &Value, definitions: &Definitions) -> &'a Type {
-    let Type::Union(args) = ty else { return ty };
-    taken_for(Origin::Made, args, value, definitions).unwrap_or(ty)
+    let member = if let Type::Union(args) = ty {
+        taken_for(Origin::Made, args, value, definitions).unwrap_or(ty)
+    } else {
+        ty
+    };
+    if let Type::Constrained(its) = member { its.ty() } else { member }
 }
 
 /// A value of a class.

@@ -54,6 +54,7 @@ pub(super) fn shape<'a>(ty: &'a Type, definitions: &'a Definitions) -> Shape<'a>
             None => class_shape(ty),
         },
         Type::Dspy(_) => class_shape(ty),
+        Type::Constrained(its) => shape(its.ty(), definitions),
         // A number to the schema, or its text.
         Type::Scalar(Scalar::Decimal) => Shape::Other,
         Type::Str | Type::Scalar(_) => Shape::Text,

@@ -63,7 +63,7 @@ impl Values {
                 Some(ty) => self.of(ty, note, name),
                 None => Value::Null,
             },
-            Type::Scalar(_) => {
+            Type::Scalar(_) | Type::Constrained(_) => {
                 let schema = ty.json_schema();
                 self.of_schema(&schema, &schema, name, 0)
             }

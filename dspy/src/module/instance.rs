@@ -63,7 +63,9 @@ fn is_instance(ty: &Type, value: &Value, definitions: &Definitions) -> bool {
             | Type::Set(_)
             | Type::FrozenSet(_)
             | Type::Tuple(_)
-            | Type::Dict(..),
+            | Type::Dict(..)
+            // The package does not look into `Annotated`, and warns of what it holds.
+            | Type::Constrained(_),
             _,
         ) => false,
     }

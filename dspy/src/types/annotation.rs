@@ -5,9 +5,12 @@
     reason = "a value of any other of Python's types goes one and the same way"
 )]
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use super::{DspyType, Scalar, Type, TypeError};
+use super::{
+    DspyType, Scalar, Type, TypeError,
+    constrained::{Constrained, Rule},
+};
 use crate::python::{literal, name, object::Object};
 
 /// The deepest nesting read.
@@ -26,6 +29,9 @@ pub(super) fn parse(annotation: &str, is_defined: &dyn Fn(&str) -> bool) -> Pars
     let mut parser = Parser { text: &text, at: 0, depth: 0, is_defined };
     let ty = parser.union()?;
     match parser.peek() {
+        None if matches!(ty, Type::Constrained(_)) => {
+            Err(parser.wrong("the bounds of a field itself stand beside its type: `gt: 0`"))
+        }
         None => Ok(ty),
         Some(c) => Err(parser.wrong(&format!("did not expect `{c}` after `{ty}`"))),
     }
@@ -138,6 +144,9 @@ impl Parser<'_> {
         if matches!(name, "Code" | "dspy.Code") {
             return self.code();
         }
+        if name == "Annotated" {
+            return self.constrained();
+        }
         let (mut args, is_open) = self.arguments()?;
         let count = args.len();
         let one = |args: &mut Vec<Type>| Box::new(args.remove(0));
@@ -178,6 +187,42 @@ impl Parser<'_> {
             if !more {
                 return Err(self.wrong("a `]` is missing"));
             }
+        }
+    }
+
+    /// `Annotated[int, Field(gt=0), Lt(lt=10)]`, from its first argument on.
+    fn constrained(&mut self) -> Parsed<Type> {
+        let (ty, mut rules) = (self.union()?, Vec::new());
+        while self.eat(',') {
+            let mut rule = Rule { name: self.word_after_blanks(), bounds: Map::new() };
+            self.expect('(')?;
+            while !self.eat(')') {
+                let name = self.word_after_blanks();
+                self.expect('=')?;
+                rule.bounds.insert(name, self.bound()?);
+                if !self.eat(',') && self.peek() != Some(')') {
+                    return Err(self.wrong("a `)` is missing"));
+                }
+            }
+            rules.push(rule);
+        }
+        self.expect(']')?;
+        let constrained = Constrained::new(ty, &rules).map_err(|what| self.wrong(&what))?;
+        Ok(Type::Constrained(Box::new(constrained)))
+    }
+
+    fn word_after_blanks(&mut self) -> String {
+        self.peek();
+        self.word()
+    }
+
+    fn bound(&mut self) -> Parsed<Value> {
+        let rest = self.text[self.at..].iter();
+        let text: String = rest.take_while(|c| !matches!(c, ',' | ')')).collect();
+        self.at += text.chars().count();
+        match literal::eval(text.trim()) {
+            Some(number @ (Object::Int(_) | Object::Float(_))) => Ok(number.into_json()),
+            _ => Err(self.wrong(&format!("`{text}` is no number"))),
         }
     }
 

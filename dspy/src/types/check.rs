@@ -37,6 +37,7 @@ impl Type {
                     item.check(value, &format!("{pointer}/{name}"), definitions, wrong);
                 }
             }
+            (Self::Constrained(its), value) => its.ty.check(value, pointer, definitions, wrong),
             (ty, value) if ty.accepts(value, definitions) => {}
             (ty, value) => wrong.push(Mistyped {
                 pointer: pointer.to_owned(),
@@ -76,6 +77,7 @@ impl Type {
             | Self::TupleOf(_)
             | Self::Set(_)
             | Self::FrozenSet(_) => false,
+            Self::Constrained(its) => its.ty.accepts(value, definitions),
         }
     }
 }

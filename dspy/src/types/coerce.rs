@@ -9,6 +9,8 @@
 
 use std::{borrow::Cow, collections::HashSet};
 
+use serde_json::{Map, Value};
+
 use super::{
     Definition, Definitions, Extra, Model, ModelField, Origin, Type, bounds, choice, dspy_value,
     fit::Fit,
@@ -66,6 +68,7 @@ impl Coercer<'_> {
             Type::Literal(values) => choice::literal(&value, values),
             Type::Union(args) => union::coerce(self, value, args),
             Type::Named(name) => self.named(value, name),
+            Type::Constrained(its) => self.bounded(value, &its.ty, &its.bounds),
         }
     }
 
@@ -221,6 +224,20 @@ impl Coercer<'_> {
         if issues.is_empty() { Ok((Object::Dict(out), fit)) } else { Err(issues) }
     }
 
+    /// A value that also keeps some bounds.
+    fn bounded(&self, value: Object, ty: &Type, bounds: &Map<String, Value>) -> Coerced {
+        if bounds.is_empty() {
+            return self.coerce(ty, value);
+        }
+        if matches!(ty, Type::List(_)) {
+            bounds::check_longest(&value, bounds).map_err(|it| vec![*it])?;
+        }
+        let (made, fit) = self.coerce(ty, value.clone())?;
+        // What breaks a bound is shown as it was given.
+        bounds::check(&made, bounds).map_err(|it| vec![Issue { input: value, ..*it }])?;
+        Ok((made, fit))
+    }
+
     fn model_field(&self, given: &Dict, field: &ModelField, by_name: bool) -> Coerced {
         let alias = field.alias.as_ref().unwrap_or(&field.name);
         let by_alias = given.get(alias);
@@ -238,15 +255,9 @@ impl Coercer<'_> {
                 Ok((value.clone(), Fit::FIELD))
             }
             (Some(value), _) => {
-                if matches!(field.ty, Type::List(_)) {
-                    let too_long = bounds::check_longest(value, &field.bounds);
-                    too_long.map_err(|it| at_place(vec![*it]))?;
-                }
-                let (coerced, fit) = self.coerce(&field.ty, value.clone()).map_err(at_place)?;
-                // What breaks a bound is shown as it was given.
-                bounds::check(&coerced, &field.bounds)
-                    .map_err(|it| at_place(vec![Issue { input: value.clone(), ..*it }]))?;
-                Ok((coerced, fit.and(Fit::FIELD)))
+                let made = self.bounded(value.clone(), &field.ty, &field.bounds);
+                let (made, fit) = made.map_err(at_place)?;
+                Ok((made, fit.and(Fit::FIELD)))
             }
             (None, Some(default)) => Ok((default.into(), Fit::EXACT)),
             (None, None) => {

@@ -69,6 +69,7 @@ impl Type {
                 let its = taken_for(Origin::Json, args, value, definitions).or_else(accepted);
                 its.map_or_else(|| value.clone(), |it| inner(it, value))
             }
+            (Self::Constrained(its), value) => inner(&its.ty, value),
             (Self::Named(name), Value::Object(map)) => {
                 let Some(Definition::Model(model)) = definitions.get(name) else {
                     return value.clone();

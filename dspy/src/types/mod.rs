@@ -5,6 +5,7 @@ mod bounds;
 mod check;
 mod choice;
 mod coerce;
+mod constrained;
 mod definition;
 mod dspy_class;
 mod dspy_type;
@@ -26,6 +27,7 @@ mod validate;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use constrained::Constrained;
 pub use definition::{
     Definition, Definitions, Enum, EnumBase, EnumMember, Extra, Model, ModelField,
 };
@@ -84,6 +86,8 @@ pub enum Type {
     Union(Vec<Type>),
     /// An enum or a model of the program's own, by name
     Named(String),
+    /// `Annotated[…, Field(…)]`, within another type
+    Constrained(Box<Constrained>),
 }
 
 /// An annotation that is no type the native engine knows.
@@ -136,7 +140,8 @@ impl Type {
             | Self::Scalar(_)
             | Self::Dspy(_)
             | Self::Literal(_)
-            | Self::Named(_) => false,
+            | Self::Named(_)
+            | Self::Constrained(_) => false,
         }
     }
 }

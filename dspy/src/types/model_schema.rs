@@ -85,7 +85,8 @@ impl Type {
             | Self::BareFrozenSet
             | Self::Scalar(_)
             | Self::Literal(_)
-            | Self::Union(_) => None,
+            | Self::Union(_)
+            | Self::Constrained(_) => None,
         }
     }
 }
@@ -201,7 +202,7 @@ fn is_named(ty: &Type) -> bool {
 }
 
 /// Bounds are those of the value itself: in an `Optional`, of what it is when it is something.
-fn put_bounds(schema: &mut Value, ty: &Type, bounds: &Map<String, Value>) {
+pub(super) fn put_bounds(schema: &mut Value, ty: &Type, bounds: &Map<String, Value>) {
     let target = match (ty, schema.get("anyOf").is_some()) {
         (Type::Union(_), true) => &mut schema["anyOf"][0],
         _ => schema,

@@ -19,6 +19,11 @@ impl Type {
         named(self, Style::File)
     }
 
+    /// How pydantic names it where it prints a field.
+    pub(crate) fn displayed_name(&self) -> String {
+        named(self, Style::Info)
+    }
+
     /// How DSPy names it where it warns of an input.
     pub(crate) fn warned_name(&self) -> String {
         named(self, Style::Warning)
@@ -53,6 +58,10 @@ impl Type {
             Self::BareFrozenSet => "frozenset[any]".to_owned(),
             Self::Scalar(scalar) => scalar.validator_name(),
             Self::Dspy(ty) => ty.class_name(),
+            Self::Constrained(its) if matches!(its.ty, Self::List(_) | Self::BareList) => {
+                name(&its.ty)
+            }
+            Self::Constrained(its) => format!("constrained-{}", its.ty),
             Self::Literal(values) => {
                 let values: Vec<_> = values.iter().map(|it| repr::repr(&it.into())).collect();
                 format!("literal[{}]", values.join(","))
@@ -79,6 +88,8 @@ enum Style {
     File,
     /// In a warning.
     Warning,
+    /// In what pydantic prints of a field.
+    Info,
 }
 
 fn named(ty: &Type, style: Style) -> String {
@@ -96,7 +107,8 @@ fn named(ty: &Type, style: Style) -> String {
         Type::Dict(key, value) => format!("dict[{}, {}]", named(key, style), named(value, style)),
         Type::Tuple(items) => format!("tuple[{}]", list(items).join(", ")),
         Type::TupleOf(item) => {
-            let more = if style == Style::Warning { "..." } else { "Ellipsis" };
+            let is_short = matches!(style, Style::Warning | Style::Info);
+            let more = if is_short { "..." } else { "Ellipsis" };
             format!("tuple[{}, {more}]", named(item, style))
         }
         Type::BareTuple => "tuple".to_owned(),
@@ -119,6 +131,14 @@ fn named(ty: &Type, style: Style) -> String {
             format!("Literal[{}]", values.join(", "))
         }
         Type::Named(name) => name.clone(),
+        Type::Constrained(its) => {
+            let rules = match style {
+                Style::File => &its.written,
+                Style::Prompt | Style::Warning => &its.printed,
+                Style::Info => &its.displayed,
+            };
+            format!("Annotated[{}, {rules}]", named(&its.ty, style))
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{DspyType, Type};
+use super::{DspyType, Type, model_schema::put_bounds};
 use crate::python::repr;
 
 impl Type {
@@ -37,6 +37,11 @@ impl Type {
                 any_of(others.iter().chain(&none).map(|it| it.json_schema()))
             }
             Self::Named(name) => json!({"$ref": format!("#/$defs/{name}")}),
+            Self::Constrained(its) => {
+                let mut schema = its.ty.json_schema();
+                put_bounds(&mut schema, &its.ty, &its.bounds);
+                schema
+            }
         }
     }
 
@@ -62,6 +67,7 @@ impl Type {
             }
             Self::Dict(key, value) => vec![key, value],
             Self::Tuple(items) | Self::Union(items) => items.iter().collect(),
+            Self::Constrained(its) => vec![&its.ty],
             Self::Str
             | Self::Int
             | Self::Float

@@ -11,8 +11,9 @@ import json
 import types
 import typing
 import uuid
-from typing import Any, ForwardRef, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, ForwardRef, Literal, Union, get_args, get_origin
 
+import annotated_types
 import dspy
 import pydantic
 import pydantic_core
@@ -31,6 +32,8 @@ CLASSES = {f"{it.__module__}.{it.__qualname__}": it for it in (
     uuid.UUID)}
 
 
+RULES = {"Gt": "gt", "Ge": "ge", "Lt": "lt", "Le": "le", "MultipleOf": "multiple_of", "MinLen": "min_length",
+         "MaxLen": "max_length"}
 BASES = {"str": str, "int": int, "float": float}
 # What these print of an object is not its JSON.
 TELLS_TYPES = ("BAMLAdapter", "TwoStepAdapter")
@@ -97,6 +100,8 @@ class World:
             return tuple[args()]
         if kind == "literal":
             return Literal[tuple(neutral["values"])]
+        if kind == "annotated":
+            return Annotated[(inner("item"), *(rule(**it) for it in neutral["rules"]))]
         if kind == "union":
             return Union[args()]
         raise ValueError(f"no type {neutral}")
@@ -158,6 +163,20 @@ class World:
         return made
 
 
+def rule(name, bounds):
+    """A rule of an `Annotated`: pydantic's `Field`, or one of `annotated_types`."""
+    return (pydantic.Field if name == "Field" else getattr(annotated_types, name))(**bounds)
+
+
+def neutral_rule(it):
+    """The rule as `rule` takes it; none of another kind."""
+    parts = it.metadata if isinstance(it, pydantic.fields.FieldInfo) else [it]
+    if not parts or not all(type(part).__name__ in RULES for part in parts):
+        return None
+    bounds = {RULES[type(part).__name__]: getattr(part, RULES[type(part).__name__]) for part in parts}
+    return {"name": type(it).__name__.removesuffix("Info"), "bounds": bounds}
+
+
 def hashable(tagged_key):
     """A tagged key as a key again."""
     if isinstance(tagged_key, dict):
@@ -214,8 +233,9 @@ def neutral_type(it, definitions):
         return {"kind": "tuple", "args": ["..." if arg is ... else inner(arg) for arg in args]}
     if origin is dict:
         return {"kind": "dict", "key": inner(args[0]), "value": inner(args[1])}
-    if origin is typing.Annotated:
-        return inner(args[0])
+    if origin is Annotated:
+        rules = [neutral_rule(rule) for rule in args[1:]]
+        return {"kind": "annotated", "item": inner(args[0]), "rules": rules} if all(rules) else inner(args[0])
     return {"kind": origin.__name__, "item": inner(args[0])}
 
 

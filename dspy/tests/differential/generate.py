@@ -122,7 +122,7 @@ class Maker:
         nested = ["list"] * 3 + ["dict", "union", "union", "optional", "optional", "tuple", "set", "model", "model", "bare"]
         nested += ["list", "dict", "union", "optional", "model"]
         kind = r.choice(scalars + (nested if depth < 3 else []))
-        inner = lambda: self.type(depth + 1)
+        inner = lambda: self.annotated(self.type(depth + 1))
         if kind == "bytes":
             return {"kind": "bytes"}
         if kind in CLASSES:
@@ -166,6 +166,16 @@ class Maker:
                 flat += [it for it in (arg["args"] if arg["kind"] == "union" else [arg]) if it not in flat]
             return {"kind": "union", "args": flat} if len(flat) > 1 else flat[0]
         return {"kind": kind}
+
+    def annotated(self, ty):
+        """The type, at times with bounds of its own."""
+        bounds = self.bounds(ty) if self.maybe(0.06) else {}
+        if not bounds:
+            return ty
+        name = {"gt": "Gt", "ge": "Ge", "lt": "Lt", "le": "Le", "multiple_of": "MultipleOf", "min_length": "MinLen",
+                "max_length": "MaxLen"}[next(iter(bounds))]
+        is_field = len(bounds) > 1 or self.maybe(0.7)
+        return {"kind": "annotated", "item": ty, "rules": [{"name": "Field" if is_field else name, "bounds": bounds}]}
 
     def hashable(self):
         """A type of what sets and the keys of dictionaries are."""
@@ -238,6 +248,13 @@ class Maker:
             return own.value(self, ty["name"])
         if kind == "literal":
             return r.choice(ty["values"])
+        if kind == "annotated" and self.is_reply and self.maybe(0.5):
+            return inner(ty["item"])
+        if kind == "annotated":
+            # Each keeps all the bounds that there are.
+            item = ty["item"]["kind"]
+            return {"int": 2, "float": 2.0, "str": "ab"}[item] if item != "list" else [
+                inner(ty["item"].get("item", {"kind": "any"})) for _ in range(2)]
         if kind == "union":
             return inner(r.choice(ty["args"]) if depth < 4 else ty["args"][-1])
         if kind == "list" and ty.get("item", {}).get("name") == "Tool":

@@ -139,6 +139,18 @@ pub(crate) fn ty(neutral: &Value) -> Result<Type, String> {
         "literal" => {
             Type::Literal(neutral["values"].as_array().unwrap().iter().map(plain).collect())
         }
+        "annotated" => {
+            let rule = |it: &Value| {
+                let bounds = it["bounds"].as_object().unwrap().iter();
+                let bounds: Vec<_> = bounds.map(|(name, it)| format!("{name}={it}")).collect();
+                format!("{}({})", text(it, "name"), bounds.join(", "))
+            };
+            let rules: Vec<_> = neutral["rules"].as_array().unwrap().iter().map(rule).collect();
+            let item = ty(&neutral["item"])?.annotation();
+            let list = Type::try_from(format!("list[Annotated[{item}, {}]]", rules.join(", ")));
+            let Ok(Type::List(item)) = list else { return Err(format!("rules {rules:?}")) };
+            *item
+        }
         "ref" => Type::Named(text(neutral, "name")),
         kind => return Err(format!("type {kind} {}", text(neutral, "name"))),
     })

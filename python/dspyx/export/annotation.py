@@ -12,7 +12,7 @@ import inspect
 import types
 import typing
 import uuid
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import annotated_types
 import dspy
@@ -38,6 +38,9 @@ _BOUNDS = {
     annotated_types.MaxLen: "max_length",
     annotated_types.MultipleOf: "multiple_of",
 }
+_NUMBER = ("gt", "ge", "lt", "le", "multiple_of")
+_LENGTH = ("min_length", "max_length")
+_BOUNDED = {"int": _NUMBER, "float": _NUMBER, "str": _LENGTH, "list": _LENGTH}
 _CONFIG = {"extra", "populate_by_name", "title", "frozen", "protected_namespaces"}
 # Factories whose value is always the same.
 _FACTORIES = (list, dict, set, tuple, str, int, float, bool)
@@ -69,6 +72,8 @@ class Types:
         origin, args = get_origin(annotation), get_args(annotation)
         if origin is Literal:
             return self._literal(args, part)
+        if origin is Annotated:
+            return self._annotated(*args, part=part)
         if origin in (Union, types.UnionType):
             return f"Union[{', '.join(self.text(it, part) for it in args)}]"
         origin = list if origin is collections.abc.Sequence else origin
@@ -109,6 +114,12 @@ class Types:
             made = _enum(cls) if issubclass(cls, enum.Enum) else self._model(cls)
             self.definitions[cls.__name__] = made
         return cls.__name__
+
+    def _annotated(self, annotation: Any, *rules: Any, part: str) -> str:
+        """A type with bounds, within another."""
+        name = "list" if get_origin(annotation) is list else getattr(annotation, "__name__", None)
+        written = [_rule(it, _BOUNDED.get(name or "", ()), part) for it in rules]
+        return f"Annotated[{self.text(annotation, part)}, {', '.join(written)}]"
 
     def _literal(self, values: tuple[Any, ...], part: str) -> str:
         for value in values:
@@ -233,6 +244,26 @@ def _bounds(field: FieldInfo, part: str) -> dict[str, Any]:
     if field.discriminator is not None:
         raise Refusal(part, "it has a discriminator", f"use a plain union, {RUN_PYTHON}")
     return bounds
+
+
+def _rule(rule: Any, allowed: tuple[str, ...], part: str) -> str:
+    """A rule of an `Annotated`, as the program file writes it."""
+    parts = rule.metadata if isinstance(rule, FieldInfo) else [rule]
+    names = [_BOUNDS.get(type(it)) for it in parts]
+    bounds = {name: getattr(it, name) for name, it in zip(names, parts) if name in allowed}
+    is_plain = all(type(it) in (int, float) and abs(it) < 2**63 for it in bounds.values())
+    if isinstance(rule, FieldInfo):
+        name = "Field"
+        is_plain &= str(rule) == f"annotation=NoneType required=True metadata={rule.metadata}"
+    else:
+        name = type(rule).__name__
+    if not bounds or len(bounds) < len(parts) or not is_plain:
+        raise Refusal(
+            part,
+            f"the native engine does not know the rule {rule!r} there",
+            f"use the bounds of numbers, texts and lists alone, {RUN_PYTHON}",
+        )
+    return f"{name}({', '.join(f'{key}={it!r}' for key, it in bounds.items())})"
 
 
 def _alias(field: FieldInfo, part: str) -> str | None:

@@ -9,7 +9,7 @@ import decimal
 import enum
 import types
 import uuid
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import dspy
 import pydantic
@@ -64,6 +64,8 @@ def sample(annotation: Any, name: str, *, awkward: bool, depth: int = 0) -> Any:
         return None
     if origin is Literal:
         return args[0] if awkward else args[-1]
+    if origin is Annotated:
+        return _fitting(FieldInfo.from_annotation(annotation), inner(args[0]))
     if origin in (Union, types.UnionType):
         return _of_union(args, inner, awkward)
     if origin is tuple and args:
@@ -151,6 +153,4 @@ def _fitting(field: FieldInfo, value: Any) -> Any:
 
 
 def _bounded(field: FieldInfo) -> Any:
-    from typing import Annotated
-
     return Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation
