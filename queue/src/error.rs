@@ -56,6 +56,13 @@ pub enum Error {
 /// A result of the queue.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+impl Error {
+    /// Whether the same may go well later: the store is away, or has no room now.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::Unavailable(_) | Self::NoRoom(_))
+    }
+}
+
 impl From<serde_json::Error> for Error {
     fn from(error: serde_json::Error) -> Self {
         Error::Corrupt(error.to_string())

@@ -20,6 +20,15 @@ fn texts(count: usize, bytes: usize) -> String {
     (0..count).map(line).collect()
 }
 
+/// Lines that cannot be compressed much.
+fn noise(count: u64) -> String {
+    let line = |n: u64| {
+        let number = u128::from(n).wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835);
+        json!({ "text": format!("{number:x}") }).to_string() + "\n"
+    };
+    (0..count).map(line).collect()
+}
+
 async fn upload(site: &Site, program: &str, lines: &str) -> Answer {
     let path = format!("{UPLOAD}{program}");
     site.http.send("POST", &path, &[NDJSON], lines.as_bytes()).await.unwrap()
@@ -40,6 +49,11 @@ async fn endings(site: &Site, path: &str) -> BTreeMap<u64, String> {
     let endings: BTreeMap<u64, String> = lines.iter().map(ending).collect();
     assert_eq!(endings.len(), lines.len(), "an item has two lines");
     endings
+}
+
+/// How many batches there are.
+async fn batches(site: &Site) -> usize {
+    site.until("/batches", |_| true).await["batches"].as_array().unwrap().len()
 }
 
 async fn assert_nothing_is_left(site: &Site) {
@@ -174,20 +188,13 @@ async fn full_redis_refuses_an_upload_and_loses_nothing() {
         .unwrap();
 
     redis.cli(&["CONFIG", "SET", "maxmemory", &(used + 400_000).to_string()]);
-    // what cannot be compressed much
-    let noise = |n: u64| {
-        let number = u128::from(n).wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835);
-        json!({ "text": format!("{number:x}") }).to_string() + "\n"
-    };
-    let noise: String = (0..60_000).map(noise).collect();
-    let refused = upload(&site, "echo", &noise).await;
+    let refused = upload(&site, "echo", &noise(60_000)).await;
 
     assert_eq!(refused.status, 429, "{}", refused.body);
     assert!(!refused.header("retry-after").is_empty());
     assert_eq!(site.ended(&first).await["counts"]["succeeded"], 300);
     redis.cli(&["CONFIG", "SET", "maxmemory", "0"]);
-    let batches = site.until("/batches", |_| true).await;
-    assert_eq!(batches["batches"].as_array().unwrap().len(), 1);
+    assert_eq!(batches(&site).await, 1);
     let second = path_of(&upload(&site, "echo", &texts(200, 20)).await);
     assert_eq!(site.ended(&second).await["counts"]["succeeded"], 200);
     until_true("what was refused is taken away", SOON, async || {
@@ -195,5 +202,31 @@ async fn full_redis_refuses_an_upload_and_loses_nothing() {
         keys.trim().is_empty()
     })
     .await;
+    site.check(up).await;
+}
+
+#[tokio::test]
+async fn full_disk_refuses_an_upload_and_loses_nothing() {
+    let Some(site) = Store::Sqlite.site().await.on_small_disk(24).await else {
+        eprintln!("not tested: this system gives a user no namespaces, so no small disk");
+        return;
+    };
+    let disk = site.disk.as_ref().unwrap();
+    site.lm.usually(Reply::Fitting.after(Duration::from_millis(20)));
+    let up = site.up().await;
+    let first = path_of(&upload(&site, "qa", &questions(0, 300)).await);
+
+    disk.fill();
+    let refused = upload(&site, "echo", &noise(60_000)).await;
+
+    assert_eq!(refused.status, 429, "{}", refused.body);
+    assert!(!refused.header("retry-after").is_empty());
+    assert!(refused.body.contains("its disk is full"), "{}", refused.body);
+    disk.free();
+    let first = site.ended(&first).await;
+    assert_eq!(first["counts"]["succeeded"], 300);
+    assert_eq!((site.lm.calls(), batches(&site).await), (300, 1));
+    let second = path_of(&upload(&site, "echo", &texts(200, 20)).await);
+    assert_eq!(site.ended(&second).await["counts"]["succeeded"], 200);
     site.check(up).await;
 }

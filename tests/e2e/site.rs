@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use testkit::{Http, Process, RedisServer, Reply, StubLm, free_port, until};
+use testkit::{Http, Process, RedisServer, Reply, SmallDisk, StubLm, free_port, until};
 
 /// What happens soon, happens within this, also on a busy machine.
 pub(crate) const SOON: Duration = Duration::from_secs(30);
@@ -58,6 +58,8 @@ pub(crate) struct Site {
     /// With alice's token for everything but other people's things.
     pub(crate) http: Http,
     pub(crate) redis: Option<RedisServer>,
+    /// Where its file lies, if that is not the disk of all.
+    pub(crate) disk: Option<SmallDisk>,
     env: Vec<(String, String)>,
     folder: TempDir,
 }
@@ -105,7 +107,8 @@ impl Site {
             ("SHUTDOWN_TIMEOUT", "10s".to_owned()),
         ];
         let env = env.map(|(name, value)| (name.to_owned(), value)).to_vec();
-        let mut site = Self { lm, http: Http::new(port, BASE), redis: None, env, folder };
+        let mut site =
+            Self { lm, http: Http::new(port, BASE), redis: None, disk: None, env, folder };
         let token = site.token(&["--subject", "alice", "--scope", "execute,read,programs"]).await;
         site.http = site.http.with_token(&token);
         site
@@ -117,6 +120,15 @@ impl Site {
         self.env.retain(|it| it.0 != name);
         self.env.push((name.to_owned(), value.to_owned()));
         self
+    }
+
+    /// The same with its file on a disk of so many megabytes. None where there can be none.
+    pub(crate) async fn on_small_disk(self, megabytes: usize) -> Option<Self> {
+        let folder = self.folder.path().join("disk");
+        std::fs::create_dir(&folder).unwrap();
+        let disk = Some(SmallDisk::over(&folder, megabytes).await?);
+        let file = folder.join("queue.db").display().to_string();
+        Some(Self { disk, ..self.with("DATABASE_PATH", &file) })
     }
 
     /// The same with the real DSPy for Python programs.
@@ -135,7 +147,13 @@ impl Site {
 
     /// Starts a command of the program.
     pub(crate) fn start(&self, args: &[&str]) -> Process {
-        Process::start(PROGRAM, args, &self.env, self.folder.path())
+        let folder = self.folder.path();
+        let Some(disk) = &self.disk else {
+            return Process::start(PROGRAM, args, &self.env, folder);
+        };
+        let entered = disk.enter(PROGRAM);
+        let words: Vec<&str> = entered.iter().map(String::as_str).chain(args.to_vec()).collect();
+        Process::start(words[0], &words[1..], &self.env, folder)
     }
 
     /// Runs a command to its end, and gives whether it was content, and what it printed.

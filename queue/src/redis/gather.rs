@@ -64,7 +64,7 @@ async fn serve<C: Commit>(mut commit: C, mut asked: mpsc::Receiver<Asked<C>>) {
         let (calls, senders): (Vec<_>, Vec<_>) = group.drain(..).unzip();
         let answers = loop {
             match commit.commit(&calls).await {
-                Err(Error::Unavailable(_)) if C::STUBBORN && are_awaited(&senders) => {
+                Err(error) if error.may_pass() && C::STUBBORN && are_awaited(&senders) => {
                     tokio::time::sleep(AGAIN).await;
                 }
                 answers => break answers,

@@ -178,7 +178,10 @@ pub(super) fn millis(duration: std::time::Duration) -> i64 {
 
 impl From<rusqlite::Error> for Error {
     fn from(error: rusqlite::Error) -> Self {
-        use rusqlite::Error as Sqlite;
+        use rusqlite::{Error as Sqlite, ErrorCode};
+        if error.sqlite_error_code() == Some(ErrorCode::DiskFull) {
+            return Error::NoRoom("its disk is full");
+        }
         let corrupt = matches!(
             error,
             Sqlite::FromSqlConversionFailure(..)
@@ -186,8 +189,7 @@ impl From<rusqlite::Error> for Error {
                 | Sqlite::InvalidColumnType(..)
                 | Sqlite::InvalidColumnName(_)
                 | Sqlite::QueryReturnedNoRows
-        ) || error.sqlite_error_code()
-            == Some(rusqlite::ErrorCode::ConstraintViolation);
+        ) || error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation);
         if corrupt {
             Error::Corrupt(error.to_string())
         } else {

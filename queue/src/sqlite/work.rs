@@ -19,8 +19,7 @@ use super::{
     upkeep::tick,
 };
 use crate::{
-    Ending, Error, ExecutionId, Lease, Orders, Result, Tick, Verdict, Want, Work, WorkerId,
-    WorkerInfo,
+    Ending, ExecutionId, Lease, Orders, Result, Tick, Verdict, Want, Work, WorkerId, WorkerInfo,
 };
 
 /// The most entries that one step takes back from a worker that retires.
@@ -117,8 +116,8 @@ impl Work for SqliteQueue {
             let this = Arc::clone(&ended);
             match self.write(move |step| finish(step, &this)).await {
                 // a full disk, say: what a program gave is worth waiting for
-                Err(Error::Unavailable(reason)) if self.writer()?.is_running() => {
-                    warn!(reason, "a result cannot be stored yet");
+                Err(error) if error.may_pass() && self.writer()?.is_running() => {
+                    warn!(%error, "a result cannot be stored yet: {error}");
                     tokio::time::sleep(TRY_AGAIN).await;
                 }
                 answer => return answer,

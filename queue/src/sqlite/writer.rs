@@ -10,6 +10,7 @@ use std::{
 
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
+use tracing::warn;
 
 use super::{
     file::File,
@@ -30,7 +31,9 @@ const DEAF_FROM: Duration = Duration::from_millis(500);
 
 /// Runs inside the transaction, and gives what to do once it is committed (or is not).
 type Work = Box<dyn FnOnce(&Group<'_>) -> (Effects, Answer) + Send>;
-type Answer = Box<dyn FnOnce(bool)>;
+/// Told what to say instead of a step's result if its transaction was not committed.
+type Answer = Box<dyn FnOnce(Option<Refusal>)>;
+type Refusal = fn() -> Error;
 
 /// What the steps of one transaction share.
 struct Group<'a> {
@@ -67,9 +70,10 @@ impl Writer {
         let (sender, receiver) = oneshot::channel();
         let step: Work = Box::new(move |group| {
             let (result, effects) = isolated(group, work);
-            let answer: Answer = Box::new(move |committed| {
+            let answer: Answer = Box::new(move |refusal| {
+                let result = refusal.map_or(result, |refusal| Err(refusal()));
                 // nobody waits any more: dropping the result is what it takes
-                drop(sender.send(if committed { result } else { Err(gone()) }));
+                drop(sender.send(result));
             });
             (effects, answer)
         });
@@ -133,16 +137,22 @@ fn write_group(
         arrived |= effects.arrived;
         answers.push(answer);
     }
-    let committed = tally.write(&tx).is_ok() && tx.commit().is_ok();
-    if committed {
+    let committed = tally.write(&tx).and_then(|()| Ok(tx.commit()?));
+    let refusal = committed.err().map(|error| refusal(&error));
+    if refusal.is_none() {
         signals.ended(&ended);
     }
     for answer in answers {
-        answer(committed);
+        answer(refusal);
     }
-    if committed && arrived {
+    if refusal.is_none() && arrived {
         signals.arrived();
     }
+}
+
+fn refusal(error: &Error) -> Refusal {
+    warn!(%error, "a transaction was not committed: {error}");
+    if matches!(error, Error::NoRoom(_)) { full } else { gone }
 }
 
 /// Undoes a step that fails or panics, and leaves the others of its group alone.
@@ -166,8 +176,16 @@ fn isolated<T>(
 }
 
 fn savepoint(tx: &Connection, statement: &str) -> Result<()> {
+    // SQLite has undone the whole transaction: what comes now would be one of its own
+    if tx.is_autocommit() {
+        return Err(gone());
+    }
     tx.prepare_cached(statement)?.execute([])?;
     Ok(())
+}
+
+fn full() -> Error {
+    Error::NoRoom("its disk is full")
 }
 
 fn gone() -> Error {

@@ -35,8 +35,12 @@ impl ServerChild {
         drop(self.0.wait());
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.0.id()
+    }
+
     pub(crate) fn signal(&self, name: &str) {
-        signal(self.0.id(), name);
+        signal(self.pid(), name);
     }
 }
 

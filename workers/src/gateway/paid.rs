@@ -113,7 +113,7 @@ impl Entry<'_> {
         loop {
             match self.ledger.recall(&wanted).await {
                 Ok(recalled) => return Ok(recalled),
-                Err(error @ queue::Error::Unavailable(_)) => {
+                Err(error) if error.may_pass() => {
                     warn!(%error, "cannot look for a reply that may be paid for already");
                     self.call.pause(AWAY).await?;
                 }
