@@ -233,6 +233,10 @@ class Bridge:
             return f"the gateway does not know the provider `{prefix}`"
         return None
 
+    def is_native(self, lm):
+        """Whether DSPy's own engine renders the calls of a model, and knows the model by its list."""
+        return self._provider(lm, asynchronous=True) is not None
+
     def _tell(self, lm, why):
         if self.desk is None or (lm.model, why) in self._told:
             return

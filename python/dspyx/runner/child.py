@@ -11,7 +11,8 @@ import sys
 import threading
 import traceback
 
-from . import adapters, bridge, clients, outcome, program, scope, wire
+from . import adapters, bridge, clients, hops, outcome, program, scope, wire
+from .bell import Bell
 from .desk import Desk
 from .execution import Execution
 from .settings import Settings, configure_in_place
@@ -24,6 +25,8 @@ STACK_BYTES = 1 << 20
 OLDEST_DSPY = (3, 4)
 GROWTH_BYTES = 16 << 20
 PAGE_BYTES = resource.getpagesize()
+# Linux counts kilobytes, and macOS bytes.
+MAXRSS_BYTES = 1 if sys.platform == "darwin" else 1024
 KILLED_WITH_PARENT = 1  # PR_SET_PDEATHSIG
 
 
@@ -41,7 +44,7 @@ class Child:
         self.executions = {}
         self.size = Size()
         self.told_rss = self.size.bytes()
-        self.loop = None
+        self.loop = self.bell = None
         self.jobs = queue.SimpleQueue()
         self.threads = 0
         self.busy = 0
@@ -86,7 +89,7 @@ class Child:
         self.executions[execution.run] = execution
         self.desk.alone(execution if len(self.executions) == 1 else None)
         if self.loop is not None:
-            self.loop.call_soon_threadsafe(self._start, execution)
+            self.bell.call(self._start, execution)
             return
         with self.lock:
             self.busy += 1
@@ -98,6 +101,8 @@ class Child:
 
     def _tell_growth(self):
         """Tells how large this process is, when it has grown: the next execution may be too much."""
+        if not self.size.may_exceed(self.told_rss + GROWTH_BYTES):
+            return
         now = self.size.bytes()
         if now > self.told_rss + GROWTH_BYTES:
             self.told_rss = now
@@ -123,6 +128,7 @@ class Child:
 
     async def _loop(self):
         self.loop = asyncio.get_running_loop()
+        self.bell = self.desk.bell = Bell(self.loop)
         self.ready()
         await asyncio.Event().wait()
 
@@ -134,7 +140,6 @@ class Child:
     async def _run_async(self, execution):
         scope.EXECUTION.set(execution)
         try:
-            execution.say("started")
             with Settings(execution, self.init) as usage:
                 returned = await self.program.acall(**self._inputs(execution))
             message = _result(returned, execution, usage)
@@ -167,7 +172,6 @@ class Child:
         before = _attributes(self.program) if self.is_alone else None
         try:
             execution.enter()
-            execution.say("started")
             with Settings(execution, self.init) as usage:
                 returned = self.program(**self._inputs(execution))
             message = _result(returned, execution, usage)
@@ -287,9 +291,13 @@ class Size:
         except OSError:
             self._statm = None
 
+    def may_exceed(self, size_bytes):
+        """Whether it may be larger than that: it is not if it never was, which is known sooner."""
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * MAXRSS_BYTES > size_bytes
+
     def bytes(self):
         if self._statm is None:
-            return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+            return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * MAXRSS_BYTES
         return int(os.pread(self._statm, 128, 0).split()[1]) * PAGE_BYTES
 
 
@@ -347,6 +355,7 @@ def start(init):
     engine.install()
     clients.install(engine, init)
     adapters.remember()
+    hops.leave_out(engine)
     scope.follow_threads()
     configure_in_place()
     instance = program.load(init["program"])

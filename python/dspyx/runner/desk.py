@@ -39,8 +39,8 @@ class Pending:
         self._event.set()
         future = self._future
         if future is not None:
-            loop, waiter = future
-            loop.call_soon_threadsafe(_wake, waiter)
+            call, waiter = future
+            call(_wake, waiter)
 
     def wait(self):
         # In slices: an exception that another thread sets for this one comes between them.
@@ -48,10 +48,11 @@ class Pending:
             pass
         return self._take()
 
-    async def wait_async(self):
+    async def wait_async(self, bell):
         loop = asyncio.get_running_loop()
         waiter = loop.create_future()
-        self._future = (loop, waiter)
+        is_ours = bell is not None and bell.loop is loop
+        self._future = (bell.call if is_ours else loop.call_soon_threadsafe, waiter)
         if self.outcome is None:
             await waiter
         return self._take()
@@ -75,6 +76,8 @@ class Desk:
         self._numbers = itertools.count(1)
         self._pending = {}
         self._alone = None
+        # Of the loop that executions run in, where they do.
+        self.bell = None
 
     def alone(self, execution):
         """Names the one execution there is, for calls from threads that belong to none."""
@@ -127,6 +130,6 @@ class Desk:
     async def ask_async(self, model, body):
         execution, number, pending = self.open(model, body)
         try:
-            return await pending.wait_async()
+            return await pending.wait_async(self.bell)
         finally:
             self.close(execution, number)

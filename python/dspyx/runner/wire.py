@@ -6,6 +6,7 @@ the other side is `workers/src/python/protocol.rs`, and a test holds the two to 
 
 import array
 import collections
+import ctypes
 import json
 import os
 import socket
@@ -23,7 +24,6 @@ CHILD_HEARS = ("execute", "cancel", "lm_response", "lm_error", "ping", "shutdown
 CHILD_SAYS = (
     "ready",
     "init_failed",
-    "started",
     "lm_request",
     "span",
     "tool_span",
@@ -34,6 +34,14 @@ CHILD_SAYS = (
     "cancelled",
     "pong",
 )
+
+
+# Called so, it keeps the interpreter's lock: `socket.send` lets go of it, and then has to wait until
+# another thread does, though nothing here takes longer than to copy a few hundred bytes.
+SEND = ctypes.PyDLL(None).send
+SEND.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_int)
+SEND.restype = ctypes.c_ssize_t
+AT_ONCE = socket.MSG_DONTWAIT | getattr(socket, "MSG_NOSIGNAL", 0)
 
 
 class TooLarge(Exception):
@@ -61,13 +69,16 @@ class Wire:
         self.fds = collections.deque()
         self._buffer = bytearray()
         self._sending = threading.Lock()
+        self._fd = sock.fileno()
 
     def send(self, kind, /, **fields):
         self.send_frame(encode(kind, fields))
 
     def send_frame(self, data):
         with self._sending:
-            self.sock.sendall(data)
+            sent = SEND(self._fd, data, len(data), AT_ONCE)
+            if sent < len(data):
+                self.sock.sendall(data[max(sent, 0) :])
 
     def receive(self):
         """The next message; none at the end of the stream."""

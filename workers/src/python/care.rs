@@ -116,8 +116,7 @@ impl Keeper {
                 }
                 self.replace_the_worn().await;
             }
-            FromChild::Started { .. }
-            | FromChild::LmRequest(_)
+            FromChild::LmRequest(_)
             | FromChild::Span(_)
             | FromChild::ToolSpan(_)
             | FromChild::Log { .. }

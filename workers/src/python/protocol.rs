@@ -158,8 +158,6 @@ pub(super) enum FromChild {
     Ready { pid: u32, manifest: PythonManifest, concurrency: usize },
     /// It cannot load the program.
     InitFailed(Reason),
-    /// The program was called.
-    Started { run: u64 },
     /// The program calls a model.
     LmRequest(Box<LmAsk>),
     /// What became of a call, for the debug trace and for those who follow.
@@ -311,8 +309,7 @@ impl FromChild {
     /// The run that a message belongs to.
     pub(super) fn run(&self) -> Option<u64> {
         match self {
-            Self::Started { run }
-            | Self::Log { run, .. }
+            Self::Log { run, .. }
             | Self::Result { run, .. }
             | Self::Cancelled { run } => Some(*run),
             Self::LmRequest(ask) => Some(ask.run),
@@ -329,8 +326,7 @@ impl FromChild {
     pub(super) fn is_last(&self) -> bool {
         match self {
             Self::Result { .. } | Self::Error(_) | Self::Cancelled { .. } => true,
-            Self::Started { .. }
-            | Self::Log { .. }
+            Self::Log { .. }
             | Self::LmRequest(_)
             | Self::Span(_)
             | Self::ToolSpan(_)

@@ -114,8 +114,7 @@ pub(super) async fn run(mut seat: Seat, job: &Job<'_>) -> Result<Returned, Error
                     let text = "the program was told to stop".to_owned();
                     return Err(Fault::Bystander(text).into());
                 }
-                FromChild::Started { .. }
-                | FromChild::Ready { .. }
+                FromChild::Ready { .. }
                 | FromChild::InitFailed(_)
                 | FromChild::Alone { .. }
                 | FromChild::Pong { .. } => {}

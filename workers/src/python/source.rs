@@ -5,14 +5,16 @@ use std::collections::BTreeMap;
 /// What an interpreter is started with: reads the files from its socket.
 pub(super) const BOOT: &str = include_str!("../../../python/dspyx/runner/boot.py");
 
-const FILES: [(&str, &str); 16] = [
+const FILES: [(&str, &str); 18] = [
     ("__init__", include_str!("../../../python/dspyx/runner/__init__.py")),
     ("adapters", include_str!("../../../python/dspyx/runner/adapters.py")),
+    ("bell", include_str!("../../../python/dspyx/runner/bell.py")),
     ("bridge", include_str!("../../../python/dspyx/runner/bridge.py")),
     ("child", include_str!("../../../python/dspyx/runner/child.py")),
     ("clients", include_str!("../../../python/dspyx/runner/clients.py")),
     ("desk", include_str!("../../../python/dspyx/runner/desk.py")),
     ("execution", include_str!("../../../python/dspyx/runner/execution.py")),
+    ("hops", include_str!("../../../python/dspyx/runner/hops.py")),
     ("logged", include_str!("../../../python/dspyx/runner/logged.py")),
     ("outcome", include_str!("../../../python/dspyx/runner/outcome.py")),
     ("output", include_str!("../../../python/dspyx/runner/output.py")),
