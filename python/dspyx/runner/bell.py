@@ -7,7 +7,7 @@ class Bell:
     """What a loop is to do next. `call_soon_threadsafe` writes to a pipe for each; this for the first."""
 
     def __init__(self, loop):
-        self.loop = loop
+        self._loop = loop
         self._due = collections.deque()
         self._is_rung = False
 
@@ -16,7 +16,7 @@ class Bell:
         self._due.append((function, args))
         if not self._is_rung:
             self._is_rung = True
-            self.loop.call_soon_threadsafe(self._answer)
+            self._loop.call_soon_threadsafe(self._answer)
 
     def _answer(self):
         # First: what comes from here on rings again, and at worst for nothing.

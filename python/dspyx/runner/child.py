@@ -16,6 +16,7 @@ from .bell import Bell
 from .desk import Desk
 from .execution import Execution
 from .settings import Settings, configure_in_place
+from .tray import Tray
 
 # How many executions run at once, if the program does not say. Most of their time they wait for a
 # model: fewer would leave slots of the worker empty, and waiting costs a thread no more than memory.
@@ -35,6 +36,7 @@ class Child:
 
     def __init__(self, link, init, loaded, shape, engine):
         self.link = link
+        self.send = link.send_frame
         self.pid = os.getpid()
         self.init = init
         self.program = loaded
@@ -74,7 +76,7 @@ class Child:
                 if execution is not None:
                     execution.cancel(self.loop)
             elif kind == "lm_response":
-                self.desk.answer(message["call"], _body(message["reply"]))
+                self.desk.answer(message["call"], message["body"])
             elif kind == "lm_error":
                 self.desk.answer(message["call"], bridge.error_of(message))
             elif kind == "ping":
@@ -119,7 +121,7 @@ class Child:
         # First, so that the worker knows it before it gives the seat to another.
         self._tell_growth()
         try:
-            execution.say(kind, **fields)
+            self.send(wire.encode(kind, {"run": execution.run, **fields}))
         except wire.TooLarge as error:
             said = f"the outputs are too large: {error}"
             execution.say("error", kind="program", name="TooLarge", message=said)
@@ -128,7 +130,9 @@ class Child:
 
     async def _loop(self):
         self.loop = asyncio.get_running_loop()
-        self.bell = self.desk.bell = Bell(self.loop)
+        self.bell, tray = Bell(self.loop), Tray(self.link, self.loop)
+        self.send = tray.put
+        self.desk.in_loop(self.loop, self.bell, tray)
         self.ready()
         await asyncio.Event().wait()
 
@@ -265,21 +269,6 @@ def _attributes(module):
             if name not in ("history", "callbacks", "_compiled"):
                 found[f"{path}.{name}"] = id(value)
     return found
-
-
-def _body(reply):
-    """A reply of the worker's as the body of the OpenAI protocol, which lm15 reads."""
-    import json
-
-    message = {"role": "assistant", "content": reply.get("text")}
-    if reply.get("reasoning"):
-        message["reasoning_content"] = reply["reasoning"]
-    if reply.get("tool_calls"):
-        message["tool_calls"] = reply["tool_calls"]
-    choice = {"index": 0, "message": message, "finish_reason": reply.get("finish_reason") or "stop"}
-    body = {"object": "chat.completion", "choices": [choice], "usage": reply["usage"]}
-    body["model"] = reply["model"].split("/", 1)[-1]
-    return json.dumps(body).encode()
 
 
 class Size:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import contextvars
+import functools
 import itertools
 import json
 import threading
@@ -28,31 +29,32 @@ class Pending:
 
     def __init__(self):
         self.outcome = None
-        self._event = threading.Event()
-        self._future = None
+        # What wakes the one who waits, once there is one.
+        self._wake = None
 
     def settle(self, outcome):
         """Gives the outcome: a body, or an exception. Any thread may; the first one counts."""
         if self.outcome is not None:
             return
         self.outcome = outcome
-        self._event.set()
-        future = self._future
-        if future is not None:
-            call, waiter = future
-            call(_wake, waiter)
+        wake = self._wake
+        if wake is not None:
+            wake()
 
     def wait(self):
+        lock = threading.Lock()
+        lock.acquire()
+        self._wake = lock.release
         # In slices: an exception that another thread sets for this one comes between them.
-        while not self._event.wait(1.0):
+        while self.outcome is None and not lock.acquire(timeout=1.0):
             pass
         return self._take()
 
     async def wait_async(self, bell):
         loop = asyncio.get_running_loop()
         waiter = loop.create_future()
-        is_ours = bell is not None and bell.loop is loop
-        self._future = (bell.call if is_ours else loop.call_soon_threadsafe, waiter)
+        call = loop.call_soon_threadsafe if bell is None else bell.call
+        self._wake = functools.partial(call, _wake, waiter)
         if self.outcome is None:
             await waiter
         return self._take()
@@ -77,13 +79,17 @@ class Desk:
         self._pending = {}
         self._alone = None
         # Of the loop that executions run in, where they do.
-        self.bell = None
+        self._loop = self._bell = self._tray = None
+
+    def in_loop(self, loop, bell, tray):
+        """Names the loop that executions run in, and how it hears and says things."""
+        self._loop, self._bell, self._tray = loop, bell, tray
 
     def alone(self, execution):
         """Names the one execution there is, for calls from threads that belong to none."""
         self._alone = execution
 
-    def open(self, model, body):
+    def open(self, model, body, send):
         execution = scope.current() or self._alone
         if execution is None:
             raise RuntimeError("a language model was called outside of any execution")
@@ -108,7 +114,7 @@ class Desk:
         if execution.is_cancelled:
             self.close(execution, number)
             raise scope.Cancelled()
-        self._link.send_frame(data)
+        send(data)
         return execution, number, pending
 
     def close(self, execution, number):
@@ -121,15 +127,18 @@ class Desk:
             pending.settle(outcome)
 
     def ask(self, model, body):
-        execution, number, pending = self.open(model, body)
+        execution, number, pending = self.open(model, body, self._link.send_frame)
         try:
             return pending.wait()
         finally:
             self.close(execution, number)
 
     async def ask_async(self, model, body):
-        execution, number, pending = self.open(model, body)
+        # A program may have loops of its own, in threads.
+        is_ours = asyncio.get_running_loop() is self._loop
+        send, bell = (self._tray.put, self._bell) if is_ours else (self._link.send_frame, None)
+        execution, number, pending = self.open(model, body, send)
         try:
-            return await pending.wait_async(self.bell)
+            return await pending.wait_async(bell)
         finally:
             self.close(execution, number)

@@ -13,6 +13,11 @@ import sys
 from . import child, output, wire
 
 
+# As Python has them, where the program sets none; and how many new objects are to be worth a look.
+THRESHOLDS = gc.get_threshold()
+YOUNG_MAX = 5000
+
+
 class Parent:
     """The children, and the worker that asks for them."""
 
@@ -79,6 +84,9 @@ class Parent:
         # What is here now is never collected, so that its pages stay shared.
         gc.collect()
         gc.freeze()
+        if gc.get_threshold() == THRESHOLDS:
+            # Of what an execution makes nearly all goes without being looked for.
+            gc.set_threshold(YOUNG_MAX, *THRESHOLDS[1:])
         self.link.send("ready", manifest=manifest)
 
     def _fork(self, number, fds):

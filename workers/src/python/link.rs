@@ -140,8 +140,13 @@ impl Link {
     }
 }
 
+/// Writes what waits together: each write wakes the child, which takes it longer than to read it.
 async fn write(mut writer: OwnedWriteHalf, mut frames: mpsc::Receiver<Vec<u8>>) {
-    while let Some(frame) = frames.recv().await {
+    let mut waiting = Vec::new();
+    while frames.recv_many(&mut waiting, OUTBOX).await > 0 {
+        let joined = waiting.len() > 1;
+        let frame = if joined { waiting.concat() } else { waiting.pop().unwrap_or_default() };
+        waiting.clear();
         if writer.write_all(&frame).await.is_err() {
             return;
         }

@@ -6,11 +6,14 @@ use dspy::{Fields, LmReply, Usage};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::protocol::{
-    Code, FromChild, FromParent, Init, Limits, LmFailure, PROTOCOL, ToChild, ToParent,
+use super::{
+    completion::Completion,
+    protocol::{Code, FromChild, FromParent, Init, Limits, LmFailure, PROTOCOL, ToChild, ToParent},
 };
 
 const RECORDED: &str = include_str!("messages.ndjson");
+/// The other side finds the body without reading it.
+const ANSWER_BEGINS: &str = r#"{"type":"lm_response","call":"#;
 const OTHER_SIDE: &str = include_str!("../../../python/dspyx/runner/wire.py");
 
 /// The messages in one direction.
@@ -83,12 +86,15 @@ fn what_a_child_is_told_is_written_so() {
     let said = [
         ToChild::Execute { run: 7, inputs: &inputs, lm: &lm, debug: true, stream: true },
         ToChild::Cancel { run: 7 },
-        ToChild::LmResponse { call: 3, reply: &reply },
+        ToChild::LmResponse { call: 3, body: Completion::of(&reply) },
         ToChild::LmError(failure),
         ToChild::Ping,
         ToChild::Shutdown,
     ];
     assert_eq!(json_of(&said), recorded("to", "child"));
+    let answer = serde_json::to_string(&said[2]).unwrap();
+    assert!(answer.starts_with(ANSWER_BEGINS) && OTHER_SIDE.contains(ANSWER_BEGINS), "{answer}");
+    assert!(answer[ANSWER_BEGINS.len()..].starts_with(r#"3,"body":{"#), "{answer}");
 }
 
 #[test]

@@ -9,6 +9,7 @@
 
 mod care;
 mod code;
+mod completion;
 mod config;
 mod event;
 mod fault;

@@ -6,10 +6,12 @@
 
 use std::collections::BTreeMap;
 
-use dspy::{Fields, LmReply};
+use dspy::Fields;
 use programs::PythonManifest;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+
+use super::completion::Completion;
 
 /// Goes up when a message changes so that the other side must know.
 pub(super) const PROTOCOL: u32 = 1;
@@ -126,7 +128,7 @@ pub(super) enum ToChild<'a> {
     /// End a run as soon as possible. Its calls of models end at once.
     Cancel { run: u64 },
     /// What a model answered.
-    LmResponse { call: u64, reply: &'a LmReply },
+    LmResponse { call: u64, body: Completion<'a> },
     /// That a model gave no answer.
     LmError(LmFailure),
     /// Tell how you are.
@@ -309,9 +311,9 @@ impl FromChild {
     /// The run that a message belongs to.
     pub(super) fn run(&self) -> Option<u64> {
         match self {
-            Self::Log { run, .. }
-            | Self::Result { run, .. }
-            | Self::Cancelled { run } => Some(*run),
+            Self::Log { run, .. } | Self::Result { run, .. } | Self::Cancelled { run } => {
+                Some(*run)
+            }
             Self::LmRequest(ask) => Some(ask.run),
             Self::Span(span) => Some(span.run),
             Self::ToolSpan(span) => Some(span.run),

@@ -16,6 +16,7 @@ use serde_json::{Map, Value};
 use tracing::info;
 
 use super::{
+    completion::Completion,
     fault::Fault,
     protocol::{Asking, FromChild, LmAsk, LmFailure, Raised, RaisedKind, Span, ToChild, ToolSpan},
     seat::Seat,
@@ -166,7 +167,7 @@ async fn answer(
     };
     let lm_ms = began.elapsed().as_secs_f64() * 1000.0;
     let told = match &reply {
-        Ok(reply) => link.tell(&ToChild::LmResponse { call, reply }).await,
+        Ok(reply) => link.tell(&ToChild::LmResponse { call, body: Completion::of(reply) }).await,
         Err(error) => link.tell(&ToChild::LmError(failure(call, error))).await,
     };
     if let Err(error) = told {

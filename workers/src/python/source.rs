@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 /// What an interpreter is started with: reads the files from its socket.
 pub(super) const BOOT: &str = include_str!("../../../python/dspyx/runner/boot.py");
 
-const FILES: [(&str, &str); 18] = [
+const FILES: [(&str, &str); 19] = [
     ("__init__", include_str!("../../../python/dspyx/runner/__init__.py")),
     ("adapters", include_str!("../../../python/dspyx/runner/adapters.py")),
     ("bell", include_str!("../../../python/dspyx/runner/bell.py")),
@@ -23,6 +23,7 @@ const FILES: [(&str, &str); 18] = [
     ("scope", include_str!("../../../python/dspyx/runner/scope.py")),
     ("settings", include_str!("../../../python/dspyx/runner/settings.py")),
     ("trace", include_str!("../../../python/dspyx/runner/trace.py")),
+    ("tray", include_str!("../../../python/dspyx/runner/tray.py")),
     ("wire", include_str!("../../../python/dspyx/runner/wire.py")),
 ];
 
