@@ -13,6 +13,7 @@ mod worker {
     mod python;
     mod python_clients;
     mod python_faults;
+    mod python_loops;
     mod python_modules;
     mod python_sources;
     mod python_streams;
