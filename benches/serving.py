@@ -6,8 +6,9 @@
     target/venv/bin/python benches/serving.py [--rounds 3] [--delay-ms 0] [--seconds 8] [1 16 64 256]
 
 FastAPI serves the app of DSPy's deployment tutorial, by `dspy.asyncify` with 64 threads and by
-`acall`, in two processes. dspyx runs the same module in two processes too, on the embedded store,
-and a client waits for each result (`Prefer: wait`). The arguments are how many clients ask at once.
+`acall`, in two processes. dspyx runs the same module in two processes too, on the embedded store: as it
+is, which is in a loop, and called by a `forward` of one's own, which is in threads. A client waits for
+each result (`Prefer: wait`). The arguments are how many clients ask at once.
 All share the machine's cores with the stub and with wrk. Quote the ratios: machines differ and drift.
 """
 import argparse
@@ -53,11 +54,11 @@ async def predict(question: Question):
 async def health():
     return {}
 """
-MODULE = """
+LOOP = """
 import dspy
 program = dspy.ChainOfThought("question -> answer")
 """
-ASYNC = """
+THREADS = """
 import dspy
 
 class Program(dspy.Module):
@@ -65,8 +66,8 @@ class Program(dspy.Module):
         super().__init__()
         self.ask = dspy.ChainOfThought("question -> answer")
 
-    async def aforward(self, question: str):
-        return await self.ask.acall(question=question)
+    def forward(self, question: str):
+        return self.ask(question=question)
 """
 FILE = """
 name: {name}
@@ -142,7 +143,7 @@ def dspyx(folder, stub, program, counts, seconds):
     binary, port = os.path.join(ROOT, "target/release/dspyx"), PORTS["dspyx"]
     programs = os.path.join(folder, "programs")
     os.makedirs(programs, exist_ok=True)
-    for name, text in (("threads", MODULE), ("loop", ASYNC)):
+    for name, text in (("threads", THREADS), ("loop", LOOP)):
         with open(os.path.join(programs, f"{name}.py"), "w") as file:
             file.write(text)
         with open(os.path.join(programs, f"{name}.yaml"), "w") as file:

@@ -6,11 +6,11 @@ use super::module::{outputs, program};
 
 /// The class of a program with this `aforward`, which has `ask`.
 fn aforward(lines: &[&str]) -> String {
-    let body: String = lines.iter().map(|it| format!("        {it}\n")).collect();
+    let body = lines.join("\n        ");
     format!(
         "import asyncio\nclass P(dspy.Module):\n    def __init__(self):\n        \
          super().__init__()\n        self.ask = dspy.Predict('question -> answer')\n\n    \
-         async def aforward(self, question: str = '?'):\n{body}"
+         async def aforward(self, question: str = '?'):\n        {body}\n"
     )
 }
 
