@@ -155,6 +155,7 @@ class Shape:
         self.signature = self._signature()
         self.parameters, self.is_open = self._parameters()
         self.hints = _hints(function)
+        self.objects = {name: it for name, it, _ in self.inputs() if _is_more_than_json(it)}
 
     def _signature(self):
         """The signature that stands for the whole program, where there is one."""
@@ -205,13 +206,11 @@ class Shape:
         """The inputs as objects, where their types are more than JSON has."""
         import pydantic
 
-        types = {name: annotation for name, annotation, _ in self.inputs()}
-        converted = {}
+        converted = dict(inputs)
         for name, value in inputs.items():
-            annotation = types.get(name, typing.Any)
-            if value is not None and _is_more_than_json(annotation):
-                value = pydantic.TypeAdapter(annotation).validate_python(value)
-            converted[name] = value
+            if value is not None and name in self.objects:
+                adapter = pydantic.TypeAdapter(self.objects[name])
+                converted[name] = adapter.validate_python(value)
         return converted
 
     def manifest(self):
