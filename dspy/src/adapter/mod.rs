@@ -10,7 +10,7 @@ mod history;
 mod json;
 mod markers;
 pub(crate) mod native;
-mod python_form;
+pub(crate) mod python_form;
 mod python_own;
 mod render;
 mod response_format;

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// `str(value)`.
-pub(super) fn str(ty: &Type, value: &Value, definitions: &Definitions) -> String {
+pub(crate) fn str(ty: &Type, value: &Value, definitions: &Definitions) -> String {
     if let Some(shown) = own(ty, value).and_then(|ty| python_own::str(ty, value)) {
         return shown;
     }

@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::instance;
 use crate::{
     Field, Fields, LmReply, Signature,
+    adapter::python_form,
     python::{object::Object, repr},
 };
 
@@ -46,10 +47,15 @@ fn mistyped(signature: &Signature, field: &Field, value: &Value) -> Option<Strin
         return None;
     }
     let Field { name, ty, .. } = field;
-    let ty = ty.warned_name();
-    let value = repr::str(&Object::from(value));
+    let ty_name = ty.warned_name();
+    // What the package warns of within `Annotated` may well be of its type.
+    let value = if ty.fits(value, &signature.types) {
+        python_form::str(ty, value, &signature.types)
+    } else {
+        repr::str(&Object::from(value))
+    };
     Some(format!(
-        "Type mismatch for field '{name}': expected {ty} based on given Signature, but the \
+        "Type mismatch for field '{name}': expected {ty_name} based on given Signature, but the \
          provided value is incompatible: {value}."
     ))
 }
