@@ -8,7 +8,7 @@ use dspy::{
 };
 use serde_json::json;
 
-const TYPES: [&str; 14] = [
+const TYPES: [&str; 15] = [
     "str",
     "int",
     "float",
@@ -23,6 +23,7 @@ const TYPES: [&str; 14] = [
     "set[int]",
     "Optional[int]",
     "Any",
+    "dict[str, Annotated[float, Lt(lt=0)]]",
 ];
 
 fn predictor(model: &str, types: &[&str]) -> Predictor {
@@ -70,6 +71,18 @@ async fn every_type_is_answered_in_every_format() {
 
         assert_eq!(outputs.len(), TYPES.len() + 1);
         assert!(outputs["reasoning"].as_str().unwrap().starts_with("(offline dummy model)"));
+    }
+}
+
+#[tokio::test]
+async fn bounds_are_kept_where_the_prompt_tells_them() {
+    let mut predictor = predictor("dummy/any", &["list[Annotated[int, Field(gt=20)]]"]);
+    for adapter in [Adapter::chat(false), Adapter::json()] {
+        predictor.adapter = adapter;
+
+        let outputs = run(&predictor, "why?").await.unwrap();
+
+        assert_eq!(outputs["field_0"], json!([21, 21]));
     }
 }
 

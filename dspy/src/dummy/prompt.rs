@@ -97,10 +97,13 @@ fn fields(system: &str, reminder: &str) -> Vec<Asked> {
     fields
 }
 
-/// The type before a `):` that reads as one.
+/// The type before a `):` that reads as one, else what stands there: of bounds the package prints
+/// what nobody reads, and a schema beside it.
 fn leading_type(rest: &str) -> Option<Type> {
     let mut ends = rest.match_indices("):").map(|(at, _)| &rest[..at]);
-    ends.find_map(|it| Type::try_from(it.to_owned()).ok())
+    let first = ends.clone().next()?;
+    let ty = ends.find_map(|it| Type::try_from(it.to_owned()).ok());
+    Some(ty.unwrap_or_else(|| Type::Named(first.to_owned())))
 }
 
 /// What the structure says of a field's value.
