@@ -8,7 +8,7 @@ use std::{
 
 use serde::Serialize;
 use tokio::{
-    io::{AsyncWriteExt, BufReader},
+    io::{AsyncWriteExt, BufReader, BufWriter},
     net::unix::{OwnedReadHalf, OwnedWriteHalf},
     sync::mpsc,
 };
@@ -141,13 +141,15 @@ impl Link {
 }
 
 /// Writes what waits together: each write wakes the child, which takes it longer than to read it.
-async fn write(mut writer: OwnedWriteHalf, mut frames: mpsc::Receiver<Vec<u8>>) {
-    let mut waiting = Vec::new();
+async fn write(writer: OwnedWriteHalf, mut frames: mpsc::Receiver<Vec<u8>>) {
+    let (mut writer, mut waiting) = (BufWriter::new(writer), Vec::new());
     while frames.recv_many(&mut waiting, OUTBOX).await > 0 {
-        let joined = waiting.len() > 1;
-        let frame = if joined { waiting.concat() } else { waiting.pop().unwrap_or_default() };
-        waiting.clear();
-        if writer.write_all(&frame).await.is_err() {
+        for frame in waiting.drain(..) {
+            if writer.write_all(&frame).await.is_err() {
+                return;
+            }
+        }
+        if writer.flush().await.is_err() {
             return;
         }
     }
