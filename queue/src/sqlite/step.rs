@@ -176,11 +176,15 @@ pub(super) fn millis(duration: std::time::Duration) -> i64 {
     int(duration.as_millis())
 }
 
+pub(super) fn disk_is_full() -> Error {
+    Error::NoRoom("its disk is full")
+}
+
 impl From<rusqlite::Error> for Error {
     fn from(error: rusqlite::Error) -> Self {
         use rusqlite::{Error as Sqlite, ErrorCode};
         if error.sqlite_error_code() == Some(ErrorCode::DiskFull) {
-            return Error::NoRoom("its disk is full");
+            return disk_is_full();
         }
         let corrupt = matches!(
             error,

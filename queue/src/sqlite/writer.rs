@@ -15,7 +15,7 @@ use tracing::warn;
 use super::{
     file::File,
     signal::Signals,
-    step::{Effects, Rules, Step},
+    step::{Effects, Rules, Step, disk_is_full},
     tally::Tally,
 };
 use crate::{Error, Result};
@@ -152,7 +152,7 @@ fn write_group(
 
 fn refusal(error: &Error) -> Refusal {
     warn!(%error, "a transaction was not committed: {error}");
-    if matches!(error, Error::NoRoom(_)) { full } else { gone }
+    if matches!(error, Error::NoRoom(_)) { disk_is_full } else { gone }
 }
 
 /// Undoes a step that fails or panics, and leaves the others of its group alone.
@@ -182,10 +182,6 @@ fn savepoint(tx: &Connection, statement: &str) -> Result<()> {
     }
     tx.prepare_cached(statement)?.execute([])?;
     Ok(())
-}
-
-fn full() -> Error {
-    Error::NoRoom("its disk is full")
 }
 
 fn gone() -> Error {
