@@ -213,7 +213,7 @@ async fn full_disk_refuses_an_upload_and_loses_nothing() {
     };
     let disk = site.disk.as_ref().unwrap();
     site.lm.usually(Reply::Fitting.after(Duration::from_millis(20)));
-    let up = site.up().await;
+    let mut up = site.up().await;
     let first = path_of(&upload(&site, "qa", &questions(0, 300)).await);
 
     disk.fill();
@@ -222,6 +222,7 @@ async fn full_disk_refuses_an_upload_and_loses_nothing() {
     assert_eq!(refused.status, 429, "{}", refused.body);
     assert!(!refused.header("retry-after").is_empty());
     assert!(refused.body.contains("its disk is full"), "{}", refused.body);
+    up.api.until_says("a result cannot be stored yet", SOON).await;
     disk.free();
     let first = site.ended(&first).await;
     assert_eq!(first["counts"]["succeeded"], 300);
