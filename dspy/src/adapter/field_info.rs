@@ -1,17 +1,17 @@
 //! pydantic's own words for a field: what `str(FieldInfo)` is, which DSPy puts into a message.
 
 use super::python_form;
-use crate::{Definitions, Field, prefix, python::repr};
+use crate::{Definitions, Field, prefix, python::repr, types::RULES};
 
-/// Bounds as the prompt words them, and what pydantic makes of them, in its order.
-const BOUNDS: [(&str, &str); 7] = [
-    ("greater than: ", "Gt(gt="),
-    ("greater than or equal to: ", "Ge(ge="),
-    ("less than: ", "Lt(lt="),
-    ("less than or equal to: ", "Le(le="),
-    ("a multiple of the given number: ", "MultipleOf(multiple_of="),
-    ("minimum length: ", "MinLen(min_length="),
-    ("maximum length: ", "MaxLen(max_length="),
+/// How the prompt words the bound that each of the rules sets.
+const WORDS: [&str; RULES.len()] = [
+    "greater than: ",
+    "greater than or equal to: ",
+    "less than: ",
+    "less than or equal to: ",
+    "a multiple of the given number: ",
+    "minimum length: ",
+    "maximum length: ",
 ];
 
 /// The words for an output field.
@@ -47,9 +47,9 @@ pub(super) fn of(field: &Field, definitions: &Definitions) -> String {
 }
 
 fn metadata(constraints: &str) -> String {
-    let bounds = BOUNDS.iter().filter_map(|(words, class)| {
+    let bounds = WORDS.iter().zip(RULES).filter_map(|(words, (class, name))| {
         let bound = constraints.split(", ").find_map(|it| it.strip_prefix(words))?;
-        Some(format!("{class}{bound})"))
+        Some(format!("{class}({name}={bound})"))
     });
     let bounds: Vec<_> = bounds.collect();
     if bounds.is_empty() { String::new() } else { format!(" metadata=[{}]", bounds.join(", ")) }

@@ -7,8 +7,8 @@ use serde_json::{Map, Value};
 use super::Type;
 use crate::python::repr;
 
-/// Rules, and the bound that each sets; in the order in which pydantic keeps them.
-const RULES: [(&str, &str); 7] = [
+/// pydantic's rules, and the bound that each sets; in the order in which it keeps them.
+pub(crate) const RULES: [(&str, &str); 7] = [
     ("Gt", "gt"),
     ("Ge", "ge"),
     ("Lt", "lt"),

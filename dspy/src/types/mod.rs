@@ -28,6 +28,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use constrained::Constrained;
+pub(crate) use constrained::RULES;
 pub use definition::{
     Definition, Definitions, Enum, EnumBase, EnumMember, Extra, Model, ModelField,
 };

@@ -23,7 +23,7 @@ from dspy.utils.constants import IS_TYPE_UNDEFINED
 
 import mutate
 import own as own_types
-from kinds import kinds
+from kinds import RULES, kinds
 
 PLAIN = {"str": str, "int": int, "float": float, "bool": bool, "none": type(None), "any": Any,
          "bytes": bytes}
@@ -32,8 +32,6 @@ CLASSES = {f"{it.__module__}.{it.__qualname__}": it for it in (
     uuid.UUID)}
 
 
-RULES = {"Gt": "gt", "Ge": "ge", "Lt": "lt", "Le": "le", "MultipleOf": "multiple_of", "MinLen": "min_length",
-         "MaxLen": "max_length"}
 BASES = {"str": str, "int": int, "float": float}
 # What these print of an object is not its JSON.
 TELLS_TYPES = ("BAMLAdapter", "TwoStepAdapter")

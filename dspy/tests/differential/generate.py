@@ -5,7 +5,7 @@ import random
 import asking
 import mutate
 import own
-from kinds import kinds
+from kinds import RULES, kinds
 from pools import CLASSES, DESCS, INSTRUCTIONS, LARGE, NAMES, NONE_OF_CLASSES, NUMBERS, WORDS
 
 
@@ -172,8 +172,7 @@ class Maker:
         bounds = self.bounds(ty) if self.maybe(0.06) else {}
         if not bounds:
             return ty
-        name = {"gt": "Gt", "ge": "Ge", "lt": "Lt", "le": "Le", "multiple_of": "MultipleOf", "min_length": "MinLen",
-                "max_length": "MaxLen"}[next(iter(bounds))]
+        name = next(name for name, bound in RULES.items() if bound in bounds)
         is_field = len(bounds) > 1 or self.maybe(0.7)
         return {"kind": "annotated", "item": ty, "rules": [{"name": "Field" if is_field else name, "bounds": bounds}]}
 

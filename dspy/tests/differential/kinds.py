@@ -1,5 +1,9 @@
 """What a type is made of."""
 
+# The rules of `annotated_types`, and the bound that each sets.
+RULES = {"Gt": "gt", "Ge": "ge", "Lt": "lt", "Le": "le", "MultipleOf": "multiple_of", "MinLen": "min_length",
+         "MaxLen": "max_length"}
+
 
 def kinds(neutral):
     """All kinds of types in a type."""
