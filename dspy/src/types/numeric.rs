@@ -36,10 +36,9 @@ fn digits(text: &str) -> Option<String> {
     is_fine.then(|| text.replace('_', ""))
 }
 
-/// The float that a text is.
+/// The float that a text is. Blanks around it are taken off, but not where digits are grouped.
 pub(super) fn float_of_text(text: &str) -> Option<f64> {
-    let text = text.trim();
-    if let Ok(float) = text.parse() {
+    if let Ok(float) = text.trim().parse() {
         return Some(float);
     }
     let is_grouped = text.contains('_')
@@ -67,5 +66,18 @@ pub(super) fn bool_of(value: &Object) -> Option<bool> {
         Object::Float(float) if *float == 0.0 => Some(false),
         Object::Float(float) if (*float - 1.0).abs() < f64::EPSILON => Some(true),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digits_are_grouped_only_where_no_blanks_are() {
+        assert_eq!(float_of_text("1_0.5"), Some(10.5));
+        assert_eq!(float_of_text(" 1.5\u{b}"), Some(1.5));
+        assert_eq!(float_of_text(" 1_0.5"), None);
+        assert_eq!(float_of_text("1__0"), None);
     }
 }
