@@ -3,6 +3,8 @@
 //! DSPy reads both sides as a Python parameter list. It also imports what a type's name begins
 //! with; here, names are known or refused.
 
+use std::borrow::Cow;
+
 use crate::{
     Definitions, Field, Signature, Type, TypeError,
     python::{
@@ -71,7 +73,8 @@ impl Signature {
 fn fields(side: &str, definitions: &Definitions) -> Parsed<Vec<Field>> {
     let mut fields: Vec<Field> = Vec::new();
     let mut has_default = false;
-    let mut parameters = split(side, ',')?;
+    let side = without_comments(side);
+    let mut parameters = split(&side, ',')?;
     if parameters.last().is_some_and(|it| it.trim().is_empty()) {
         // A comma may end the list, and the list may be empty.
         parameters.pop();
@@ -144,10 +147,32 @@ fn has_sign(annotation: &str) -> bool {
     false
 }
 
-/// Whether a text is a name or a value written out, or some of them in a union.
+/// Whether a text is a name or a value written out, or some of them with operators between.
 fn is_value(text: &str) -> bool {
     let is_one = |it: &str| it.split('.').all(is_identifier) || literal::eval(it).is_some();
-    is_one(text) || text.split('|').map(str::trim).all(is_one)
+    is_one(text) || text.split(['|', '&', '^', '+', '-', '*', '/', '%']).map(str::trim).all(is_one)
+}
+
+/// The text without what stands between a `#` and the end of its line. What is not ended stays: the
+/// package takes it for a comment on all that follows, and refuses it.
+fn without_comments(text: &str) -> Cow<'_, str> {
+    if !text.contains('#') {
+        return text.into();
+    }
+    let (mut kept, mut rest, mut quote) = (String::new(), text.chars(), None);
+    while let Some(c) = rest.next() {
+        if c == '#' && quote.is_none() {
+            let Some(end) = rest.as_str().find('\n') else { return text.into() };
+            rest = rest.as_str()[end..].chars();
+            continue;
+        }
+        quote = match quote {
+            None => Some(c).filter(|it| matches!(it, '\'' | '"')),
+            open => open.filter(|it| *it != c),
+        };
+        kept.push(c);
+    }
+    kept.into()
 }
 
 /// The parts between separators that stand in no bracket and no quotes.
@@ -195,5 +220,19 @@ mod tests {
         for fine in ["q -> a: Literal['-1', \"\\\"-\"]", "q -> a: Literal[1e-5, 1.5, 2]"] {
             parse(fine).unwrap();
         }
+    }
+
+    #[test]
+    fn comments_and_defaults_mean_nothing() {
+        let parse = |text: &str| Signature::parse("S", text, &Definitions::default());
+
+        let read = parse("q#, what: is it?\n, k=1-b -> a: Literal['#'] # so\n, b").unwrap();
+
+        let names = |fields: &[Field]| fields.iter().map(|it| it.name.clone()).collect::<Vec<_>>();
+        assert_eq!(
+            (names(&read.inputs), names(&read.outputs)),
+            (vec!["q".to_owned(), "k".to_owned()], vec!["a".to_owned(), "b".to_owned()],)
+        );
+        assert!(parse("q # and -> a").is_err());
     }
 }
