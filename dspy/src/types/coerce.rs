@@ -113,7 +113,7 @@ impl Coercer<'_> {
                 if types.len() == 1 { "" } else { "s" },
                 values.len()
             );
-            return refuse("too_long", &message, &Object::List(values));
+            return refuse("too_long", &message, &whole);
         }
         let (mut out, mut issues) = (Vec::new(), Vec::new());
         let mut values = values.into_iter();
