@@ -73,7 +73,7 @@ impl Signature {
 fn fields(side: &str, definitions: &Definitions) -> Parsed<Vec<Field>> {
     let mut fields: Vec<Field> = Vec::new();
     let mut has_default = false;
-    let side = without_comments(side);
+    let side = without_comments(side)?;
     let mut parameters = split(&side, ',')?;
     if parameters.last().is_some_and(|it| it.trim().is_empty()) {
         // A comma may end the list, and the list may be empty.
@@ -147,22 +147,35 @@ fn has_sign(annotation: &str) -> bool {
     false
 }
 
+const OPERATORS: [char; 9] = ['|', '&', '^', '+', '-', '*', '/', '%', '@'];
+
 /// Whether a text is a name or a value written out, or some of them with operators between.
 fn is_value(text: &str) -> bool {
-    let is_one = |it: &str| it.split('.').all(is_identifier) || literal::eval(it).is_some();
-    is_one(text) || text.split(['|', '&', '^', '+', '-', '*', '/', '%']).map(str::trim).all(is_one)
+    let is_name = |it: &str| without_index(it).split('.').all(is_identifier);
+    let is_one = |it: &str| is_name(it) || literal::eval(it).is_some();
+    is_one(text) || text.split(OPERATORS).map(str::trim).all(is_one)
 }
 
-/// The text without what stands between a `#` and the end of its line. What is not ended stays: the
-/// package takes it for a comment on all that follows, and refuses it.
-fn without_comments(text: &str) -> Cow<'_, str> {
+/// `list` of `list[int]`.
+fn without_index(name: &str) -> &str {
+    match name.strip_suffix(']').and_then(|it| it.split_once('[')) {
+        Some((name, index)) if !index.trim().is_empty() => name.trim_end(),
+        _ => name,
+    }
+}
+
+/// The text without what stands between a `#` and the end of its line, which there must be: else the
+/// package takes for a comment what it puts behind.
+fn without_comments(text: &str) -> Parsed<Cow<'_, str>> {
     if !text.contains('#') {
-        return text.into();
+        return Ok(text.into());
     }
     let (mut kept, mut rest, mut quote) = (String::new(), text.chars(), None);
     while let Some(c) = rest.next() {
         if c == '#' && quote.is_none() {
-            let Some(end) = rest.as_str().find('\n') else { return text.into() };
+            let end = rest.as_str().find('\n');
+            let end =
+                end.ok_or_else(|| SignatureError::Syntax("a comment has no end".to_owned()))?;
             rest = rest.as_str()[end..].chars();
             continue;
         }
@@ -172,7 +185,7 @@ fn without_comments(text: &str) -> Cow<'_, str> {
         };
         kept.push(c);
     }
-    kept.into()
+    Ok(kept.into())
 }
 
 /// The parts between separators that stand in no bracket and no quotes.
@@ -226,13 +239,13 @@ mod tests {
     fn comments_and_defaults_mean_nothing() {
         let parse = |text: &str| Signature::parse("S", text, &Definitions::default());
 
-        let read = parse("q#, what: is it?\n, k=1-b -> a: Literal['#'] # so\n, b").unwrap();
+        let read = parse("q#, what: is it?\n, k=1-list[int] -> a: Literal['#'] # so\n, b").unwrap();
 
         let names = |fields: &[Field]| fields.iter().map(|it| it.name.clone()).collect::<Vec<_>>();
         assert_eq!(
             (names(&read.inputs), names(&read.outputs)),
             (vec!["q".to_owned(), "k".to_owned()], vec!["a".to_owned(), "b".to_owned()],)
         );
-        assert!(parse("q # and -> a").is_err());
+        assert!(parse("q, k=1 # and -> a").is_err());
     }
 }
