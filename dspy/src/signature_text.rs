@@ -164,8 +164,8 @@ fn without_index(name: &str) -> &str {
     }
 }
 
-/// The text without what stands between a `#` and the end of its line, which there must be: else the
-/// package takes for a comment what it puts behind.
+/// The text without what stands between a `#` and the end of its line, which there must be: else
+/// the package takes for a comment what it puts behind.
 fn without_comments(text: &str) -> Parsed<Cow<'_, str>> {
     if !text.contains('#') {
         return Ok(text.into());
