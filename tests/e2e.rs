@@ -110,6 +110,7 @@ on_both_stores! {
         agent_is_called_off_in_a_call, call_of_a_killed_runner_is_made_again,
         agent_asks_services, registered_agent_starts_nothing;
     traces: trace_leads_from_the_caller_to_the_model, retry_is_a_span_that_pays_no_reply_twice,
+        embeddings_have_spans_as_other_calls_of_models,
         what_is_called_off_says_so,
         reply_of_an_equal_call_is_marked, items_of_a_batch_have_traces_of_their_own,
         what_the_caller_does_not_record_is_not_recorded, collector_may_be_away,

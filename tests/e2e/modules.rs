@@ -22,7 +22,7 @@ async fn site_with(store: Store, example: &str) -> Site {
 }
 
 /// What the model says next: these fields, as it was told to write them.
-fn says(site: &Site, fields: &Value) {
+pub(crate) fn says(site: &Site, fields: &Value) {
     site.lm.then(Reply::fields(fields));
 }
 
@@ -152,10 +152,11 @@ pub(crate) async fn nearest_examples_are_shown(store: Store) {
 }
 
 /// What the endpoint makes of the next texts.
-fn embeds(site: &Site, vectors: &[[f64; 2]]) {
+pub(crate) fn embeds(site: &Site, vectors: &[[f64; 2]]) {
     let data: Vec<Value> = (0..).zip(vectors).map(|(index, it)| vector(index, it)).collect();
     let body = json!({
-        "object": "list", "data": data, "usage": {"prompt_tokens": 3, "total_tokens": 3},
+        "object": "list", "data": data, "model": "embedder-1",
+        "usage": {"prompt_tokens": 3, "total_tokens": 3},
     });
     site.lm.then(Reply::Status(200, Vec::new(), body.to_string()));
 }

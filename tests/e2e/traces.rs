@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use testkit::{Collector, Reply, Span, free_port};
 
 use crate::{
+    modules::{embeds, says},
     python,
     site::{SOON, Site, Store},
     tools,
@@ -23,6 +24,13 @@ const TWICE: &str = "lm: {model: openai/stub, temperature: 0.5, max_tokens: 99}\
 /// The same question by the name of another program: an equal call of an execution that is not.
 const OTHER: &str = "name: other\nversion: 1.0.0\nlm: {model: openai/stub}\nsignatures:\n  \
     answer: {inputs: [question], outputs: [answer]}\n";
+
+/// A question with the nearest example, found by a model of embeddings.
+const NEAREST: &str = "lm: {model: openai/stub}\ncache: false\n\
+    retries: {max: 2, backoff: {initial: 0.1, jitter: none}}\nsignatures:\n  triage:\n    \
+    inputs: [message]\n    outputs: [team]\n    \
+    module: {type: knn, k: 1, embedder: {model: openai/embedder}}\n    \
+    examples: [{message: secret one, team: billing}, {message: secret two, team: sales}]\n";
 
 fn traced(site: Site, url: &str) -> Site {
     let site = site.with("OTEL_EXPORTER_OTLP_ENDPOINT", url);
@@ -128,6 +136,53 @@ pub(crate) async fn retry_is_a_span_that_pays_no_reply_twice(store: Store) {
         [of(0, json!("model")), of(0, Value::Null), of(1, json!("journal")), of(1, json!("model"))];
     assert_eq!(chats.iter().map(source).collect::<Vec<_>>(), expected);
     assert_eq!(chats[1].get("error.type"), "server_error");
+    site.check(up).await;
+}
+
+pub(crate) async fn embeddings_have_spans_as_other_calls_of_models(store: Store) {
+    let (site, collector) = site(store).await;
+    site.write_program("nearest", NEAREST);
+    embeds(&site, &[[1.0, 0.0], [0.0, 1.0]]);
+    site.lm.then(Reply::error(500));
+    embeds(&site, &[[1.0, 0.0]]);
+    site.lm.then(Reply::error(500));
+    says(&site, &json!({"team": "billing"}));
+    let up = site.up().await;
+
+    let body = json!({ "program_id": "nearest", "inputs": { "message": "a secret" } });
+    site.succeeded(&submit_traced(&site, &body, "01").await).await;
+
+    let spans = collector.until("embeddings embedder", 4, SOON).await;
+    let attempts = attempts(&collector, 3).await;
+    let told = |it: &Span| {
+        let parent = attempts.iter().position(|attempt| attempt.id == it.parent);
+        let [source, error] = ["dspyx.reply.source", "error.type"].map(|name| it.get(name).clone());
+        (parent, source, error)
+    };
+    assert_eq!(
+        spans.iter().map(told).collect::<Vec<_>>(),
+        [
+            (Some(0), json!("model"), Value::Null),
+            (Some(0), Value::Null, json!("server_error")),
+            (Some(1), json!("model"), Value::Null),
+            (Some(2), json!("journal"), Value::Null),
+        ]
+    );
+    assert_eq!((spans[0].kind, spans[0].failed), ("SPAN_KIND_CLIENT", false));
+    assert!(spans[1].failed);
+    for (name, value) in [
+        ("gen_ai.operation.name", json!("embeddings")),
+        ("gen_ai.provider.name", json!("openai")),
+        ("gen_ai.request.model", json!("embedder")),
+        ("gen_ai.response.model", json!("embedder-1")),
+        ("gen_ai.usage.input_tokens", json!(3)),
+        ("gen_ai.usage.output_tokens", Value::Null),
+        ("server.address", json!("127.0.0.1")),
+        ("server.port", json!(site.lm.port())),
+    ] {
+        assert_eq!(spans[0].get(name), &value, "{name}");
+    }
+    assert!(!format!("{:?}", collector.spans()).contains("secret"), "texts are not shown");
     site.check(up).await;
 }
 

@@ -10,7 +10,7 @@ use super::{
     provider::{self, Endpoint, Route},
     send::Sent,
 };
-use crate::telemetry::{Asked, ChatSpan, Parent};
+use crate::telemetry::{Asked, ModelSpan, Parent, Work};
 
 /// The gateway for one execution.
 pub struct Call<'a> {
@@ -136,23 +136,33 @@ impl<'a> Call<'a> {
         })
     }
 
-    /// Asks one model, and has a span tell of it where there are spans.
+    /// Asks one model.
     async fn ask(
         &self,
         (model, at): (&str, At),
         request: &LmRequest,
         listener: Option<&Listener<'_>>,
     ) -> Result<(LmReply, Source), LmError> {
-        let Some(parent) = self.span else {
-            return self.answer((model, at), request, listener).await;
+        let asked = || {
+            let server = self.route((model, at), request).ok().and_then(|it| it.server());
+            Asked { model, server, work: Work::Chat(request) }
         };
-        let server = self.route((model, at), request).ok().and_then(|it| it.server());
-        let span = ChatSpan::begin(parent, Asked { model, server, request });
-        let result = self.answer((model, at), request, listener).await;
+        self.told(asked, self.answer((model, at), request, listener)).await
+    }
+
+    /// Waits for an answer, and has a span tell of it where there are spans.
+    pub(super) async fn told<'m>(
+        &self,
+        asked: impl FnOnce() -> Asked<'m>,
+        answer: impl Future<Output = Result<(LmReply, Source), LmError>>,
+    ) -> Result<(LmReply, Source), LmError> {
+        let Some(parent) = self.span else { return answer.await };
+        let span = ModelSpan::begin(parent, asked());
+        let result = answer.await;
         match &result {
             Ok((reply, source)) => {
                 let is_paid = matches!(source, Source::Model | Source::Batch);
-                let paid = is_paid.then(|| self.terms(model, *source));
+                let paid = is_paid.then(|| self.terms(&reply.model, *source));
                 let cost = paid.and_then(|it| it.cost(reply.usage));
                 span.answered(reply, source.as_str(), cost);
             }
@@ -177,14 +187,8 @@ impl<'a> Call<'a> {
         self.account_for(&sent).await
     }
 
-    /// The reply to a request of which no other model can do the work, counted.
-    pub(super) async fn exchange(&self, sent: &Sent<'_>) -> Result<LmReply, LmError> {
-        let result = self.account_for(sent).await;
-        self.counted(result)
-    }
-
     /// The reply: known, or asked for.
-    async fn account_for(&self, sent: &Sent<'_>) -> Result<(LmReply, Source), LmError> {
+    pub(super) async fn account_for(&self, sent: &Sent<'_>) -> Result<(LmReply, Source), LmError> {
         if let (Some(account), Some(ledger)) = (self.account, &self.gateway.ledger) {
             return paid::ask(self, account, ledger.as_ref(), sent).await;
         }
@@ -192,7 +196,11 @@ impl<'a> Call<'a> {
         Ok((answer.reply, Source::Model))
     }
 
-    fn counted(&self, result: Result<(LmReply, Source), LmError>) -> Result<LmReply, LmError> {
+    /// The reply, counted, as an error is.
+    pub(super) fn counted(
+        &self,
+        result: Result<(LmReply, Source), LmError>,
+    ) -> Result<LmReply, LmError> {
         match &result {
             Ok((reply, source)) => self.count(reply, *source),
             Err(_) => self.gateway.metrics.lm_errors.add(1),

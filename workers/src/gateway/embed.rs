@@ -12,6 +12,7 @@ use super::{
     reply::Tokens,
     send::Sent,
 };
+use crate::telemetry::{Asked, Work};
 
 /// The most texts of one request, as in the package.
 const BATCH: usize = 200;
@@ -25,6 +26,8 @@ pub struct Embeddings<'a> {
 #[derive(Deserialize)]
 struct Answer {
     data: Vec<Item>,
+    #[serde(default)]
+    model: Option<String>,
     #[serde(default)]
     usage: Option<Tokens>,
 }
@@ -48,11 +51,9 @@ impl Embedder for Embeddings<'_> {
         if model.starts_with("dummy/") {
             return DummyEmbedder.embed(model, texts).await;
         }
-        let route = self.route(model)?;
         let mut vectors = Vec::with_capacity(texts.len());
         for batch in texts.chunks(BATCH) {
-            let sent = Sent::for_vectors(self.call.gateway, &route, model, batch);
-            vectors.extend(vectors_of(&self.call.exchange(&sent).await?)?);
+            vectors.extend(vectors_of(&self.ask(model, batch).await?)?);
         }
         if vectors.windows(2).any(|it| it[0].len() != it[1].len()) {
             let text = "the vectors of the model of embeddings are of several lengths";
@@ -63,6 +64,21 @@ impl Embedder for Embeddings<'_> {
 }
 
 impl Embeddings<'_> {
+    /// The reply that says the vectors of so many texts as go in one request. No other model can
+    /// do the work: vectors of two are not alike.
+    async fn ask(&self, model: &str, texts: &[String]) -> Result<LmReply, LmError> {
+        let asked = || {
+            let server = self.route(model).ok().and_then(|it| it.server());
+            Asked { model, server, work: Work::Embeddings }
+        };
+        let answer = async {
+            let route = self.route(model)?;
+            let sent = Sent::for_vectors(self.call.gateway, &route, model, texts);
+            self.call.account_for(&sent).await
+        };
+        self.call.counted(self.call.told(asked, answer).await)
+    }
+
     fn route<'m>(&self, model: &'m str) -> Result<Route<'m>, LmError> {
         let config = self.models.iter().find(|it| it.model == model);
         let config = config.ok_or_else(|| {
@@ -93,6 +109,7 @@ pub(super) fn read(body: &[u8], model: &str, count: usize) -> Result<LmReply, Lm
         text: Some(serde_json::to_string(&vectors).map_err(|error| none_in(&error))?),
         usage: answer.usage.unwrap_or_default().into(),
         model: model.to_owned(),
+        served_by: answer.model,
         ..LmReply::default()
     })
 }

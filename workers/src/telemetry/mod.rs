@@ -3,8 +3,8 @@
 //! then nothing of this is made.
 
 mod attempt;
-mod chat;
 mod content;
+mod model;
 mod tool;
 
 use opentelemetry::{
@@ -14,7 +14,7 @@ use opentelemetry::{
 };
 
 pub(crate) use attempt::AttemptSpan;
-pub(crate) use chat::{Asked, ChatSpan};
+pub(crate) use model::{Asked, ModelSpan, Work};
 pub(crate) use tool::ToolSpan;
 
 /// Makes the spans of a worker.

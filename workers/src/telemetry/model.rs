@@ -20,8 +20,9 @@ const FURTHER: [(&str, &str); 3] = [
 ];
 
 /// The span of a call that is being made.
-pub(crate) struct ChatSpan {
+pub(crate) struct ModelSpan {
     span: Child,
+    /// Whether what is said is shown.
     content: bool,
 }
 
@@ -32,30 +33,43 @@ pub(crate) struct Asked<'a> {
     /// The host and the port of the endpoint; none if the model is not behind one.
     pub(crate) server: Option<(String, u16)>,
     /// What it is asked.
-    pub(crate) request: &'a LmRequest,
+    pub(crate) work: Work<'a>,
 }
 
-impl ChatSpan {
+/// What a model is asked for.
+#[derive(Clone, Copy)]
+pub(crate) enum Work<'a> {
+    /// The next message.
+    Chat(&'a LmRequest),
+    /// The vectors of texts, which no span shows.
+    Embeddings,
+}
+
+impl ModelSpan {
     /// Begins it.
     pub(crate) fn begin(parent: Parent<'_>, asked: Asked<'_>) -> Self {
-        let content = parent.spans.content;
+        let (chat, operation) = match asked.work {
+            Work::Chat(request) => (Some(request), "chat"),
+            Work::Embeddings => (None, "embeddings"),
+        };
         let (provider, model) = asked.model.split_once('/').unwrap_or(("openai", asked.model));
-        let mut attributes = settings(asked.request);
-        attributes.push(KeyValue::new("gen_ai.operation.name", "chat"));
+        let mut attributes = chat.map(settings).unwrap_or_default();
+        attributes.push(KeyValue::new("gen_ai.operation.name", operation));
         attributes.push(KeyValue::new("gen_ai.provider.name", provider_name(provider)));
         attributes.push(KeyValue::new("gen_ai.request.model", model.to_owned()));
         if let Some((host, port)) = asked.server {
             attributes.push(KeyValue::new("server.address", host));
             attributes.push(KeyValue::new("server.port", i64::from(port)));
         }
-        if content {
-            let messages = content::input(&asked.request.messages);
+        let shown = chat.filter(|_| parent.spans.content);
+        if let Some(request) = shown {
+            let messages = content::input(&request.messages);
             attributes.push(KeyValue::new("gen_ai.input.messages", messages));
         }
-        let builder = SpanBuilder::from_name(format!("chat {model}"))
+        let builder = SpanBuilder::from_name(format!("{operation} {model}"))
             .with_kind(SpanKind::Client)
             .with_attributes(attributes);
-        Self { span: parent.begin(builder), content }
+        Self { span: parent.begin(builder), content: shown.is_some() }
     }
 
     /// Ends it with a reply, who gave it, and what it cost in dollars if that is known.
@@ -71,7 +85,9 @@ impl ChatSpan {
         if reply.usage.total_tokens > 0 {
             let (read, written) = (reply.usage.prompt_tokens, reply.usage.completion_tokens);
             span.add(KeyValue::new("gen_ai.usage.input_tokens", whole(read)));
-            span.add(KeyValue::new("gen_ai.usage.output_tokens", whole(written)));
+            if written > 0 {
+                span.add(KeyValue::new("gen_ai.usage.output_tokens", whole(written)));
+            }
             if reply.usage.cached_tokens > 0 {
                 let cached = whole(reply.usage.cached_tokens);
                 span.add(KeyValue::new("gen_ai.usage.cache_read.input_tokens", cached));
