@@ -18,17 +18,20 @@ def height(hill: str) -> str:
     return HILLS.get(hill, "unknown")
 
 
+def feet(metres: float) -> int:
+    """Metres in feet."""
+    return round(metres / 0.3048)
+
+
 agent = dspy.ReAct("question -> answer: str", tools=[height], max_iters=5)
 
-# These run what the model writes. LocalInterpreter does so without a sandbox: leave it out where Deno is
-# installed, and DSPy uses that.
-calculator = dspy.ProgramOfThought(
-    "question -> answer: int", interpreter_factory=dspy.LocalInterpreter
-)
+# These run what the model writes, in DSPy's sandbox: `pip install "dspy[deno]"`. Where that cannot be,
+# `interpreter_factory=dspy.LocalInterpreter` does without a sandbox.
+calculator = dspy.ProgramOfThought("question -> answer: int")
 
-coder = dspy.CodeAct(
-    "n: int -> answer: int", tools=[], max_iters=2, interpreter_factory=dspy.LocalInterpreter
-)
+coder = dspy.CodeAct("hill -> answer: int", tools=[feet], max_iters=2)
+
+reader = dspy.RLM("text, question -> answer: str", max_iters=3)
 
 
 def is_short(args: dict, prediction: dspy.Prediction) -> float:

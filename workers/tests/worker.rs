@@ -15,6 +15,7 @@ mod worker {
     mod python_faults;
     mod python_loops;
     mod python_modules;
+    mod python_sandbox;
     mod python_sources;
     mod python_streams;
     pub(crate) mod site;

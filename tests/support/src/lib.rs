@@ -38,7 +38,7 @@ pub use mlflow_server::{MLFLOW_PASSWORD, MLFLOW_USER, MlflowServer};
 pub use process::Process;
 pub use provider_batch::Course;
 pub use proxy::{Network, Proxy};
-pub use python::python;
+pub use python::{deno_dir, python};
 pub use redis_cluster::RedisCluster;
 pub use redis_sentinel::RedisSentinel;
 pub use redis_server::RedisServer;

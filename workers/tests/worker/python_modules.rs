@@ -9,7 +9,7 @@ use super::site::Site;
 const MODULES: &str = include_str!("../../../examples/python/modules.py");
 
 /// A site with one of the example's modules, whose model says these fields, reply after reply.
-fn site(name: &str, replies: &[Value]) -> Site {
+pub(super) fn site(name: &str, replies: &[Value]) -> Site {
     let site = Site::new(StubLm::new(Reply::error(400)));
     site.write_file("modules.py", MODULES);
     let source = format!("{{type: local, path: modules.py, class_name: {name}}}");
@@ -21,7 +21,7 @@ fn site(name: &str, replies: &[Value]) -> Site {
 }
 
 /// Runs it once, and gives its outputs. Every reply must have been asked for.
-async fn outputs(site: &Site, inputs: Value, replies: &[Value]) -> Value {
+pub(super) async fn outputs(site: &Site, inputs: Value, replies: &[Value]) -> Value {
     let worker = site.start();
     let Value::Object(inputs) = inputs else { panic!("an object") };
     let id = site.submit(|it| (it.spec.program, it.inputs) = ("p".to_owned(), inputs)).await;
@@ -55,26 +55,6 @@ async fn an_agent_calls_python_functions() {
 
     assert_eq!(made["answer"], "1,085 metres");
     assert_eq!(made["trajectory"]["observation_0"], "1,085 metres");
-}
-
-#[tokio::test]
-async fn code_that_the_model_writes_is_run() {
-    let code = "result = 6 * 7\nSUBMIT({'answer': result})";
-    let replies = [
-        json!({"reasoning": "Easy.", "generated_code": code}),
-        json!({"reasoning": "It is 42.", "answer": 42}),
-    ];
-
-    let inputs = json!({"question": "What is 6 * 7?"});
-    let computed = made("calculator", inputs, &replies).await;
-    let replies = [
-        json!({"generated_code": "print(2 * 21)", "finished": true}),
-        json!({"reasoning": "Printed.", "answer": 42}),
-    ];
-    let coded = made("coder", json!({"n": 21}), &replies).await;
-
-    assert_eq!((&computed["answer"], &coded["answer"]), (&json!(42), &json!(42)));
-    assert!(coded["trajectory"]["code_output_0"].to_string().contains("42"), "{coded}");
 }
 
 #[tokio::test]
