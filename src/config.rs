@@ -52,6 +52,8 @@ pub(crate) struct Config {
     /// The names of further variables that Python programs may see.
     pub(crate) python_env: Vec<String>,
     pub(crate) sources: workers::SourcesConfig,
+    /// Where the buckets of MLflow's artifacts are.
+    pub(crate) mlflow_s3: Option<String>,
     /// What hosts of sources are shown, by the names of the variables.
     pub(crate) source_keys: Vec<(&'static str, Secret)>,
     pub(crate) lm_api_key: Option<Secret>,
@@ -93,6 +95,7 @@ impl Default for Config {
             python: workers::PythonConfig::default(),
             python_env: Vec::new(),
             sources: workers::SourcesConfig::default(),
+            mlflow_s3: None,
             source_keys: Vec::new(),
             lm_api_key: None,
             given_keys: GivenKeys::default(),

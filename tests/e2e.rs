@@ -140,6 +140,16 @@ mod on_any_store {
     }
 
     #[tokio::test]
+    async fn mlflow_model_in_a_bucket_is_run() {
+        mlflow::mlflow_model_in_a_bucket_is_run(Store::Sqlite).await;
+    }
+
+    #[tokio::test]
+    async fn mlflow_model_in_a_bucket_says_why_it_is_not_read() {
+        mlflow::mlflow_model_in_a_bucket_says_why_it_is_not_read(Store::Sqlite).await;
+    }
+
+    #[tokio::test]
     async fn mlflow_may_be_away_and_come_back() {
         mlflow::mlflow_may_be_away_and_come_back(Store::Sqlite).await;
     }

@@ -12,26 +12,33 @@ use std::{
     time::Duration,
 };
 
-use futures::{StreamExt as _, TryStreamExt as _};
+use futures::{StreamExt as _, TryStreamExt as _, stream::BoxStream};
 use object_store::{
-    Error as ObjectError, ObjectStore, ObjectStoreExt as _, ObjectStoreScheme, PutPayload,
-    local::LocalFileSystem, parse_url_opts, path::Path,
+    Error as ObjectError, ObjectMeta, ObjectStore, ObjectStoreExt as _, ObjectStoreScheme,
+    PutPayload, local::LocalFileSystem, parse_url_opts, path::Path,
 };
 use reqwest::Url;
 use tokio::time::timeout;
 
-use crate::{Error, Result};
+use crate::{Error, ObjectOptions, Result};
 
 /// How long one request may take, with its repetitions.
 const REQUEST_MAX: Duration = Duration::from_secs(30);
+const SILENT: &str = "it does not answer";
 /// How small a payload of 64 items must be to stay in the queue's own store, in bytes.
 const INLINE_MAX: usize = 512;
 /// The same in a batch of many items, where small payloads add up: about what a reference takes.
 const INLINE_MAX_OF_MANY: usize = 96;
 /// How many items are many.
 const MANY: usize = 4096;
-/// What names of options begin with that the environment may set, as `object_store` reads them.
-const OPTION_PREFIXES: [&str; 3] = ["AWS_", "AZURE_", "GOOGLE_"];
+/// An object of a store.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Object {
+    /// Where it lies below the store's URL.
+    pub path: String,
+    /// How long it is.
+    pub bytes: u64,
+}
 
 /// An object store, and how much it was used. Cheap to clone.
 #[derive(Clone)]
@@ -72,14 +79,12 @@ pub struct ObjectCounts {
 
 impl Objects {
     /// The store at a URL (`s3://bucket/path`, `gs://bucket/path`, `az://container/path`,
-    /// `file:///path`) or in a folder. `options` are variables of an environment, of which those
-    /// that begin with `AWS_`, `AZURE_` and `GOOGLE_` count, by the names of the `object_store`
-    /// crate: `AWS_ACCESS_KEY_ID`, `AWS_ENDPOINT`, `GOOGLE_SERVICE_ACCOUNT`, ….
+    /// `file:///path`) or in a folder.
     ///
     /// # Errors
     ///
     /// [`Error::Setup`] if it cannot be: a URL that names no such store, an option that is wrong.
-    pub fn open(url: &str, options: impl Iterator<Item = (String, String)>) -> Result<Self> {
+    pub fn open(url: &str, options: &ObjectOptions) -> Result<Self> {
         let wrong = |error: &dyn fmt::Display| {
             Error::Setup(format!(
                 "cannot use the object store `{url}`: {error}; it is a folder, or a URL like \
@@ -95,10 +100,7 @@ impl Objects {
             let parsed = Url::parse(url).map_err(|error| wrong(&error))?;
             // It fails if another part of the process has chosen already, which is as good.
             let _ = rustls::crypto::ring::default_provider().install_default();
-            let counts = |it: &(String, String)| {
-                OPTION_PREFIXES.iter().any(|prefix| it.0.starts_with(prefix))
-            };
-            let opened = parse_url_opts(&parsed, options.filter(counts));
+            let opened = parse_url_opts(&parsed, options.all());
             let (store, root) = opened.map_err(|error| wrong(&error))?;
             (Arc::from(store), root)
         };
@@ -135,6 +137,36 @@ impl Objects {
     pub(crate) fn takes(&self, bytes: usize, items: usize) -> bool {
         let inline_max = self.inline_max.min(INLINE_MAX_OF_MANY);
         bytes > if items > MANY { inline_max } else { self.inline_max }
+    }
+
+    /// What lies below its URL: at most so many objects, in no order.
+    ///
+    /// # Errors
+    ///
+    /// As [`Objects::read`].
+    pub async fn list(&self, most: usize) -> Result<Vec<Object>> {
+        let found = self.store.list(Some(&self.root)).take(most).try_collect::<Vec<_>>();
+        let found = timeout(REQUEST_MAX, found).await.map_err(|_| self.failed(&SILENT))?;
+        let below = |it: ObjectMeta| {
+            let path = it.location.as_ref().strip_prefix(self.root.as_ref())?;
+            Some(Object { path: path.trim_start_matches('/').to_owned(), bytes: it.size })
+        };
+        Ok(found.map_err(|it| self.refused(&it))?.into_iter().filter_map(below).collect())
+    }
+
+    /// What an object holds, piece by piece.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`] if there is no such object, [`Error::Setup`] if the store lets nobody in
+    /// who asks so, [`Error::Unavailable`] if it does not answer.
+    pub async fn read(&self, path: &str) -> Result<Reading> {
+        let path = self.path(path)?;
+        let found = timeout(REQUEST_MAX, self.store.get(&path)).await;
+        let found = found.map_err(|_| self.failed(&SILENT))?.map_err(|it| self.refused(&it))?;
+        self.counts.read.fetch_add(1, Relaxed);
+        let pieces = found.into_stream().map_ok(|it| it.to_vec()).boxed();
+        Ok(Reading { objects: self.clone(), pieces })
     }
 
     pub(crate) async fn put(&self, path: &str, bytes: Vec<u8>) -> Result<()> {
@@ -186,13 +218,48 @@ impl Objects {
     async fn ask<T>(&self, request: impl Future<Output = Result<T, ObjectError>>) -> Result<T> {
         match timeout(REQUEST_MAX, request).await {
             Ok(answer) => answer.map_err(|error| self.failed(&error)),
-            Err(_) => Err(self.failed(&"it does not answer")),
+            Err(_) => Err(self.failed(&SILENT)),
         }
+    }
+
+    /// What cannot be read, by what follows from it.
+    fn refused(&self, error: &ObjectError) -> Error {
+        if matches!(error, ObjectError::NotFound { .. }) {
+            return Error::NotFound("object");
+        }
+        if matches!(
+            error,
+            ObjectError::PermissionDenied { .. } | ObjectError::Unauthenticated { .. }
+        ) {
+            let text = format!("the object store {} lets nobody in: {error}", self.name);
+            return Error::Setup(text);
+        }
+        self.failed(error)
     }
 
     fn failed(&self, error: &dyn fmt::Display) -> Error {
         self.counts.failed.fetch_add(1, Relaxed);
         Error::Unavailable(format!("the object store {}: {error}", self.name))
+    }
+}
+
+/// An object as it comes.
+pub struct Reading {
+    objects: Objects,
+    pieces: BoxStream<'static, Result<Vec<u8>, ObjectError>>,
+}
+
+impl Reading {
+    /// The next piece of it; none at its end.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unavailable`] if it breaks off.
+    pub async fn next(&mut self) -> Result<Option<Vec<u8>>> {
+        let piece = self.objects.ask(self.pieces.try_next()).await?;
+        let bytes = piece.as_ref().map_or(0, Vec::len) as u64;
+        self.objects.counts.bytes_read.fetch_add(bytes, Relaxed);
+        Ok(piece)
     }
 }
 
@@ -228,7 +295,7 @@ mod tests {
     use super::*;
 
     fn open(url: &str) -> Result<Objects> {
-        Objects::open(url, std::iter::empty())
+        Objects::open(url, &ObjectOptions::default())
     }
 
     #[tokio::test]
@@ -249,6 +316,26 @@ mod tests {
         assert!(!folder.path().join("q/a").exists());
         let counts = objects.counts();
         assert_eq!((counts.written, counts.read, counts.deleted), (3, 2, 2));
+    }
+
+    #[tokio::test]
+    async fn what_lies_below_a_url_is_listed_and_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let all = open(folder.path().to_str().unwrap()).unwrap();
+        for path in ["a/m/one", "a/m/two/three", "a/mm/four"] {
+            all.put(path, path.into()).await.unwrap();
+        }
+        let some = open(folder.path().join("a/m").to_str().unwrap()).unwrap();
+
+        let mut found = some.list(10).await.unwrap();
+        found.sort_by(|a, b| a.path.cmp(&b.path));
+        let object = |path: &str, bytes| Object { path: path.to_owned(), bytes };
+        assert_eq!(found, [object("one", 7), object("two/three", 13)]);
+        assert_eq!(all.list(2).await.unwrap().len(), 2);
+        let mut reading = some.read("two/three").await.unwrap();
+        assert_eq!(reading.next().await.unwrap().unwrap(), b"a/m/two/three");
+        assert_eq!(reading.next().await.unwrap(), None);
+        assert!(matches!(some.read("four").await, Err(Error::NotFound(_))));
     }
 
     #[test]

@@ -48,5 +48,10 @@ pub(crate) fn sources(config: &Config) -> workers::SourcesConfig {
     let named = config.sources.folder.clone();
     let folder = named.or_else(|| cache().map(|it| it.join("dspyx/sources")));
     let folder = folder.and_then(|it| std::path::absolute(it).ok());
-    workers::SourcesConfig { folder, ..config.sources.clone() }
+    let objects = super::objects::options();
+    let objects = match &config.mlflow_s3 {
+        Some(address) => objects.with_s3_at(address.clone()),
+        None => objects,
+    };
+    workers::SourcesConfig { folder, objects, ..config.sources.clone() }
 }

@@ -50,8 +50,7 @@ pub(super) const ALL: &[Setting] = &[
         name: "MLFLOW_TRACKING_URI",
         group: Group::Sources,
         default: "",
-        help: "The MLflow server that models are fetched from, which hands out its artifacts \
-               (--serve-artifacts), and that executions are recorded in",
+        help: "The MLflow server that models are fetched from, and that executions are recorded in",
         set: |it, text| {
             it.sources.mlflow_tracking = Some(text.to_owned());
             Ok(())
@@ -94,6 +93,17 @@ pub(super) const ALL: &[Setting] = &[
         help: "The token that MLflow is shown where no user is named",
         set: |it, text| {
             it.source_keys.push(("MLFLOW_TRACKING_TOKEN", Secret::new(text)));
+            Ok(())
+        },
+    },
+    Setting {
+        name: "MLFLOW_S3_ENDPOINT_URL",
+        group: Group::Sources,
+        default: "",
+        help: "Where the buckets of s3:// are that an MLflow server does not hand out itself, if \
+               not at AWS_ENDPOINT_URL or Amazon",
+        set: |it, text| {
+            it.mlflow_s3 = Some(values::url(text, &["http", "https"])?);
             Ok(())
         },
     },

@@ -1,7 +1,7 @@
 //! Programs of a real MLflow: by version, by alias, by run; when it is away; when it has others.
 
 use serde_json::{Value, json};
-use testkit::{MlflowServer, Reply};
+use testkit::{Artifacts, MlflowServer, Page, Reply, S3Server, StubWeb};
 
 use crate::site::{Site, Store};
 
@@ -143,6 +143,59 @@ pub(crate) async fn mlflow_model_is_run_by_version_alias_and_run(store: Store) {
     let log = up.runner().log();
     assert!(!log.contains("sk-of-the-notebook") && log.contains("holds an endpoint or a key"));
     site.check(up).await;
+}
+
+pub(crate) async fn mlflow_model_in_a_bucket_is_run(store: Store) {
+    let bucket = S3Server::started().await;
+    let port = bucket.port();
+    for artifacts in [Artifacts::BehindServer(port), Artifacts::InBucket(port)] {
+        let mlflow = MlflowServer::started_keeping(artifacts).await;
+        let run = mlflow.run(TWO_VERSIONS);
+        let site = site(store, &mlflow).await;
+        let site = match artifacts {
+            Artifacts::InBucket(_) => with_bucket(site, &format!("http://127.0.0.1:{port}")),
+            Artifacts::Folder | Artifacts::BehindServer(_) => site,
+        };
+        program(&site, "newest", "models:/qa/2");
+        program(&site, "alias", "models:/qa@champion");
+        program(&site, "run", &format!("runs:/{}/model", run.as_str().unwrap()));
+        let up = site.up().await;
+
+        for (name, words) in
+            [("newest", "Be second."), ("alias", "Be first."), ("run", "Be first.")]
+        {
+            let messages = told(&site, name, name).await;
+            assert!(messages.contains(words), "{artifacts:?}: {name}: {messages}");
+        }
+
+        site.check(up).await;
+    }
+}
+
+/// A site that may look into buckets at an address.
+fn with_bucket(site: Site, address: &str) -> Site {
+    site.with("MLFLOW_S3_ENDPOINT_URL", address)
+        .with("AWS_ACCESS_KEY_ID", "a")
+        .with("AWS_SECRET_ACCESS_KEY", "of no meaning to this server")
+}
+
+pub(crate) async fn mlflow_model_in_a_bucket_says_why_it_is_not_read(store: Store) {
+    let bucket = S3Server::started().await;
+    let mlflow = MlflowServer::started_keeping(Artifacts::InBucket(bucket.port())).await;
+    mlflow.run(TWO_VERSIONS);
+    let closed = StubWeb::new();
+    let site = with_bucket(site(store, &mlflow).await, &closed.url());
+    program(&site, "qa", "models:/qa/1");
+    let denied = "<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>";
+    closed.put_everywhere(Page::status(403, denied));
+    let up = site.up().await;
+
+    let why = failure(&site, "qa").await;
+    site.check(up).await;
+
+    assert!(why.contains("s3://payloads/mlflow") && why.contains("lets nobody in"), "{why}");
+    assert!(why.contains("AWS_ACCESS_KEY_ID"), "{why}");
+    assert!(!why.contains("of no meaning"), "{why}");
 }
 
 pub(crate) async fn mlflow_alias_is_followed_while_work_goes_on(store: Store) {

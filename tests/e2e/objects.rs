@@ -16,8 +16,7 @@ const NOISE: u64 = 0x9E37_79B9_7F4A_7C15;
 async fn site_with_bucket(server: &S3Server, port: u16) -> Site {
     let site = Store::Redis.site().await.with("MAX_WORKERS", "64").with("LEASE", "1s");
     site.with("OBJECT_STORE", &server.url())
-        .with("AWS_ENDPOINT", &format!("http://127.0.0.1:{port}"))
-        .with("AWS_ALLOW_HTTP", "true")
+        .with("AWS_ENDPOINT_URL", &format!("http://127.0.0.1:{port}"))
         .with("AWS_REGION", "us-east-1")
         .with("AWS_ACCESS_KEY_ID", "a")
         .with("AWS_SECRET_ACCESS_KEY", "of no meaning to this server")

@@ -9,8 +9,8 @@ use std::{
 
 use chrono::Utc;
 use queue::{
-    BatchId, BatchState, Clock, Control as _, Error, Intake as _, Limits, Objects, Records as _,
-    RedisConfig, RedisQueue, State, Work as _, WorkerId,
+    BatchId, BatchState, Clock, Control as _, Error, Intake as _, Limits, ObjectOptions, Objects,
+    Records as _, RedisConfig, RedisQueue, State, Work as _, WorkerId,
 };
 use tempfile::TempDir;
 use testkit::{RedisServer, until};
@@ -66,7 +66,7 @@ impl Place {
 }
 
 fn objects(folder: &Path) -> Objects {
-    Objects::open(folder.to_str().unwrap(), std::iter::empty()).unwrap().inline_max(0)
+    Objects::open(folder.to_str().unwrap(), &ObjectOptions::default()).unwrap().inline_max(0)
 }
 
 #[tokio::test]

@@ -11,9 +11,9 @@ use std::{
 use chrono::{DateTime, Utc};
 use queue::{
     BatchId, BatchItem, Class, Clock, Durability, End, Ending, Execution, ExecutionId, Failure,
-    FailureKind, Fields, Lease, Limits, NewBatch, NewExecution, Objects, Policy, Queue,
-    RedisConfig, RedisQueue, Report, Spec, SqliteQueue, State, Tick, Verdict, Want, WorkerId,
-    WorkerInfo,
+    FailureKind, Fields, Lease, Limits, NewBatch, NewExecution, ObjectOptions, Objects, Policy,
+    Queue, RedisConfig, RedisQueue, Report, Spec, SqliteQueue, State, Tick, Verdict, Want,
+    WorkerId, WorkerInfo,
 };
 use tempfile::TempDir;
 use testkit::RedisServer;
@@ -79,7 +79,7 @@ impl Store {
             Store::RedisWithObjects => {
                 let folder = tempfile::tempdir().unwrap();
                 let path = folder.path().to_str().unwrap();
-                let objects = Objects::open(path, std::iter::empty()).unwrap().inline_max(0);
+                let objects = Objects::open(path, &ObjectOptions::default()).unwrap().inline_max(0);
                 let config = redis_config(RedisServer::shared().url(), limits, time);
                 let config = RedisConfig { objects: Some(objects), ..config };
                 let queue = Arc::new(RedisQueue::connect(config).await.unwrap());

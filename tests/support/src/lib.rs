@@ -34,7 +34,7 @@ pub use event_stream::{EventStream, ServerEvent};
 pub use http::{Answer, Http};
 pub use lm_stream::Midway;
 pub use mcp_server::McpServer;
-pub use mlflow_server::{MLFLOW_PASSWORD, MLFLOW_USER, MlflowServer};
+pub use mlflow_server::{Artifacts, MLFLOW_PASSWORD, MLFLOW_USER, MlflowServer};
 pub use process::Process;
 pub use provider_batch::Course;
 pub use proxy::{Network, Proxy};

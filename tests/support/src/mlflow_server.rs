@@ -16,6 +16,9 @@ use crate::{Http, free_port, python};
 /// How long it may take to start: it makes its database first.
 const START_MAX: Duration = Duration::from_secs(120);
 
+/// The folder of a bucket of `S3Server` that it keeps artifacts in.
+const BUCKET: &str = "s3://payloads/mlflow";
+
 /// What the server and those who log to it are told by their environment.
 const QUIET: [(&str, &str); 4] = [
     ("LITELLM_LOCAL_MODEL_COST_MAP", "True"),
@@ -29,6 +32,33 @@ pub const MLFLOW_USER: &str = "admin";
 /// What this user shows.
 pub const MLFLOW_PASSWORD: &str = "a long password of tests";
 
+/// Where a server keeps artifacts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Artifacts {
+    /// In its folder, and hands them out.
+    Folder,
+    /// In a bucket at this port, and hands them out.
+    BehindServer(u16),
+    /// In a bucket at this port, where everybody must look themselves.
+    InBucket(u16),
+}
+
+impl Artifacts {
+    /// What whoever looks into the bucket is told by the environment.
+    fn environment(self) -> Vec<(&'static str, String)> {
+        let port = match self {
+            Self::Folder => return Vec::new(),
+            Self::BehindServer(port) | Self::InBucket(port) => port,
+        };
+        vec![
+            ("MLFLOW_S3_ENDPOINT_URL", format!("http://127.0.0.1:{port}")),
+            ("AWS_ACCESS_KEY_ID", "a".to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", "of no meaning to this server".to_owned()),
+            ("AWS_DEFAULT_REGION", "us-east-1".to_owned()),
+        ]
+    }
+}
+
 /// A real server of MLflow with a folder of its own, gone when dropped.
 #[derive(Debug)]
 pub struct MlflowServer {
@@ -36,13 +66,23 @@ pub struct MlflowServer {
     port: u16,
     folder: TempDir,
     wants_password: bool,
+    artifacts: Artifacts,
 }
 
 impl MlflowServer {
     /// The address of one that is not started yet.
     pub fn stopped() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        Self { child: None, port: free_port(), folder, wants_password: false }
+        let (port, artifacts) = (free_port(), Artifacts::Folder);
+        Self { child: None, port, folder, wants_password: false, artifacts }
+    }
+
+    /// Starts one that keeps artifacts there.
+    pub async fn started_keeping(artifacts: Artifacts) -> Self {
+        let mut server = Self::stopped();
+        server.artifacts = artifacts;
+        server.start().await;
+        server
     }
 
     /// Starts one that lets nobody in without a password.
@@ -69,10 +109,16 @@ impl MlflowServer {
             .args(["--pdeathsig", "TERM"])
             .arg(python())
             .args(["-m", "mlflow", "server", "--host", "127.0.0.1", "--workers", "1"])
-            .args(["--port", &self.port.to_string(), "--serve-artifacts"])
+            .args(["--port", &self.port.to_string()])
             .args(["--backend-store-uri", "sqlite:///mlflow.db"])
-            .arg("--artifacts-destination")
-            .arg(folder.join("artifacts"))
+            .args(match self.artifacts {
+                Artifacts::Folder => ["--artifacts-destination", "artifacts"].as_slice(),
+                Artifacts::BehindServer(_) => &["--artifacts-destination", BUCKET],
+                Artifacts::InBucket(_) => {
+                    &["--no-serve-artifacts", "--default-artifact-root", BUCKET]
+                }
+            })
+            .envs(self.artifacts.environment())
             .args(if self.wants_password { &["--app-name", "basic-auth"][..] } else { &[] })
             .env("MLFLOW_FLASK_SERVER_SECRET_KEY", "for tests alone")
             .env("MLFLOW_AUTH_ADMIN_PASSWORD", MLFLOW_PASSWORD)
@@ -115,6 +161,10 @@ impl MlflowServer {
             .env("MLFLOW_TRACKING_URI", self.url())
             .envs(self.wants_password.then_some(("MLFLOW_TRACKING_USERNAME", MLFLOW_USER)))
             .envs(self.wants_password.then_some(("MLFLOW_TRACKING_PASSWORD", MLFLOW_PASSWORD)))
+            .envs(match self.artifacts {
+                Artifacts::Folder | Artifacts::BehindServer(_) => Vec::new(),
+                Artifacts::InBucket(_) => self.artifacts.environment(),
+            })
             .envs(QUIET)
             .current_dir(self.folder.path())
             .output()

@@ -86,6 +86,8 @@ impl Visit {
 #[derive(Default)]
 struct Shown {
     pages: BTreeMap<String, Page>,
+    /// What is at every other path.
+    other: Option<Page>,
     visits: Vec<Visit>,
 }
 
@@ -118,6 +120,11 @@ impl StubWeb {
     /// Puts a page at a path, with its query; in the place of one that is there.
     pub fn put(&self, path: &str, page: Page) {
         lock(&self.shown).pages.insert(path.to_owned(), page);
+    }
+
+    /// Puts a page at every path that has no other.
+    pub fn put_everywhere(&self, page: Page) {
+        lock(&self.shown).other = Some(page);
     }
 
     /// The requests that came, oldest first.
@@ -156,7 +163,8 @@ async fn serve(stream: TcpStream, shown: Arc<Mutex<Shown>>) -> Option<()> {
     let page = {
         let mut shown = lock(&shown);
         let nothing = || Page::status(404, r#"{"message": "Not Found"}"#);
-        let page = shown.pages.get(&visit.path).cloned().unwrap_or_else(nothing);
+        let page = shown.pages.get(&visit.path).or(shown.other.as_ref()).cloned();
+        let page = page.unwrap_or_else(nothing);
         if shown.visits.len() < SEEN_MAX {
             shown.visits.push(visit);
         }

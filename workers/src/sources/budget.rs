@@ -3,7 +3,7 @@
 use super::SourceError;
 
 /// The most files of one source.
-const FILES_MAX: usize = 10_000;
+pub(super) const FILES_MAX: usize = 10_000;
 
 /// How much of one source may still be fetched.
 #[derive(Clone, Copy, Debug)]

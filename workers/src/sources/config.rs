@@ -2,6 +2,8 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use queue::ObjectOptions;
+
 /// Where sources are fetched from, and where they are put. Tokens are among the keys of the
 /// gateway, by the names of their variables.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +22,8 @@ pub struct SourcesConfig {
     pub mlflow_registry: Option<String>,
     /// The user that it is asked as (`MLFLOW_TRACKING_USERNAME`).
     pub mlflow_user: Option<String>,
+    /// What buckets are asked with that the server of MLflow does not hand out itself.
+    pub objects: ObjectOptions,
     /// The Hugging Face hub (`HF_ENDPOINT`).
     pub hub: String,
     /// The API of GitHub, or of a GitHub Enterprise (`GITHUB_API_URL`).
@@ -36,6 +40,7 @@ impl Default for SourcesConfig {
             mlflow_tracking: None,
             mlflow_registry: None,
             mlflow_user: None,
+            objects: ObjectOptions::default(),
             hub: "https://huggingface.co".to_owned(),
             github: "https://api.github.com".to_owned(),
         }

@@ -120,7 +120,8 @@ impl Fetcher {
                     Some(address) => host(address, "MLFLOW_REGISTRY_URI")?,
                     None => tracking.clone(),
                 };
-                Ok(Place::Mlflow(Mlflow { web, tracking, registry }, uri))
+                let buckets = &config.objects;
+                Ok(Place::Mlflow(Mlflow { web, tracking, registry, buckets }, uri))
             }
             Source::HuggingFace(it) => {
                 let host = Host::new("Hugging Face", &config.hub, "HF_ENDPOINT", HUB_KEY)?;

@@ -1,27 +1,30 @@
-//! Models of MLflow, over its REST API and the artifacts that it hands out itself.
+//! Models of MLflow, over its REST API: the artifacts that it hands out itself, and those that it
+//! only says the bucket of.
 //!
 //! The package `mlflow` is not needed: neither to fetch a model nor, as the runner loads it, to run
-//! it. What a server keeps elsewhere than behind itself, as in a bucket, is not fetched.
+//! it.
 
 use std::path::{Component, Path};
 
 use programs::MlflowUri;
+use queue::ObjectOptions;
 use reqwest::Url;
 use serde_json::Value;
 
 use super::{
     Resolved, SourceError, SourcesConfig,
+    bucket::{self, Bucket},
     budget::Budget,
     web::{Failure, Host, Key, Web},
 };
 use crate::gateway::Keys;
 
 /// How deep the folders of a model may be.
-const DEPTH_MAX: usize = 16;
+pub(super) const DEPTH_MAX: usize = 16;
 /// The most models of one run that are looked at.
 const MODELS_MAX: usize = 100;
 /// The file that says what a model is.
-const DESCRIPTION: &str = "MLmodel";
+pub(super) const DESCRIPTION: &str = "MLmodel";
 /// The longest of those that is looked into.
 const DESCRIPTION_LINES_MAX: usize = 10_000;
 
@@ -49,6 +52,8 @@ pub(super) struct Mlflow<'a> {
     pub(super) web: &'a Web,
     pub(super) tracking: Host,
     pub(super) registry: Host,
+    /// What buckets are asked with.
+    pub(super) buckets: &'a ObjectOptions,
 }
 
 impl Mlflow<'_> {
@@ -77,7 +82,7 @@ impl Mlflow<'_> {
             }
             MlflowUri::Logged { id } => {
                 let found = self.logged(id).await.map_err(|it| it.or(|it| missing(uri, it)))?;
-                let artifacts = artifacts(text(&found, "/model/info/artifact_uri")?)?;
+                let artifacts = place(text(&found, "/model/info/artifact_uri")?)?;
                 Ok(self.resolved(uri.to_string(), artifacts))
             }
             MlflowUri::Run { run, path } => self.of_run(uri, run, path).await,
@@ -93,8 +98,8 @@ impl Mlflow<'_> {
             found.map_err(|it| it.or(missing))
         };
         let found = ask("model-versions/get").await?;
-        let place = ask("model-versions/get-download-uri").await?;
-        let artifacts = artifacts(text(&place, "/artifact_uri")?)?;
+        let told = ask("model-versions/get-download-uri").await?;
+        let artifacts = place(text(&told, "/artifact_uri")?)?;
         // A model that was removed and registered again has its old versions' numbers.
         let of = found.pointer("/model_version/source").and_then(Value::as_str);
         let of = of.and_then(|it| it.rsplit('/').next()).unwrap_or_default();
@@ -110,11 +115,10 @@ impl Mlflow<'_> {
     ) -> Result<Resolved, SourceError> {
         let found = self.ask(&self.tracking, "runs/get", &[("run_id", run)]).await;
         let found = found.map_err(|it| it.or(|said| missing(uri, said)))?;
-        let own = artifacts(text(&found, "/run/info/artifact_uri")?);
+        let own = place(text(&found, "/run/info/artifact_uri")?);
         if let Ok(own) = &own {
             let place = format!("{own}/{path}");
-            let files = self.list(&place).await?;
-            if files.iter().any(|it| it.name == DESCRIPTION) {
+            if self.has_model(&place).await? {
                 return Ok(self.resolved(uri.to_string(), place));
             }
         }
@@ -124,7 +128,7 @@ impl Mlflow<'_> {
         for id in ids.take(MODELS_MAX) {
             let model = self.logged(id).await.map_err(|it| it.or(|said| missing(uri, said)))?;
             if text(&model, "/model/info/name")? == name {
-                let artifacts = artifacts(text(&model, "/model/info/artifact_uri")?)?;
+                let artifacts = place(text(&model, "/model/info/artifact_uri")?)?;
                 let place = format!("{artifacts}/{below}").trim_end_matches('/').to_owned();
                 return Ok(self.resolved(format!("{uri} ({id})"), place));
             }
@@ -141,6 +145,9 @@ impl Mlflow<'_> {
         budget: &mut Budget,
     ) -> Result<(), SourceError> {
         let root = &resolved.content;
+        if let Some(bucket) = self.bucket(root)? {
+            return bucket.fetch(&resolved.revision, into, budget).await;
+        }
         let files = self.list(root).await?;
         let found = files.iter().find(|it| it.name == DESCRIPTION && !it.is_folder);
         let description = found.ok_or_else(|| {
@@ -149,9 +156,7 @@ impl Mlflow<'_> {
         })?;
         // What is no program of DSPy is not fetched.
         self.save(root, description, into, budget).await?;
-        let text = tokio::fs::read_to_string(into.join(DESCRIPTION)).await;
-        let text = text.map_err(|it| SourceError::disk("what was fetched cannot be read", &it))?;
-        is_dspy(&text, &resolved.revision)?;
+        check(into, &resolved.revision).await?;
         let mut folders = vec![(root.clone(), into.to_owned(), files, 0)];
         while let Some((place, folder, files, depth)) = folders.pop() {
             for file in files.iter().filter(|it| it.name != DESCRIPTION || depth > 0) {
@@ -170,6 +175,18 @@ impl Mlflow<'_> {
             }
         }
         Ok(())
+    }
+
+    async fn has_model(&self, place: &str) -> Result<bool, SourceError> {
+        if let Some(bucket) = self.bucket(place)? {
+            return bucket.has_model().await;
+        }
+        Ok(self.list(place).await?.iter().any(|it| it.name == DESCRIPTION))
+    }
+
+    /// The bucket that a place is in; none of what is behind the server.
+    fn bucket(&self, place: &str) -> Result<Option<Bucket>, SourceError> {
+        bucket::is_one(place).then(|| Bucket::at(place, self.buckets)).transpose()
     }
 
     async fn save(
@@ -251,6 +268,11 @@ fn artifact_parts(place: &str) -> impl Iterator<Item = &str> {
     ["api", "2.0", "mlflow-artifacts", "artifacts"].into_iter().chain(parts)
 }
 
+/// Where artifacts of an address are: in a bucket, or behind the server.
+fn place(uri: &str) -> Result<String, SourceError> {
+    if bucket::is_one(uri) { Ok(uri.trim_end_matches('/').to_owned()) } else { artifacts(uri) }
+}
+
 /// The place of artifacts behind the server, of their address.
 pub(crate) fn artifacts(uri: &str) -> Result<String, SourceError> {
     let path = uri.strip_prefix("mlflow-artifacts:").map(|it| match it.strip_prefix("//") {
@@ -261,14 +283,22 @@ pub(crate) fn artifacts(uri: &str) -> Result<String, SourceError> {
     let path = path.map(|it| it.trim_matches('/').to_owned()).ok_or_else(|| {
         let scheme = uri.split_once(':').map_or(uri, |(scheme, _)| scheme);
         SourceError::Refused(format!(
-            "the server keeps its artifacts elsewhere ({scheme}:) and does not hand them out; \
-             start it with `--serve-artifacts`, and log the model again"
+            "MLflow's server keeps its artifacts elsewhere ({scheme}:) and does not hand them out; \
+             start it with `--serve-artifacts`, or for models with a root in a bucket (s3:, gs: or \
+             abfss:), and log again"
         ))
     })?;
     Ok(path)
 }
 
-/// Refuses what `mlflow.dspy.log_model` did not log. Read by its lines: it is always written alike.
+/// Refuses what `mlflow.dspy.log_model` did not log, by the description that was fetched.
+pub(super) async fn check(folder: &Path, revision: &str) -> Result<(), SourceError> {
+    let text = tokio::fs::read_to_string(folder.join(DESCRIPTION)).await;
+    let text = text.map_err(|it| SourceError::disk("what was fetched cannot be read", &it))?;
+    is_dspy(&text, revision)
+}
+
+/// Whether `mlflow.dspy.log_model` logged it. Read by its lines: it is always written alike.
 fn is_dspy(description: &str, revision: &str) -> Result<(), SourceError> {
     let lines = description.lines().take(DESCRIPTION_LINES_MAX);
     let flavors = lines.skip_while(|it| it.trim_end() != "flavors:").skip(1);
@@ -323,6 +353,14 @@ mod tests {
         assert_eq!(found("mlflow-artifacts://h:5000/0/models/m-1"), "0/models/m-1");
         let why = artifacts("s3://bucket/secret").unwrap_err().to_string();
         assert!(why.contains("(s3:)") && why.contains("--serve-artifacts"), "{why}");
+    }
+
+    #[test]
+    fn artifacts_in_a_bucket_are_where_the_server_says() {
+        assert_eq!(place("s3://bucket/0/m-1/artifacts/").unwrap(), "s3://bucket/0/m-1/artifacts");
+        assert_eq!(place("mlflow-artifacts:/0/models/m-1").unwrap(), "0/models/m-1");
+        let why = place("file:///srv/mlruns/0").unwrap_err().to_string();
+        assert!(why.contains("(file:)") && why.contains("a root in a bucket (s3:"), "{why}");
     }
 
     #[test]

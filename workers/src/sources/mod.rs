@@ -6,12 +6,14 @@
 //! on. What runs goes on with the revision that it began with.
 
 mod archive;
+mod bucket;
 mod budget;
 mod config;
 mod error;
 mod fetch;
 mod github;
 mod hub;
+mod landing;
 mod mlflow;
 mod store;
 mod watch;

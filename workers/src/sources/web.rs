@@ -7,9 +7,9 @@ use reqwest::{
     header::{ACCEPT, CONTENT_TYPE, LOCATION},
 };
 use serde_json::Value;
-use tokio::{fs::File, io::AsyncWriteExt, time};
+use tokio::time;
 
-use super::{SourceError, budget::Budget};
+use super::{SourceError, budget::Budget, landing::Landing};
 use crate::Gateway;
 
 /// How long an answer may take to begin, and each part of it to come.
@@ -175,25 +175,11 @@ impl Web {
         budget: &mut Budget,
     ) -> Result<(), Failure> {
         let mut response = self.get(host, url, "*/*").await?;
-        let unwritable =
-            |it| SourceError::disk(&format!("{} cannot be written", path.display()), &it);
-        if let Some(folder) = path.parent() {
-            tokio::fs::create_dir_all(folder).await.map_err(unwritable)?;
-        }
-        let mut file = File::create(path).await.map_err(unwritable)?;
-        let mut length = 0;
+        let mut landing = Landing::new(path, budget).await?;
         while let Some(chunk) = chunk(host, &mut response).await? {
-            length += chunk.len() as u64;
-            budget.bytes(chunk.len() as u64)?;
-            file.write_all(&chunk).await.map_err(unwritable)?;
+            landing.take(&chunk).await?;
         }
-        file.sync_all().await.map_err(unwritable)?;
-        if let Some(expected) = expected.filter(|it| *it != length) {
-            let name = path.file_name().unwrap_or_default().display();
-            let text = format!("{} sent {length} of the {expected} bytes of {name}", host.name);
-            return Err(SourceError::Unavailable(text).into());
-        }
-        Ok(())
+        Ok(landing.close(expected, host.name).await?)
     }
 
     /// The answer, also of where the request is sent on to; elsewhere without the token.
