@@ -111,13 +111,13 @@ pub struct LmSettings {
 }
 
 /// Where a model is asked.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LmEndpoint {
     /// The base URL; the provider's own if none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api_base: Option<String>,
-    /// The environment variable that holds the key; the provider's own if none.
+    /// The environment variable that holds the key; the provider's own if none. The key itself is
+    /// never in a file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api_key_env: Option<String>,
 }

@@ -1,6 +1,6 @@
 //! The language model of a program: which, where, and how it is to answer.
 
-use dspy::{Fields, LmSettings};
+use dspy::{Fields, LmEndpoint, LmSettings};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -41,12 +41,9 @@ pub struct LmConfig {
     /// The model and how it is to answer.
     #[serde(flatten)]
     pub settings: LmSettings,
-    /// The base URL of the endpoint.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub api_base: Option<String>,
-    /// The environment variable that holds the key. The key itself is never in a file.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub api_key_env: Option<String>,
+    /// Where it is asked, and any model that has no endpoint of its own.
+    #[serde(flatten)]
+    pub endpoint: LmEndpoint,
     /// The models to try when this one cannot answer, in order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub fallbacks: Vec<String>,

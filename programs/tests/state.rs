@@ -102,7 +102,7 @@ fn a_saved_model_is_asked_instead_of_the_programs_and_never_elsewhere() {
         "model": "openai/gpt-4o-mini", "temperature": 0.3, "max_tokens": 77, "seed": 5,
     });
     assert_eq!(lm, own);
-    assert_eq!(program.lm.api_base, None);
+    assert_eq!(program.lm.endpoint.api_base, None);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::{any::Any, borrow::Cow, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use chrono::Utc;
-use dspy::{Lm, Progress, Run, Trace};
+use dspy::{Lm, LmEndpoint, Progress, Run, Trace};
 use futures::FutureExt;
 use programs::{Backoff, LmConfig, Program, Runtime};
 use queue::{End, Ending, Fields, Lease, Mode, RawJson, Report, Spec, Task};
@@ -179,7 +179,7 @@ async fn perform(
         }
         Runtime::Python(python) => {
             let Evidence { span, trace, tally, .. } = evidence;
-            let others = LmConfig { api_base: None, api_key_env: None, ..lm.as_ref().clone() };
+            let others = LmConfig { endpoint: LmEndpoint::default(), ..lm.as_ref().clone() };
             let call = |lm| {
                 let call = shift.gateway.call(lm, program.origin, tally);
                 call.until(until).on(account).below(*span)

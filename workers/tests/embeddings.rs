@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use dspy::{Embedder, LmError};
+use dspy::{Embedder, LmEndpoint, LmError};
 use programs::{EmbedderConfig, LmConfig, Origin};
 use serde_json::{Value, json};
 use testkit::{Reply, StubLm};
@@ -38,7 +38,8 @@ async fn embed(
     tally: &Tally,
 ) -> Result<Vec<Vec<f32>>, LmError> {
     let model = "openai/text-embedding-3-small".to_owned();
-    let models = [EmbedderConfig { model, api_base: Some(lm.url()), api_key_env: None }];
+    let endpoint = LmEndpoint { api_base: Some(lm.url()), api_key_env: None };
+    let models = [EmbedderConfig { model, endpoint }];
     let (gateway, until) = (gateway(), Instant::now() + Duration::from_secs(20));
     let lm = LmConfig::default();
     let call = gateway.call(&lm, origin, tally).until(until);

@@ -254,10 +254,10 @@ async fn a_fallback_is_not_asked_at_the_endpoint_of_a_second_model() {
     let gateway = Gateway::new(GatewayConfig { retries: 0, ..config(&first.url()) }).unwrap();
     let fallbacks = vec!["openai/other".to_owned()];
     let settings = LmSettings { model: Some("openai/stub".to_owned()), ..LmSettings::default() };
-    let lm = LmConfig { settings, fallbacks, api_base: Some(first.url()), ..LmConfig::default() };
+    let at = |lm: &StubLm| LmEndpoint { api_base: Some(lm.url()), api_key_env: None };
+    let lm = LmConfig { settings, endpoint: at(&first), fallbacks };
     let mut request = request("openai/local");
-    let endpoint = LmEndpoint { api_base: Some(second.url()), api_key_env: None };
-    request.settings.endpoint = Some(Box::new(endpoint));
+    request.settings.endpoint = Some(Box::new(at(&second)));
     let tally = Tally::default();
 
     let reply = gateway.call(&lm, Origin::File, &tally).complete(&request).await.unwrap();

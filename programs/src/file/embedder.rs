@@ -1,5 +1,7 @@
 //! The model of embeddings of a module: its name, or where it is too.
 
+use dspy::LmEndpoint;
+
 use super::{model, spot::Spot};
 use crate::{EmbedderConfig, LoadError};
 
@@ -9,13 +11,9 @@ const KEYS: [&str; 3] = ["model", "api_base", "api_key_env"];
 pub(super) fn read(spot: &Spot<'_>) -> Result<EmbedderConfig, LoadError> {
     if !spot.is_table() && !spot.is_list() {
         let model = spot.text()?.to_owned();
-        return Ok(EmbedderConfig { model, api_base: None, api_key_env: None });
+        return Ok(EmbedderConfig { model, endpoint: LmEndpoint::default() });
     }
     let table = spot.table(&KEYS)?;
     let named = table.need("model", "name it: `model: openai/text-embedding-3-small`")?;
-    Ok(EmbedderConfig {
-        model: named.text()?.to_owned(),
-        api_base: table.get("api_base").map(|it| model::api_base(&it)).transpose()?,
-        api_key_env: table.get("api_key_env").map(|it| model::api_key_env(&it)).transpose()?,
-    })
+    Ok(EmbedderConfig { model: named.text()?.to_owned(), endpoint: model::endpoint(&table)? })
 }

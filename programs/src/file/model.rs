@@ -46,13 +46,8 @@ pub(super) fn of_second(spot: &Spot<'_>) -> Result<LmSettings, LoadError> {
         let fix = "write them into the `lm` at the top, which all models share";
         return Err(spot.fail("belongs to the program, not to a second model", fix));
     }
-    let endpoint = LmEndpoint {
-        api_base: table.get("api_base").map(|it| api_base(&it)).transpose()?,
-        api_key_env: table.get("api_key_env").map(|it| api_key_env(&it)).transpose()?,
-    };
-    let is_own = endpoint.api_base.is_some() || endpoint.api_key_env.is_some();
-    let endpoint = is_own.then(|| Box::new(endpoint));
-    Ok(LmSettings { endpoint, ..settings(&table)? })
+    let endpoint = Some(endpoint(&table)?).filter(|it| *it != LmEndpoint::default());
+    Ok(LmSettings { endpoint: endpoint.map(Box::new), ..settings(&table)? })
 }
 
 /// The settings of a model that has no endpoint of its own, or only its name.
@@ -80,9 +75,16 @@ pub(super) fn read(file: &Table<'_>) -> Result<LmConfig, LoadError> {
     let fallbacks = table.get("fallbacks").map(|it| it.texts(lm::FALLBACKS_MAX)).transpose()?;
     Ok(LmConfig {
         settings: settings(&table)?,
+        endpoint: endpoint(&table)?,
+        fallbacks: fallbacks.unwrap_or_default(),
+    })
+}
+
+/// Where a model is asked.
+pub(super) fn endpoint(table: &Table<'_>) -> Result<LmEndpoint, LoadError> {
+    Ok(LmEndpoint {
         api_base: table.get("api_base").map(|it| api_base(&it)).transpose()?,
         api_key_env: table.get("api_key_env").map(|it| api_key_env(&it)).transpose()?,
-        fallbacks: fallbacks.unwrap_or_default(),
     })
 }
 

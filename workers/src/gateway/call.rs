@@ -215,18 +215,9 @@ impl<'a> Call<'a> {
         request: &LmRequest,
     ) -> Result<Route<'m>, LmError> {
         let origin = self.origin;
-        let of_program = Endpoint {
-            api_base: self.lm.api_base.as_deref(),
-            api_key_env: self.lm.api_key_env.as_deref(),
-            origin,
-        };
         let endpoint = match (at, &request.settings.endpoint) {
-            (At::Model, Some(it)) => Endpoint {
-                api_base: it.api_base.as_deref(),
-                api_key_env: it.api_key_env.as_deref(),
-                origin,
-            },
-            (At::Model, None) | (At::Program, _) => of_program,
+            (At::Model, Some(own)) => Endpoint::of(own, origin),
+            (At::Model, None) | (At::Program, _) => Endpoint::of(&self.lm.endpoint, origin),
             (At::Provider, _) => Endpoint::of_provider(origin),
         };
         provider::route(model, endpoint, self.gateway.signpost())

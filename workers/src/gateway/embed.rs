@@ -84,11 +84,7 @@ impl Embeddings<'_> {
         let config = config.ok_or_else(|| {
             LmError::Configuration(format!("the program has no model of embeddings `{model}`"))
         })?;
-        let endpoint = Endpoint {
-            api_base: config.api_base.as_deref(),
-            api_key_env: config.api_key_env.as_deref(),
-            origin: self.call.origin,
-        };
+        let endpoint = Endpoint::of(&config.endpoint, self.call.origin);
         Ok(provider::route(model, endpoint, self.call.gateway.signpost())?.for_embeddings())
     }
 }

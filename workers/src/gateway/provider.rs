@@ -1,6 +1,6 @@
 //! The providers that speak the OpenAI protocol: where they are, and how they differ.
 
-use dspy::LmError;
+use dspy::{LmEndpoint, LmError};
 use programs::Origin;
 use reqwest::Url;
 
@@ -93,7 +93,13 @@ pub(super) struct Endpoint<'a> {
     pub(super) origin: Origin,
 }
 
-impl Endpoint<'_> {
+impl<'a> Endpoint<'a> {
+    /// As that program says.
+    pub(super) fn of(it: &'a LmEndpoint, origin: Origin) -> Self {
+        let (api_base, api_key_env) = (it.api_base.as_deref(), it.api_key_env.as_deref());
+        Self { api_base, api_key_env, origin }
+    }
+
     /// The provider's own.
     pub(super) fn of_provider(origin: Origin) -> Self {
         Self { api_base: None, api_key_env: None, origin }
