@@ -93,6 +93,7 @@ on_both_stores! {
     python: python_program_gives_outputs, python_program_is_traced_as_a_native_one,
         both_runtimes_leave_the_same_record, python_batch_is_done,
         python_inputs_are_checked_before_they_wait,
+        python_program_without_types_takes_any_object,
         python_execution_of_a_killed_runner_runs_again, python_that_came_over_http_is_not_run;
     streaming: fields_grow_on_a_terminal, fields_grow_before_the_record_is_there,
         nothing_is_told_unless_it_is_asked_for,

@@ -61,6 +61,16 @@ pub(super) const ALL: &[Setting] = &[
         },
     },
     Setting {
+        name: "PYTHON_CPU_MAX",
+        group: Group::Python,
+        default: "",
+        help: "The most CPU time of one process of a Python program before it is killed, e.g. 6h",
+        set: |it, text| {
+            it.python.cpu_max = Some(values::positive(text)?);
+            Ok(())
+        },
+    },
+    Setting {
         name: "PYTHON_EXECUTIONS_MAX",
         group: Group::Python,
         default: "10000",

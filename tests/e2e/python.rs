@@ -203,18 +203,36 @@ pub(crate) async fn python_inputs_are_checked_before_they_wait(store: Store) {
     site.check(up).await;
 }
 
+pub(crate) async fn python_program_without_types_takes_any_object(store: Store) {
+    let site = site(store).await;
+    let text = "import dspy\n\nclass Any(dspy.Module):\n    \
+                def forward(self, **all):\n        return {'all': all}\n";
+    site.write("programs/any.py", text);
+    site.write_program("any", "name: any\nsource: {type: local, path: any.py}\n");
+    let up = site.up().await;
+    site.until("/programs/any", |it| it["input_schema"].is_object()).await;
+
+    let inputs = json!({ "a": [1, {"b": null}], "with a blank": 2.5 });
+    let path = site.submit(&json!({ "program_id": "any", "inputs": inputs })).await;
+
+    assert_eq!(site.succeeded(&path).await["outputs"]["all"], inputs);
+    site.check(up).await;
+}
+
 pub(crate) async fn python_execution_of_a_killed_runner_runs_again(store: Store) {
     let site = site(store).await;
-    site.lm.then(Reply::Nothing);
+    site.lm.then(Reply::Fitting).then(Reply::Nothing);
     let mut up = site.up().await;
     let body = json!({ "program_id": "reviewer", "inputs": { "question": "?" } });
     let path = site.submit(&body).await;
-    site.until_calls(1).await;
+    site.until_calls(2).await;
 
     up.crash_runner(&site).await;
 
     let record = site.succeeded(&path).await;
     assert_eq!(record["attempts"].as_array().unwrap().len(), 1, "a loss uses no attempt");
+    assert_eq!(site.lm.calls(), 3, "the first step was paid for");
+    assert_eq!(record["metadata"]["usage"]["openai/stub"]["total_tokens"], 24);
     site.check(up).await;
 }
 

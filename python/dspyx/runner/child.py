@@ -296,14 +296,15 @@ def prepare(limits):
     if hasattr(libc, "prctl"):
         libc.prctl(KILLED_WITH_PARENT, signal.SIGKILL)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    for name, wanted in (
-        (resource.RLIMIT_DATA, limits.get("memory_bytes")),
-        (resource.RLIMIT_CPU, limits.get("cpu_seconds")),
+    for name, wanted, beyond in (
+        (resource.RLIMIT_DATA, limits.get("memory_bytes"), 0),
+        # The first limit ends it by a signal of its own, which tells why; the second kills it.
+        (resource.RLIMIT_CPU, limits.get("cpu_seconds"), 1),
     ):
         if wanted:
             _, hard = resource.getrlimit(name)
-            most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-            resource.setrlimit(name, (most, most))
+            most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard - beyond)
+            resource.setrlimit(name, (most, most + beyond))
     threading.stack_size(STACK_BYTES)
     faulthandler.register(signal.SIGUSR1, file=2, all_threads=True, chain=False)
 

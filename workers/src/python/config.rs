@@ -17,6 +17,8 @@ pub struct PythonConfig {
     pub processes: usize,
     /// The most memory for data of one process (`PYTHON_MEMORY_MAX`).
     pub memory_bytes_max: u64,
+    /// The most CPU time of one process (`PYTHON_CPU_MAX`); none for no limit.
+    pub cpu_max: Option<Duration>,
     /// How many executions a process runs before another takes its place
     /// (`PYTHON_EXECUTIONS_MAX`).
     pub executions_max: u64,
@@ -49,6 +51,7 @@ impl Default for PythonConfig {
             default_model: None,
             processes: 2,
             memory_bytes_max: 1 << 30,
+            cpu_max: None,
             executions_max: 10_000,
             age_max: Duration::from_secs(24 * 3600),
             idle_max: Duration::from_secs(900),

@@ -298,6 +298,9 @@ fn how(code: Option<i32>, signal: Option<i32>) -> String {
             "it aborted (signal 6), perhaps because it may not have more memory".to_owned()
         }
         (None, Some(11)) => "it crashed (signal 11, an invalid access to memory)".to_owned(),
+        (None, Some(24)) => {
+            "it has used the CPU time that it may have (signal 24, PYTHON_CPU_MAX)".to_owned()
+        }
         (None, Some(signal)) => format!("it was killed by signal {signal}"),
         (None, None) => "it could not be made".to_owned(),
     }

@@ -50,7 +50,7 @@ fn what_a_parent_is_told_is_written_so() {
         prefixes: vec!["openai".to_owned(), "dummy".to_owned()],
         hosts: [("api.openai.com".to_owned(), "openai")].into(),
         keys: vec!["OPENAI_API_KEY"],
-        limits: Limits { memory_bytes: 1 << 30 },
+        limits: Limits { memory_bytes: 1 << 30, cpu_seconds: Some(3600) },
         concurrency: Some(4),
     };
     let said = [

@@ -85,6 +85,9 @@ pub(super) struct Code {
 pub(super) struct Limits {
     /// The most memory for data.
     pub(super) memory_bytes: u64,
+    /// The most CPU time; none for no limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) cpu_seconds: Option<u64>,
 }
 
 /// What a parent tells.

@@ -167,7 +167,10 @@ impl Python {
             prefixes: self.reach.prefixes.clone(),
             hosts: self.reach.hosts.clone(),
             keys: self.reach.keys.clone(),
-            limits: Limits { memory_bytes: self.config.memory_bytes_max },
+            limits: Limits {
+                memory_bytes: self.config.memory_bytes_max,
+                cpu_seconds: self.config.cpu_max.map(|it| it.as_secs().max(1)),
+            },
             concurrency: python.concurrency,
         };
         let (program, config) = (program.pinned(), Arc::clone(&self.config));

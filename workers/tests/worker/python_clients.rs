@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use queue::{CacheKey, State};
 use serde_json::json;
-use testkit::Reply;
+use testkit::{Reply, StubLm};
 use workers::Keys;
 
 use super::{
@@ -164,6 +164,43 @@ class P(dspy.Module):
     let models: Vec<_> = asked.iter().map(|it| it.body["model"].as_str().unwrap()).collect();
     assert_eq!(models, ["other", "mine"]);
     assert!(asked.iter().all(|it| it.authorization == "Bearer the real one"), "{asked:#?}");
+    worker.end().await;
+}
+
+#[tokio::test]
+async fn a_model_at_an_address_of_the_programs_own_is_asked_directly_and_that_is_said() {
+    let direct = StubLm::new(Reply::Fitting);
+    let site = site(&format!(
+        "
+import warnings
+
+class P(dspy.Module):
+    def __init__(self):
+        super().__init__()
+        self.ask = dspy.Predict('question -> answer')
+        self.lm = dspy.LM('openai/mine', api_base='{}', api_key='of the program')
+
+    def forward(self, question: str):
+        with warnings.catch_warnings(record=True) as told, dspy.context(lm=self.lm):
+            warnings.simplefilter('always')
+            answer = self.ask(question=question).answer
+        return dspy.Prediction(answer=answer, told=[str(it.message) for it in told])
+",
+        direct.url()
+    ));
+    let worker = site.start();
+
+    let id = submit(&site, json!({"question": "?"})).await;
+    let report = site.until(id, State::Succeeded).await.report.unwrap();
+
+    assert_eq!(report.usage["openai/mine"]["total_tokens"], 12);
+    let outputs = json!(report.outputs.unwrap());
+    assert_eq!(outputs["answer"], "a answer");
+    let told = outputs["told"].to_string();
+    let why = "calls of openai/mine do not go through dspyx: the program sets api_key, api_base";
+    assert!(told.contains(why), "{told}");
+    assert_eq!((site.lm.calls(), direct.calls()), (0, 1));
+    assert_eq!(direct.requests()[0].authorization, "Bearer of the program");
     worker.end().await;
 }
 

@@ -197,6 +197,22 @@ async fn a_program_that_wants_too_much_memory_fails_alone() {
 }
 
 #[tokio::test]
+async fn a_program_that_wants_too_much_cpu_fails_alone() {
+    let mut site = site("while question == 'much':\n    pass\nreturn {}");
+    site.python.cpu_max = Some(std::time::Duration::from_secs(3));
+    let worker = site.start();
+    outputs(&site, json!({})).await;
+
+    let id = submit(&site, json!({"question": "much"})).await;
+
+    let execution = site.until(id, State::Failed).await;
+    let (_, said) = failure(&execution);
+    assert!(said.contains("has used the CPU time that it may have"), "{said}");
+    outputs(&site, json!({})).await;
+    worker.end().await;
+}
+
+#[tokio::test]
 async fn what_a_program_starts_ends_with_its_process() {
     let site = site(
         "child = subprocess.Popen(['sleep', '1000'])\n\
@@ -270,6 +286,22 @@ async fn a_killed_parent_costs_its_executions_nothing() {
 
     let execution = site.until(id, State::Succeeded).await;
     assert_eq!(execution.attempts.len(), 1);
+    worker.end().await;
+}
+
+#[tokio::test]
+async fn a_program_that_is_killed_while_it_loads_is_loaded_again() {
+    let site = program(
+        "if not os.path.exists('loaded'):\n    open('loaded', 'w').write('once')\n    \
+         os.kill(os.getpid(), 9)\n\n\nclass P(dspy.Module):\n    def forward(self):\n        \
+         return {'fine': True}\n",
+        "",
+    );
+    let worker = site.start();
+
+    assert_eq!(json!(outputs(&site, json!({})).await), json!({"fine": true}));
+
+    assert_eq!(worker.metrics.python_start_errors.get(), 1);
     worker.end().await;
 }
 
