@@ -2,17 +2,18 @@
 
 use std::{any::Any, borrow::Cow, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
+use async_trait::async_trait;
 use chrono::Utc;
-use dspy::{Lm, LmEndpoint, Progress, Run, Trace};
+use dspy::{Lm, LmEndpoint, LmError, LmReply, Progress, Run, Trace};
 use futures::FutureExt;
 use programs::{Backoff, LmConfig, Program, Runtime};
 use queue::{End, Ending, Fields, Lease, Mode, RawJson, Report, Spec, Task};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tokio::time::{self, Instant};
 use tracing::warn;
 
 use crate::{
-    gateway::{Account, Tally},
+    gateway::{Account, Call, Tally},
     outcome::{self, Circumstances, Error},
     python::{self, Fault, Job, Lms},
     record,
@@ -207,15 +208,26 @@ async fn perform(
 /// provider, and the providers' endpoints for any others that it names.
 struct Endpoints<'a> {
     model: Option<&'a str>,
-    own: &'a dyn Lm,
-    other: &'a dyn Lm,
+    own: &'a Call<'a>,
+    other: &'a Call<'a>,
 }
 
-impl Lms for Endpoints<'_> {
-    fn of(&self, model: &str) -> &dyn Lm {
+impl<'a> Endpoints<'a> {
+    fn call(&self, model: &str) -> &'a Call<'a> {
         let provider = |it: &str| it.split_once('/').map(|(provider, _)| provider.to_owned());
         let is_own = self.model.is_none_or(|own| provider(own) == provider(model));
         if is_own { self.own } else { self.other }
+    }
+}
+
+#[async_trait]
+impl Lms for Endpoints<'_> {
+    fn of(&self, model: &str) -> &dyn Lm {
+        self.call(model)
+    }
+
+    async fn embed(&self, model: &str, request: &Map<String, Value>) -> Result<LmReply, LmError> {
+        self.call(model).embed(model, request).await
     }
 }
 

@@ -14,9 +14,11 @@ import os
 import sys
 
 from .bridge import COMPLETIONS_MAX, KEY, rollouts
-from .desk import as_rollout
+from .desk import EMBED, LM, as_rollout
 
-PATH = "/chat/completions"
+PATH, EMBEDDINGS = "/chat/completions", "/embeddings"
+# What a request for embeddings may say; `encoding_format` is left out, and numbers come.
+OF_EMBEDDINGS = ("input", "dimensions", "user")
 # Where providers want their keys.
 HEADERS = ("authorization", "api-key", "x-api-key", "x-goog-api-key")
 # The second is the name under which OpenAI's package has it.
@@ -109,7 +111,7 @@ class _Door:
             replies = []
             for rollout in asked.rollouts:
                 with as_rollout(rollout):
-                    replies.append(desk.ask(asked.model, asked.body))
+                    replies.append(desk.ask(asked.model, asked.body, asked.kind))
             return asked.answer(httpx, replies)
         except Exception as error:
             return _failed(httpx, request, error)
@@ -120,18 +122,18 @@ class _Door:
             replies = []
             for rollout in asked.rollouts:
                 with as_rollout(rollout):
-                    replies.append(await desk.ask_async(asked.model, asked.body))
+                    replies.append(await desk.ask_async(asked.model, asked.body, asked.kind))
             return asked.answer(httpx, replies)
         except Exception as error:
             return _failed(httpx, request, error)
 
     def _read(self, request):
-        host = request.url.host
-        if request.method != "POST" or not request.url.path.endswith(PATH):
+        host, path = request.url.host, request.url.path
+        if request.method != "POST" or not path.endswith((PATH, EMBEDDINGS)):
             raise Refused(
                 404,
-                f"the gateway answers chat completions, and not {request.method} {request.url.path}; "
-                "for that let the operator name the provider's key in PYTHON_ENV",
+                f"the gateway answers chat completions and embeddings, and not {request.method} "
+                f"{path}; for that let the operator name the provider's key in PYTHON_ENV",
             )
         if host not in self._hosts:
             raise Refused(
@@ -139,7 +141,8 @@ class _Door:
                 f"the gateway knows no provider at {host}; let the operator name the key for it in "
                 "PYTHON_ENV",
             )
-        return _Asked(request, self._hosts[host], self._prefixes)
+        kind = _Asked if path.endswith(PATH) else _AskedToEmbed
+        return kind(request, self._hosts[host], self._prefixes)
 
     def _desk(self):
         if self._engine.desk is None:
@@ -147,22 +150,53 @@ class _Door:
         return self._engine.desk
 
 
+def _read(request):
+    """The model and the rest of a body of the OpenAI protocol."""
+    try:
+        body = json.loads(request.content)
+        return str(body.pop("model")), body
+    except (ValueError, TypeError, KeyError, AttributeError):
+        raise Refused(400, "the body is no request of the OpenAI protocol") from None
+
+
+def _whole(model, provider, prefixes):
+    """A model with its provider's prefix."""
+    prefix, slash, _ = model.partition("/")
+    return model if slash and prefix in prefixes else f"{provider}/{model}"
+
+
+class _AskedToEmbed:
+    """A request for the vectors of texts."""
+
+    kind, rollouts = EMBED, (None,)
+
+    def __init__(self, request, provider, prefixes):
+        model, body = _read(request)
+        self._request, self.model = request, _whole(model, provider, prefixes)
+        said = {it: body[it] for it in OF_EMBEDDINGS if body.get(it) is not None}
+        self.body = json.dumps(said, ensure_ascii=False).encode()
+
+    def answer(self, httpx, replies):
+        headers = {"content-type": "application/json"}
+        return httpx.Response(200, headers=headers, content=replies[0], request=self._request)
+
+
 class _Asked:
     """A request in the OpenAI protocol."""
 
+    kind = LM
+
     def __init__(self, request, provider, prefixes):
+        model, body = _read(request)
         try:
-            body = json.loads(request.content)
-            model, wanted = body.pop("model"), body.pop("n", None) or 1
-            self.rollouts = itertools.islice(rollouts(None), min(int(wanted), COMPLETIONS_MAX))
-        except (ValueError, TypeError, KeyError, AttributeError):
-            raise Refused(400, "the body is no request of the OpenAI protocol") from None
+            wanted = int(body.pop("n", None) or 1)
+        except (ValueError, TypeError):
+            raise Refused(400, "`n` is no number") from None
+        self.rollouts = itertools.islice(rollouts(None), min(wanted, COMPLETIONS_MAX))
         self._request = request
         self._streams = body.pop("stream", False)
         self._counts = (body.pop("stream_options", None) or {}).get("include_usage", False)
-        prefix, slash, _ = str(model).partition("/")
-        is_whole = slash and prefix in prefixes
-        self.model = model if is_whole else f"{provider}/{model}"
+        self.model = _whole(model, provider, prefixes)
         self.body = json.dumps(body, ensure_ascii=False).encode()
 
     def answer(self, httpx, replies):

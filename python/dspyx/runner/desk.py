@@ -10,6 +10,8 @@ import threading
 
 from . import scope, wire
 
+# The kinds of calls.
+LM, EMBED = "lm_request", "embed_request"
 # Which of several equal calls the next one is.
 ROLLOUT = contextvars.ContextVar("dspyx_rollout", default=None)
 
@@ -89,18 +91,19 @@ class Desk:
         """Names the one execution there is, for calls from threads that belong to none."""
         self._alone = execution
 
-    def open(self, model, body, send):
+    def open(self, kind, model, body, send):
         execution = scope.current() or self._alone
         if execution is None:
             raise RuntimeError("a language model was called outside of any execution")
         if execution.is_cancelled:
             raise scope.Cancelled()
         number, pending = next(self._numbers), Pending()
-        head = {"type": "lm_request", "run": execution.run, "call": number, "model": model}
+        head = {"type": kind, "run": execution.run, "call": number, "model": model}
         rollout = ROLLOUT.get()
         if rollout is not None:
             head["rollout_id"] = rollout
-        asked = scope.ASKED.get() if execution.is_streaming else None
+        is_lm = kind == LM
+        asked = scope.ASKED.get() if is_lm and execution.is_streaming else None
         if asked is not None:
             head["asked"] = asked
         # The body is JSON already, in the bytes that would have been sent.
@@ -108,7 +111,7 @@ class Desk:
         data = wire.frame(text)
         self._pending[number] = pending
         execution.calls[number] = pending
-        calls = scope.CALLS.get()
+        calls = scope.CALLS.get() if is_lm else None
         if calls is not None:
             calls.append(number)
         if execution.is_cancelled:
@@ -126,18 +129,18 @@ class Desk:
         if pending is not None:
             pending.settle(outcome)
 
-    def ask(self, model, body):
-        execution, number, pending = self.open(model, body, self._link.send_frame)
+    def ask(self, model, body, kind=LM):
+        execution, number, pending = self.open(kind, model, body, self._link.send_frame)
         try:
             return pending.wait()
         finally:
             self.close(execution, number)
 
-    async def ask_async(self, model, body):
+    async def ask_async(self, model, body, kind=LM):
         # A program may have loops of its own, in threads.
         is_ours = asyncio.get_running_loop() is self._loop
         send, bell = (self._tray.put, self._bell) if is_ours else (self._link.send_frame, None)
-        execution, number, pending = self.open(model, body, send)
+        execution, number, pending = self.open(kind, model, body, send)
         try:
             return await pending.wait_async(bell)
         finally:

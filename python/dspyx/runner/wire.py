@@ -27,6 +27,7 @@ CHILD_SAYS = (
     "ready",
     "init_failed",
     "lm_request",
+    "embed_request",
     "span",
     "tool_span",
     "log",

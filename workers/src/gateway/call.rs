@@ -15,7 +15,7 @@ use crate::telemetry::{Asked, ModelSpan, Parent, Work};
 /// The gateway for one execution.
 pub struct Call<'a> {
     pub(super) gateway: &'a Gateway,
-    lm: &'a LmConfig,
+    pub(super) lm: &'a LmConfig,
     pub(super) origin: Origin,
     pub(super) deadline: Option<Instant>,
     account: Option<&'a Account>,

@@ -2,9 +2,10 @@
 //! execution's calls of models: its journal, its budgets, the endpoint's pace, the retries.
 
 use async_trait::async_trait;
-use dspy::{DummyEmbedder, Embedder, LmError, LmReply};
+use dspy::{DummyEmbedder, Embedder, LmEndpoint, LmError, LmReply};
 use programs::EmbedderConfig;
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
 use super::{
     Call,
@@ -64,29 +65,54 @@ impl Embedder for Embeddings<'_> {
 }
 
 impl Embeddings<'_> {
-    /// The reply that says the vectors of so many texts as go in one request. No other model can
-    /// do the work: vectors of two are not alike.
     async fn ask(&self, model: &str, texts: &[String]) -> Result<LmReply, LmError> {
-        let asked = || {
-            let server = self.route(model).ok().and_then(|it| it.server());
-            Asked { model, server, work: Work::Embeddings }
-        };
-        let answer = async {
-            let route = self.route(model)?;
-            let sent = Sent::for_vectors(self.call.gateway, &route, model, texts);
-            self.call.account_for(&sent).await
-        };
-        self.call.counted(self.call.told(asked, answer).await)
-    }
-
-    fn route<'m>(&self, model: &'m str) -> Result<Route<'m>, LmError> {
         let config = self.models.iter().find(|it| it.model == model);
         let config = config.ok_or_else(|| {
             LmError::Configuration(format!("the program has no model of embeddings `{model}`"))
         })?;
-        let endpoint = Endpoint::of(&config.endpoint, self.call.origin);
-        Ok(provider::route(model, endpoint, self.call.gateway.signpost())?.for_embeddings())
+        let request = Map::from_iter([("input".to_owned(), texts.into())]);
+        self.call.ask_for_vectors((model, &config.endpoint), &request).await
     }
+}
+
+impl Call<'_> {
+    /// The reply that says the vectors which a request of the OpenAI protocol asks for, as JSON.
+    /// The model is asked where those of the program are.
+    pub(crate) async fn embed(
+        &self,
+        model: &str,
+        request: &Map<String, Value>,
+    ) -> Result<LmReply, LmError> {
+        self.ask_for_vectors((model, &self.lm.endpoint), request).await
+    }
+
+    /// The same at an endpoint. No other model can do the work: vectors of two are not alike.
+    async fn ask_for_vectors(
+        &self,
+        (model, endpoint): (&str, &LmEndpoint),
+        request: &Map<String, Value>,
+    ) -> Result<LmReply, LmError> {
+        let route = || {
+            let endpoint = Endpoint::of(endpoint, self.origin);
+            provider::route(model, endpoint, self.gateway.signpost()).map(Route::for_embeddings)
+        };
+        let asked = || {
+            let server = route().ok().and_then(|it| it.server());
+            Asked { model, server, work: Work::Embeddings }
+        };
+        let answer = async {
+            let route = route()?;
+            let request = (request, count(request.get("input")));
+            self.account_for(&Sent::for_vectors(self.gateway, &route, model, request)).await
+        };
+        self.counted(self.told(asked, answer).await)
+    }
+}
+
+/// How many texts an input is: a list of them, or of lists of tokens; else one.
+fn count(input: Option<&Value>) -> usize {
+    let list = input.and_then(Value::as_array);
+    list.filter(|it| !it.first().is_some_and(Value::is_number)).map_or(1, Vec::len)
 }
 
 /// Reads the body of a successful answer: a reply that says the vectors of so many texts, as JSON,
@@ -111,7 +137,7 @@ pub(super) fn read(body: &[u8], model: &str, count: usize) -> Result<LmReply, Lm
 }
 
 /// The vectors that a reply says.
-fn vectors_of(reply: &LmReply) -> Result<Vec<Vec<f32>>, LmError> {
+pub(crate) fn vectors_of(reply: &LmReply) -> Result<Vec<Vec<f32>>, LmError> {
     let said = reply.text.as_deref().unwrap_or_default();
     serde_json::from_str(said).map_err(|error| none_in(&error))
 }

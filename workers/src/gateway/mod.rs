@@ -41,6 +41,7 @@ pub(crate) use client::Refusal;
 pub(crate) use client::{build, chain as innermost};
 pub use config::{GatewayConfig, Keys, SetupError};
 pub use embed::Embeddings;
+pub(crate) use embed::vectors_of;
 pub(crate) use paid::{Kept, REPLIES_KEPT};
 pub use tally::{Tally, Used};
 pub use terms::{Terms, TermsBook};

@@ -6,7 +6,7 @@ use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use dspy::{Growth, Listener, LmError, LmReply, LmRequest, Usage};
 use queue::{Budget, Turn};
 use rand::Rng;
-use serde_json::json;
+use serde_json::{Map, Value};
 use tokio::time::{self, Instant};
 use tracing::warn;
 
@@ -72,16 +72,17 @@ impl<'a> Sent<'a> {
         Self { route, body, model, terms: gateway.terms(model), listener: None, estimate, expected }
     }
 
-    /// A request for the vectors of texts.
+    /// A request for so many vectors.
     pub(super) fn for_vectors(
         gateway: &Gateway,
         route: &'a Route<'a>,
         model: &'a str,
-        texts: &[String],
+        (request, count): (&Map<String, Value>, usize),
     ) -> Self {
-        let body = json!({"model": route.model, "input": texts}).to_string().into_bytes();
-        let (estimate, expected) =
-            (body.len() as u64 / TOKEN_BYTES, Expected::Vectors { count: texts.len() });
+        let mut body = Map::from_iter([("model".to_owned(), route.model.into())]);
+        body.extend(request.clone());
+        let body = Value::Object(body).to_string().into_bytes();
+        let (estimate, expected) = (body.len() as u64 / TOKEN_BYTES, Expected::Vectors { count });
         Self { route, body, model, terms: gateway.terms(model), listener: None, estimate, expected }
     }
 

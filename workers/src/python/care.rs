@@ -117,6 +117,7 @@ impl Keeper {
                 self.replace_the_worn().await;
             }
             FromChild::LmRequest(_)
+            | FromChild::EmbedRequest(_)
             | FromChild::Span(_)
             | FromChild::ToolSpan(_)
             | FromChild::Log { .. }

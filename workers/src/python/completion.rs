@@ -1,7 +1,36 @@
-//! A model's reply as a body of the OpenAI protocol, which DSPy's engine reads as it is.
+//! A model's reply as a body of the OpenAI protocol, which DSPy's engine, or another client,
+//! reads as it is.
 
-use dspy::{LmReply, ToolCall, Usage};
+use dspy::{LmError, LmReply, ToolCall, Usage};
 use serde::Serialize;
+
+use crate::gateway::vectors_of;
+
+/// What an endpoint would have answered.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub(super) enum Body<'a> {
+    /// To a call of a model.
+    Completion(Completion<'a>),
+    /// To a call of a model of embeddings.
+    Embeddings(Embeddings<'a>),
+}
+
+/// The vectors of texts, in their order.
+#[derive(Debug, Serialize)]
+pub(super) struct Embeddings<'a> {
+    object: &'static str,
+    data: Vec<Item>,
+    usage: &'a Usage,
+    model: &'a str,
+}
+
+#[derive(Debug, Serialize)]
+struct Item {
+    object: &'static str,
+    index: usize,
+    embedding: Vec<f32>,
+}
 
 /// What an endpoint would have answered.
 #[derive(Debug, Serialize)]
@@ -29,6 +58,28 @@ struct Said<'a> {
     tool_calls: &'a [ToolCall],
 }
 
+impl<'a> Body<'a> {
+    /// The body of a model's reply.
+    pub(super) fn of(reply: &'a LmReply) -> Self {
+        Self::Completion(Completion::of(reply))
+    }
+
+    /// The body of a reply that says vectors.
+    pub(super) fn of_vectors(reply: &'a LmReply) -> Result<Self, LmError> {
+        let vectors = vectors_of(reply)?.into_iter().enumerate();
+        let data = vectors
+            .map(|(index, embedding)| Item { object: "embedding", index, embedding })
+            .collect();
+        let (usage, model) = (&reply.usage, name(reply));
+        Ok(Self::Embeddings(Embeddings { object: "list", data, usage, model }))
+    }
+}
+
+/// The model without the provider, of which the endpoint does not know that we call it so.
+fn name(reply: &LmReply) -> &str {
+    reply.model.split_once('/').map_or(reply.model.as_str(), |(_, it)| it)
+}
+
 impl<'a> Completion<'a> {
     /// The body of a reply.
     pub(super) fn of(reply: &'a LmReply) -> Self {
@@ -44,8 +95,7 @@ impl<'a> Completion<'a> {
             object: "chat.completion",
             choices: [Choice { index: 0, message, finish_reason }],
             usage: &reply.usage,
-            // Without the provider, of which the endpoint does not know that we call it so.
-            model: reply.model.split_once('/').map_or(reply.model.as_str(), |(_, it)| it),
+            model: name(reply),
         }
     }
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::{
-    completion::Completion,
+    completion::Body,
     protocol::{Code, FromChild, FromParent, Init, Limits, LmFailure, PROTOCOL, ToChild, ToParent},
 };
 
@@ -86,7 +86,7 @@ fn what_a_child_is_told_is_written_so() {
     let said = [
         ToChild::Execute { run: 7, inputs: &inputs, lm: &lm, debug: true, stream: true },
         ToChild::Cancel { run: 7 },
-        ToChild::LmResponse { call: 3, body: Completion::of(&reply) },
+        ToChild::LmResponse { call: 3, body: Body::of(&reply) },
         ToChild::LmError(failure),
         ToChild::Ping,
         ToChild::Shutdown,
@@ -112,7 +112,7 @@ fn what_parents_and_children_say_is_read_so() {
     assert!(matches!(parents[4], FromParent::Exited { child: 1, code: None, signal: Some(9) }));
     let runs: Vec<_> = children.iter().map(FromChild::run).collect();
     let of_run: Vec<_> = runs.iter().map(Option::is_some).collect();
-    let expected = [0, 0, 1, 1, 1, 1, 0, 1, 1, 1, 0].map(|it| it == 1);
+    let expected = [0, 0, 1, 1, 1, 1, 1, 0, 1, 1, 1, 0].map(|it| it == 1);
     assert_eq!(of_run, expected);
     let last: Vec<_> = children.iter().filter(|it| it.is_last()).map(FromChild::run).collect();
     assert_eq!(last, [Some(7); 3]);

@@ -11,7 +11,7 @@ use programs::PythonManifest;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::completion::Completion;
+use super::completion::Body;
 
 /// Goes up when a message changes so that the other side must know.
 pub(super) const PROTOCOL: u32 = 1;
@@ -131,7 +131,7 @@ pub(super) enum ToChild<'a> {
     /// End a run as soon as possible. Its calls of models end at once.
     Cancel { run: u64 },
     /// What a model answered.
-    LmResponse { call: u64, body: Completion<'a> },
+    LmResponse { call: u64, body: Body<'a> },
     /// That a model gave no answer.
     LmError(LmFailure),
     /// Tell how you are.
@@ -165,6 +165,8 @@ pub(super) enum FromChild {
     InitFailed(Reason),
     /// The program calls a model.
     LmRequest(Box<LmAsk>),
+    /// The program calls a model of embeddings.
+    EmbedRequest(Box<EmbedAsk>),
     /// What became of a call, for the debug trace and for those who follow.
     Span(Box<Span>),
     /// What became of a call of a tool, for the debug trace.
@@ -205,6 +207,19 @@ pub(super) struct LmAsk {
     #[serde(default)]
     pub(super) asked: Option<Asking>,
     /// The body.
+    pub(super) body: Map<String, Value>,
+}
+
+/// A call of a model of embeddings, as the body of the request that would have been sent.
+#[derive(Debug, PartialEq, Deserialize)]
+pub(super) struct EmbedAsk {
+    /// The run that calls.
+    pub(super) run: u64,
+    /// The call; unique within the child.
+    pub(super) call: u64,
+    /// The model, with its provider's prefix.
+    pub(super) model: String,
+    /// The body, but for the model.
     pub(super) body: Map<String, Value>,
 }
 
@@ -318,6 +333,7 @@ impl FromChild {
                 Some(*run)
             }
             Self::LmRequest(ask) => Some(ask.run),
+            Self::EmbedRequest(ask) => Some(ask.run),
             Self::Span(span) => Some(span.run),
             Self::ToolSpan(span) => Some(span.run),
             Self::Error(raised) => Some(raised.run),
@@ -333,6 +349,7 @@ impl FromChild {
             Self::Result { .. } | Self::Error(_) | Self::Cancelled { .. } => true,
             Self::Log { .. }
             | Self::LmRequest(_)
+            | Self::EmbedRequest(_)
             | Self::Span(_)
             | Self::ToolSpan(_)
             | Self::Ready { .. }

@@ -6,6 +6,7 @@ use std::{
     time::Instant,
 };
 
+use async_trait::async_trait;
 use dspy::{
     Asker, Fields, InputError, Listener, Lm, LmError, LmReply, LmRequest, LmSettings, LmStep,
     Message, ParseError, Progress, Step, ToolStep, Trace, Usage,
@@ -16,9 +17,11 @@ use serde_json::{Map, Value};
 use tracing::info;
 
 use super::{
-    completion::Completion,
+    completion::Body,
     fault::Fault,
-    protocol::{Asking, FromChild, LmAsk, LmFailure, Raised, RaisedKind, Span, ToChild, ToolSpan},
+    protocol::{
+        Asking, EmbedAsk, FromChild, LmAsk, LmFailure, Raised, RaisedKind, Span, ToChild, ToolSpan,
+    },
     seat::Seat,
 };
 use crate::outcome::Error;
@@ -47,9 +50,13 @@ pub(crate) struct Job<'a> {
 }
 
 /// Which model is asked.
+#[async_trait]
 pub(crate) trait Lms: Sync {
     /// The one that answers for a model of this name.
     fn of(&self, model: &str) -> &dyn Lm;
+
+    /// The reply that says the vectors which a request of the OpenAI protocol asks for.
+    async fn embed(&self, model: &str, request: &Map<String, Value>) -> Result<LmReply, LmError>;
 }
 
 /// What a program gave.
@@ -83,6 +90,7 @@ pub(super) async fn run(mut seat: Seat, job: &Job<'_>) -> Result<Returned, Error
     seat.begin(&execute).await?;
     let link = Arc::clone(&seat.link);
     let mut calls = FuturesUnordered::new();
+    let mut embeddings = FuturesUnordered::new();
     let mut answered = HashMap::new();
     let mut listeners = HashMap::new();
     let mut lines = Vec::new();
@@ -96,6 +104,7 @@ pub(super) async fn run(mut seat: Seat, job: &Job<'_>) -> Result<Returned, Error
                     }
                     calls.push(answer(&link, *ask, job.lms, listener));
                 }
+                FromChild::EmbedRequest(ask) => embeddings.push(embed(&link, *ask, job.lms)),
                 FromChild::Span(span) => {
                     tell(listeners.remove(&span.call), &span);
                     trace(job.trace, *span, &mut answered);
@@ -120,6 +129,7 @@ pub(super) async fn run(mut seat: Seat, job: &Job<'_>) -> Result<Returned, Error
                 | FromChild::Alone { .. }
                 | FromChild::Pong { .. } => {}
             },
+            Some(()) = embeddings.next() => {}
             Some(call) = calls.next() => {
                 let call: Answered = call;
                 if debug {
@@ -166,8 +176,29 @@ async fn answer(
         Err(error) => Err(LmError::BadRequest(error.clone())),
     };
     let lm_ms = began.elapsed().as_secs_f64() * 1000.0;
-    let told = match &reply {
-        Ok(reply) => link.tell(&ToChild::LmResponse { call, body: Completion::of(reply) }).await,
+    hand_over(link, call, reply.as_ref().map(Body::of)).await;
+    let request = request.unwrap_or_else(|_| LmRequest {
+        messages: Vec::new(),
+        settings: LmSettings::default(),
+        response_format: None,
+    });
+    Answered { call, request, reply, began, lm_ms }
+}
+
+/// Asks a model of embeddings, and gives the answer to the child.
+async fn embed(link: &super::link::Link, ask: EmbedAsk, lms: &dyn Lms) {
+    let reply = lms.embed(&ask.model, &ask.body).await;
+    match reply.as_ref().map(Body::of_vectors) {
+        Ok(Ok(body)) => hand_over(link, ask.call, Ok(body)).await,
+        Ok(Err(error)) => hand_over(link, ask.call, Err(&error)).await,
+        Err(error) => hand_over(link, ask.call, Err(error)).await,
+    }
+}
+
+/// Gives the child what a call came to.
+async fn hand_over(link: &super::link::Link, call: u64, body: Result<Body<'_>, &LmError>) {
+    let told = match body {
+        Ok(body) => link.tell(&ToChild::LmResponse { call, body }).await,
         Err(error) => link.tell(&ToChild::LmError(failure(call, error))).await,
     };
     if let Err(error) = told {
@@ -175,12 +206,6 @@ async fn answer(
         // An error is short.
         drop(link.tell(&ToChild::LmError(failure(call, &error))).await);
     }
-    let request = request.unwrap_or_else(|_| LmRequest {
-        messages: Vec::new(),
-        settings: LmSettings::default(),
-        response_format: None,
-    });
-    Answered { call, request, reply, began, lm_ms }
 }
 
 /// The request that a body of the OpenAI protocol means.

@@ -167,6 +167,81 @@ class P(dspy.Module):
     worker.end().await;
 }
 
+/// Finds the nearest of two texts, as DSPy's tutorials do, and asks with it.
+const BY_EMBEDDER: &str = "
+import asyncio
+import openai
+
+class P(dspy.Module):
+    def __init__(self):
+        super().__init__()
+        self.embed = dspy.Embedder('openai/text-embedding-3-small', dimensions=2, caching=False)
+        self.ask = dspy.Predict('context, question -> answer')
+
+    def forward(self, question: str):
+        corpus = ['Bees make honey.', 'Cows give milk.']
+        search = dspy.retrievers.Embeddings(corpus=corpus, embedder=self.embed, k=1)
+        answer = self.ask(context=search(question).passages, question=question).answer
+        vector = asyncio.run(vector_of(question))
+        return dspy.Prediction(answer=answer, vector=vector)
+
+
+async def vector_of(text):
+    made = await openai.AsyncOpenAI().embeddings.create(model='own', input=text)
+    return made.data[0].embedding
+";
+
+/// What an endpoint makes of texts.
+fn vectors(vectors: &[[f64; 2]]) -> Reply {
+    let item = |(index, it)| json!({"object": "embedding", "index": index, "embedding": it});
+    let data: Vec<_> = vectors.iter().enumerate().map(item).collect();
+    let usage = json!({"prompt_tokens": 3, "total_tokens": 3});
+    let body = json!({"object": "list", "data": data, "model": "m", "usage": usage});
+    Reply::Status(200, Vec::new(), body.to_string())
+}
+
+#[tokio::test]
+async fn embeddings_are_made_through_the_gateway() {
+    let site = site(BY_EMBEDDER);
+    site.lm.then(vectors(&[[1.0, 0.0], [0.0, 1.0]])).then(vectors(&[[0.0, 1.0]]));
+    site.lm.then(Reply::Fitting).then(vectors(&[[0.25, 0.5]]));
+    let worker = site.start();
+
+    let id = submit(&site, json!({"question": "What do cows give?"})).await;
+    let report = site.until(id, State::Succeeded).await.report.unwrap();
+
+    assert_eq!(
+        json!(report.outputs.unwrap()),
+        json!({"answer": "a answer", "vector": [0.25, 0.5]})
+    );
+    let calls = site.lm.requests();
+    let paths: Vec<_> = calls.iter().map(|it| &*it.path).collect();
+    let (chat, embeddings) = ("/v1/chat/completions", "/v1/embeddings");
+    assert_eq!(paths, [embeddings, embeddings, chat, embeddings]);
+    assert!(calls.iter().all(|it| it.authorization == "Bearer the real one"), "{calls:#?}");
+    let texts = ["Bees make honey.", "Cows give milk."];
+    let body = json!({"model": "text-embedding-3-small", "input": texts, "dimensions": 2});
+    assert_eq!(calls[0].body, body);
+    assert!(calls[2].body["messages"].to_string().contains("Cows give milk."));
+    assert_eq!(report.usage["openai/text-embedding-3-small"]["total_tokens"], 6);
+    assert_eq!(report.usage["openai/own"]["total_tokens"], 3);
+    worker.end().await;
+}
+
+#[tokio::test]
+async fn embeddings_that_are_refused_are_the_clients_own_error() {
+    let site = site(BY_EMBEDDER);
+    site.lm.usually(Reply::error(401));
+    let worker = site.start();
+
+    let id = submit(&site, json!({"question": "?"})).await;
+    let execution = site.until(id, State::Failed).await;
+
+    let (_, message) = failure(&execution);
+    assert!(message.contains("AuthenticationError"), "{message}");
+    worker.end().await;
+}
+
 #[tokio::test]
 async fn a_model_at_an_address_of_the_programs_own_is_asked_directly_and_that_is_said() {
     let direct = StubLm::new(Reply::Fitting);
@@ -212,7 +287,7 @@ import openai
 
 class P(dspy.Module):
     def forward(self, question: str):
-        openai.OpenAI().embeddings.create(model='text-embedding-3-small', input=question)
+        openai.OpenAI().images.generate(prompt=question)
 ",
     );
     let worker = site.start();
