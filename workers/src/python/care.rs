@@ -80,6 +80,9 @@ impl Keeper {
     }
 
     async fn hear_message(&mut self, number: u32, message: FromChild) {
+        if let Some(child) = self.staff.children.get_mut(&number) {
+            child.heard_at = Instant::now();
+        }
         match message {
             FromChild::Ready { manifest, concurrency, pid } => {
                 if self.recipe.init.spawn {
@@ -131,6 +134,7 @@ impl Keeper {
     pub(super) async fn look_after(&mut self, now: Instant) {
         while self.tasks.try_join_next().is_some() {}
         self.press(now).await;
+        self.feel_pulses(now).await;
         self.replace_the_worn().await;
         for child in self.staff.children.values_mut() {
             let idle = child.used == 0 && child.idle_since + self.recipe.config.idle_max < now;
@@ -143,6 +147,26 @@ impl Keeper {
         }
         self.dismiss_who_may_leave();
         self.rest(now).await;
+    }
+
+    /// Notes who answers nothing. What runs there may keep it from that, and has a time of its own;
+    /// who has nothing to do and does not answer is of no use.
+    async fn feel_pulses(&mut self, now: Instant) {
+        let silence_max = self.recipe.config.silence_max;
+        let mut lifeless = Vec::new();
+        for (number, child) in &mut self.staff.children {
+            child.is_silent = child.state == State::Ready && child.heard_at + silence_max <= now;
+            if child.is_silent && child.used == 0 {
+                child.state = State::Dying(now + DEATH);
+                lifeless.push(*number);
+            }
+        }
+        for child in lifeless {
+            self.recipe.metrics.python_killed.add(1);
+            let program = &self.recipe.program;
+            warn!(%program, child, "does nothing and does not answer; its process is killed");
+            self.tell(&ToParent::Kill { child }).await;
+        }
     }
 
     /// Presses those who do not stop: first their stacks are written, then they are killed.

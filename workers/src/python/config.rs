@@ -26,6 +26,9 @@ pub struct PythonConfig {
     pub age_max: Duration,
     /// How long a process may have nothing to do before it ends.
     pub idle_max: Duration,
+    /// How long a process may answer nothing before it is given no more executions, and killed if
+    /// it has none.
+    pub silence_max: Duration,
     /// How long a program may take to load (`PYTHON_START_TIMEOUT`).
     pub start_timeout: Duration,
     /// How long an execution may take to stop before its process is killed (`PYTHON_GRACE`).
@@ -55,6 +58,7 @@ impl Default for PythonConfig {
             executions_max: 10_000,
             age_max: Duration::from_secs(24 * 3600),
             idle_max: Duration::from_secs(900),
+            silence_max: Duration::from_secs(10),
             start_timeout: Duration::from_secs(60),
             grace: Duration::from_secs(2),
             retry_base: Duration::from_millis(200),

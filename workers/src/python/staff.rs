@@ -35,6 +35,10 @@ pub(super) struct Child {
     pub(super) is_replaced: bool,
     pub(super) born_at: Instant,
     pub(super) idle_since: Instant,
+    /// When it has said something last.
+    pub(super) heard_at: Instant,
+    /// Whether that is too long ago.
+    pub(super) is_silent: bool,
     pub(super) rss_bytes: u64,
     pub(super) pid: Option<u32>,
     /// Runs that nobody waits for, and when they must have stopped.
@@ -93,7 +97,7 @@ impl Staff {
         let has_room = |it: &&mut Child| {
             let room =
                 if it.is_alone { it.served == 0 && it.used == 0 } else { it.used < it.slots };
-            it.state == State::Ready && it.is_alone == alone && room
+            it.state == State::Ready && !it.is_silent && it.is_alone == alone && room
         };
         let pairs = self.children.iter_mut().filter(|(_, it)| has_room(it));
         let (number, child) = pairs.min_by_key(|(_, it)| it.used)?;
@@ -192,6 +196,8 @@ impl Child {
             is_replaced: false,
             born_at: now,
             idle_since: now,
+            heard_at: now,
+            is_silent: false,
             rss_bytes: 0,
             pid: None,
             abandoned: HashMap::new(),

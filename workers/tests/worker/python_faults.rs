@@ -1,5 +1,7 @@
 //! Each thing that can go wrong with a Python program, by the real DSPy.
 
+use std::time::Duration;
+
 use queue::{FailureKind, Mode, State};
 use serde_json::json;
 use testkit::Reply;
@@ -199,7 +201,7 @@ async fn a_program_that_wants_too_much_memory_fails_alone() {
 #[tokio::test]
 async fn a_program_that_wants_too_much_cpu_fails_alone() {
     let mut site = site("while question == 'much':\n    pass\nreturn {}");
-    site.python.cpu_max = Some(std::time::Duration::from_secs(3));
+    site.python.cpu_max = Some(Duration::from_secs(3));
     let worker = site.start();
     outputs(&site, json!({})).await;
 
@@ -305,16 +307,36 @@ async fn a_program_that_is_killed_while_it_loads_is_loaded_again() {
     worker.end().await;
 }
 
+#[tokio::test]
+async fn a_process_that_freezes_is_given_no_work_and_replaced() {
+    let mut site = site("return {'pid': os.getpid()}");
+    site.python.silence_max = Duration::from_millis(2500);
+    let worker = site.start();
+    let frozen = outputs(&site, json!({})).await["pid"].as_u64().unwrap();
+
+    signal("-STOP", frozen);
+    let killed = async || worker.metrics.python_killed.get() == 1;
+    testkit::until_true("it is killed", super::site::SOON, killed).await;
+
+    let pid = outputs(&site, json!({})).await["pid"].as_u64().unwrap();
+    assert_ne!(pid, frozen);
+    worker.end().await;
+}
+
 fn kill(pid: u64) {
-    let killed =
-        std::process::Command::new("kill").args(["-9", &pid.to_string()]).status().unwrap();
-    assert!(killed.success());
+    signal("-9", pid);
+}
+
+fn signal(signal: &str, pid: u64) {
+    let sent =
+        std::process::Command::new("kill").args([signal, &pid.to_string()]).status().unwrap();
+    assert!(sent.success());
 }
 
 #[tokio::test]
 async fn a_program_that_never_starts_is_shown_as_unhealthy() {
     let mut site = program("print('so long', file=sys.stderr, flush=True)\nos._exit(7)\n", "");
-    site.python.retry_base = std::time::Duration::from_millis(1);
+    site.python.retry_base = Duration::from_millis(1);
     let worker = site.start();
 
     let said = error(&site).await;
