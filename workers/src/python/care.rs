@@ -155,8 +155,13 @@ impl Keeper {
         let silence_max = self.recipe.config.silence_max;
         let mut lifeless = Vec::new();
         for (number, child) in &mut self.staff.children {
-            child.is_silent = child.state == State::Ready && child.heard_at + silence_max <= now;
-            if child.is_silent && child.used == 0 {
+            let is_silent = child.state == State::Ready && child.heard_at + silence_max <= now;
+            if is_silent && child.silent_since.is_none() {
+                let program = &self.recipe.program;
+                warn!(%program, child = number, "answers nothing; it is given no more executions");
+            }
+            child.silent_since = is_silent.then(|| child.silent_since.unwrap_or(now));
+            if is_silent && child.used == 0 {
                 child.state = State::Dying(now + DEATH);
                 lifeless.push(*number);
             }
@@ -164,7 +169,7 @@ impl Keeper {
         for child in lifeless {
             self.recipe.metrics.python_killed.add(1);
             let program = &self.recipe.program;
-            warn!(%program, child, "does nothing and does not answer; its process is killed");
+            warn!(%program, child, "has nothing to do and answers nothing; its process is killed");
             self.tell(&ToParent::Kill { child }).await;
         }
     }

@@ -37,8 +37,8 @@ pub(super) struct Child {
     pub(super) idle_since: Instant,
     /// When it has said something last.
     pub(super) heard_at: Instant,
-    /// Whether that is too long ago.
-    pub(super) is_silent: bool,
+    /// When it was noticed that this is too long ago.
+    pub(super) silent_since: Option<Instant>,
     pub(super) rss_bytes: u64,
     pub(super) pid: Option<u32>,
     /// Runs that nobody waits for, and when they must have stopped.
@@ -97,7 +97,7 @@ impl Staff {
         let has_room = |it: &&mut Child| {
             let room =
                 if it.is_alone { it.served == 0 && it.used == 0 } else { it.used < it.slots };
-            it.state == State::Ready && !it.is_silent && it.is_alone == alone && room
+            it.state == State::Ready && it.silent_since.is_none() && it.is_alone == alone && room
         };
         let pairs = self.children.iter_mut().filter(|(_, it)| has_room(it));
         let (number, child) = pairs.min_by_key(|(_, it)| it.used)?;
@@ -197,7 +197,7 @@ impl Child {
             born_at: now,
             idle_since: now,
             heard_at: now,
-            is_silent: false,
+            silent_since: None,
             rss_bytes: 0,
             pid: None,
             abandoned: HashMap::new(),
