@@ -15,6 +15,16 @@ impl RawJson {
         to_raw_value(value).map(Self)
     }
 
+    /// JSON as it was kept.
+    pub(crate) fn from_text(text: String) -> serde_json::Result<Self> {
+        RawValue::from_string(text).map(Self)
+    }
+
+    /// As it is kept.
+    pub(crate) fn as_str(&self) -> &str {
+        self.0.get()
+    }
+
     /// Reads it.
     pub fn read<T: DeserializeOwned>(&self) -> serde_json::Result<T> {
         serde_json::from_str(self.0.get())

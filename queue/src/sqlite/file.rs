@@ -11,7 +11,7 @@ use rusqlite::{Connection, OpenFlags, config::DbConfig};
 use crate::{Error, Result};
 
 /// What makes each version of the schema out of the one before.
-pub(super) const SCHEMAS: [&str; 7] = [
+pub(super) const SCHEMAS: [&str; 8] = [
     include_str!("schema.sql"),
     include_str!("schema_ledger.sql"),
     include_str!("schema_manifests.sql"),
@@ -19,6 +19,7 @@ pub(super) const SCHEMAS: [&str; 7] = [
     include_str!("schema_outbox.sql"),
     include_str!("schema_uploads.sql"),
     include_str!("schema_provider.sql"),
+    include_str!("schema_bundles.sql"),
 ];
 
 /// The version of the schema that this program writes and reads.

@@ -1,6 +1,6 @@
 //! Takes back what was handed out: only from who holds it, or once held it and comes late.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use super::{
     item::{Chunk, Item, Place, Wait, find_item, leave_chunk, put_alone, unpack_item},
@@ -10,7 +10,8 @@ use super::{
     step::{Step, int, millis},
 };
 use crate::{
-    Attempt, CacheKey, End, Ending, ExecutionId, Mode, Result, State, Verdict, lease::Token,
+    Attempt, CacheKey, End, Ending, Error, ExecutionId, Mode, Report, Result, State, Verdict,
+    lease::Token,
 };
 
 /// An attempt's end as text, made outside of the transaction.
@@ -42,14 +43,15 @@ impl Finish {
             started: started_at.timestamp_millis(),
             time: run_time,
         };
+        let has_notice = task.spec.tracked && task.id.item_of().is_none();
+        let ran = |state, mut report: Report| {
+            let trace = if has_notice { report.trace.take() } else { None };
+            let (run, trace) = (Some(run), trace.map(Arc::new));
+            Ok::<_, Error>(Fate::Ends(Outcome { run, trace, ..Outcome::reported(state, &report)? }))
+        };
         let fate = match end {
-            End::Succeeded(report) => Fate::Ends(Outcome {
-                run: Some(run),
-                ..Outcome::reported(State::Succeeded, &report)?
-            }),
-            End::Failed(report) => {
-                Fate::Ends(Outcome { run: Some(run), ..Outcome::reported(State::Failed, &report)? })
-            }
+            End::Succeeded(report) => ran(State::Succeeded, report)?,
+            End::Failed(report) => ran(State::Failed, report)?,
             End::Retry(failure, delay) => {
                 let attempt = Attempt {
                     started_at,

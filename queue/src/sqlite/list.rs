@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     Batch, BatchId, BatchState, Ended, Error, Execution, ExecutionId, Filter, PAGE_MAX, Page,
-    Policy, Result, State, Used, Via,
+    Policy, RawJson, Result, State, Used, Via,
 };
 
 /// The most rows that one call looks at; a page may come short, with a cursor.
@@ -32,7 +32,13 @@ pub(super) fn find(db: &Connection, id: ExecutionId) -> Result<Execution> {
 
 /// One that has a row of its own.
 pub(super) fn find_single(db: &Connection, id: ExecutionId) -> Result<Execution> {
-    let found = one(db, sql!("list.sql", "one"), [id.to_string()], read)?;
+    let found = one(db, sql!("list.sql", "one"), [id.to_string()], |row| {
+        let mut execution = read(row)?;
+        if let (Some(report), Some(steps)) = (&mut execution.report, row.get("steps")?) {
+            report.trace = Some(RawJson::from_text(steps)?);
+        }
+        Ok(execution)
+    })?;
     found.ok_or(Error::NotFound("execution"))
 }
 

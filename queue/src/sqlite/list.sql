@@ -1,7 +1,9 @@
 -- Lists, a page at a time.
 
 -- @one: An execution with what its worker is sent.
-SELECT e.*, p.spec, p.inputs, p.custom_id FROM executions e JOIN payloads p ON p.key = e.key
+SELECT e.*, p.spec, p.inputs, p.custom_id, t.steps
+FROM executions e JOIN payloads p ON p.key = e.key
+LEFT JOIN traces t ON t.name = e.id AND t.generation = e.generation AND e.finished IS NOT NULL
 WHERE e.id = ?1
 
 -- @scan: Single executions, newest first, before a key; so many are looked at.

@@ -4,6 +4,7 @@
 //! [`crate::Work`] is a step of the writer: [`submit`], [`claim`], [`finish`] and so on, each a
 //! function on a [`step::Step`]. What must always be equal is kept so by `schema.sql` itself.
 
+mod bundle;
 mod cancel;
 mod claim;
 mod control;

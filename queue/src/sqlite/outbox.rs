@@ -7,6 +7,7 @@ use rusqlite::Connection;
 
 use super::{
     SqliteQueue,
+    bundle::{self, unfold},
     sql::sql,
     step::{Step, count, int, millis, one},
 };
@@ -101,11 +102,20 @@ fn text_name(id: TextId) -> String {
 
 fn take(step: &Step<'_>, channel: Channel, most: usize, lease: Duration) -> Result<Vec<Notice>> {
     let until = step.now.saturating_add(millis(lease));
-    let due = (channel.letter(), step.now, int(most));
-    let notices = step.all(sql!("outbox.sql", "due"), due, |row| {
-        let subject = row.get_ref(0)?.as_str().map_err(super::row::corrupt)?.parse()?;
-        Ok(Notice { channel, subject, taken: row.get(1)?, until })
-    })?;
+    let due = || {
+        let due = (channel.letter(), step.now, int(most));
+        step.all(sql!("outbox.sql", "due"), due, |row| {
+            let subject = row.get_ref(0)?.as_str().map_err(super::row::corrupt)?.parse()?;
+            Ok(Notice { channel, subject, taken: row.get(1)?, until })
+        })
+    };
+    let mut notices = due()?;
+    while notices.len() < most
+        && let Some(bundle) = bundle::first(step, channel)?
+    {
+        unfold(step, channel, &bundle)?;
+        notices = due()?;
+    }
     for notice in &notices {
         let name = notice.subject.to_string();
         step.run(sql!("outbox.sql", "take"), (channel.letter(), name, until))?;
@@ -135,11 +145,27 @@ fn settle(step: &Step<'_>, notice: &Notice, how: Delivery) -> Result<()> {
 
 /// Drops the oldest notices of a channel that are too many, and says how many.
 pub(super) fn drop_oldest(step: &Step<'_>, channel: Channel) -> Result<usize> {
-    let most = int(step.limits().outbox_max);
-    let dropped =
-        step.run(sql!("outbox.sql", "drop_oldest"), (channel.letter(), most, DROP_MAX))?;
-    if dropped > 0 {
-        step.run(sql!("outbox.sql", "count_dropped"), (channel.letter(), int(dropped)))?;
+    let letter = channel.letter();
+    let waiting = step.one(sql!("outbox.sql", "waiting"), [letter], |row| Ok(row.get(0)?))?;
+    let surplus = waiting.unwrap_or(0) - int(step.limits().outbox_max);
+    let most = surplus.min(DROP_MAX);
+    let mut dropped = 0;
+    while dropped < most {
+        let bundle = bundle::first(step, channel)?;
+        let until = bundle.as_ref().map_or(i64::MAX, |it| it.due);
+        let alone = (letter, until, most - dropped);
+        dropped += int(step.run(sql!("outbox.sql", "drop_oldest"), alone)?);
+        match bundle {
+            Some(bundle) if bundle.count <= surplus - dropped => {
+                bundle::forget(step, &bundle)?;
+                dropped += bundle.count;
+            }
+            Some(bundle) if dropped < most => unfold(step, channel, &bundle)?,
+            Some(_) | None => break,
+        }
     }
-    Ok(dropped)
+    if dropped > 0 {
+        step.run(sql!("outbox.sql", "count_dropped"), (letter, dropped))?;
+    }
+    Ok(usize::try_from(dropped).unwrap_or(0))
 }

@@ -31,6 +31,8 @@ pub(super) struct Record {
     pub(super) deadline: Option<i64>,
     pub(super) created: i64,
     pub(super) started: Option<i64>,
+    /// The letters of the channels that are told of its end.
+    pub(super) tells: String,
 }
 
 impl Record {
@@ -55,6 +57,7 @@ impl Record {
             deadline: row.get("deadline")?,
             created: row.get("created")?,
             started: row.get("started")?,
+            tells: row.get("tells")?,
         })
     }
 }

@@ -1,15 +1,16 @@
 //! The end of an execution or an item: its record and everything that counts it, in one step.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use rusqlite::params;
 
 use super::{
+    bundle::Told,
     row::Record,
     sql::sql,
     step::{Step, int},
 };
-use crate::{CacheKey, ExecutionId, FailureKind, Report, Result, State, Used};
+use crate::{CacheKey, ExecutionId, FailureKind, RawJson, Report, Result, State, Used};
 
 /// How something ended.
 pub(super) struct Outcome {
@@ -17,6 +18,8 @@ pub(super) struct Outcome {
     /// The report as JSON: of a success or a failure, and of nothing else.
     pub(super) report: Option<String>,
     pub(super) used: Used,
+    /// The steps, apart from the report: of what has a notice of its own.
+    pub(super) trace: Option<Arc<RawJson>>,
     /// The run that led to it; none if no program ran to its end.
     pub(super) run: Option<Run>,
     /// Whether the result is that of an equal execution.
@@ -47,7 +50,15 @@ pub(super) struct Ends<'a> {
 impl Outcome {
     /// An end that leaves nothing.
     pub(super) fn bare(state: State) -> Self {
-        Self { state, report: None, used: Used::default(), run: None, hit: false, dead: false }
+        Self {
+            state,
+            report: None,
+            used: Used::default(),
+            trace: None,
+            run: None,
+            hit: false,
+            dead: false,
+        }
     }
 
     pub(super) fn reported(state: State, report: &Report) -> Result<Self> {
@@ -110,6 +121,12 @@ pub(super) fn end_execution(
             step.now,
         ],
     )?;
+    step.tell(Told {
+        id: record.id,
+        generation: record.generation,
+        tells: record.tells.clone(),
+        trace: outcome.trace.clone(),
+    });
     count_end(step, &ends, outcome)
 }
 

@@ -7,7 +7,7 @@ use std::sync::{
 
 use rusqlite::{Connection, Params, Row};
 
-use super::{sql::sql, tally::Tally};
+use super::{bundle::Told, sql::sql, tally::Tally};
 use crate::{Clock, Error, ExecutionId, Limits, Result};
 
 /// What is before all lanes has a rank below 0: this, plus the order in which it came back.
@@ -50,6 +50,8 @@ pub(super) struct Effects {
     pub(super) ended: Vec<ExecutionId>,
     /// Whether something may be claimed that could not be before.
     pub(super) arrived: bool,
+    /// Those of them that somebody is told of.
+    pub(super) told: Vec<Told>,
     /// What is to be counted.
     pub(super) tally: Tally,
 }
@@ -112,6 +114,13 @@ impl Step<'_> {
     pub(super) fn set(&self, name: &str, value: i64) -> Result<()> {
         self.run(sql!("settings.sql", "set"), (name, value))?;
         Ok(())
+    }
+
+    /// Has those told of the end of an execution who want to be, once it is committed.
+    pub(super) fn tell(&mut self, told: Told) {
+        if !told.tells.is_empty() {
+            self.effects.told.push(told);
+        }
     }
 
     /// Tells every worker that programs or caches changed.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use rusqlite::params;
 
 use super::{
+    bundle::Told,
     row::state,
     settle::{Ends, Outcome, count_end, recall},
     sql::sql,
@@ -48,6 +49,7 @@ fn accept_dry_run(step: &mut Step<'_>, new: &NewExecution, end: &End) -> Result<
         }
     };
     insert(step, new, outcome.state, Some(&outcome), true)?;
+    step.tell(told(new));
     step.effects.tally.of(step.now, &new.spec.program).dry_runs += 1;
     step.effects.ended.push(new.id);
     Ok(outcome.state)
@@ -78,6 +80,7 @@ fn accept(step: &mut Step<'_>, new: &NewExecution) -> Result<State> {
 
 fn accept_ended(step: &mut Step<'_>, new: &NewExecution, outcome: &Outcome) -> Result<State> {
     insert(step, new, outcome.state, Some(outcome), false)?;
+    step.tell(told(new));
     let ends = Ends {
         id: new.id,
         owner: &new.spec.owner,
@@ -88,6 +91,10 @@ fn accept_ended(step: &mut Step<'_>, new: &NewExecution, outcome: &Outcome) -> R
     };
     count_end(step, &ends, outcome)?;
     Ok(outcome.state)
+}
+
+fn told(new: &NewExecution) -> Told {
+    Told { id: new.id, generation: 0, tells: new.spec.tells(), trace: None }
 }
 
 fn insert(

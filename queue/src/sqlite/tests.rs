@@ -5,10 +5,10 @@ use std::{path::PathBuf, time::Duration};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-use super::{SqliteQueue, sql::sql, step::Step};
+use super::{SqliteQueue, sql::sql, step::Step, submit::submit};
 use crate::{
     Channel, Clock, Control, Durability, Error, ExecutionId, Fields, Intake, Limits, NewExecution,
-    Outbox, Records, Result, Spec, State, Want, Work, WorkerId, WorkerInfo,
+    Outbox, Records, Result, Spec, State, Subject, Want, Work, WorkerId, WorkerInfo,
 };
 
 struct Site {
@@ -104,6 +104,55 @@ async fn notices_outlive_a_new_version_of_the_file() {
     let taken = queue.take_notices(Channel::Webhook, 9, Duration::from_secs(1)).await.unwrap();
     assert_eq!(taken[0].subject.to_string(), id.to_string());
     assert!(queue.violations().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn steps_that_the_version_before_kept_are_told() {
+    let site = Site::new();
+    let (id, spec) = (ExecutionId::new(), serde_json::to_string(&new().spec).unwrap());
+    let db = Connection::open(site.path()).unwrap();
+    db.execute_batch(&super::file::SCHEMAS[..7].concat()).unwrap();
+    let execution = "INSERT INTO executions (key, id, owner, program, class, lane, state, since,
+            report, created, finished, tells)
+        VALUES (1, ?1, 'alice', 'qa', 'n', 'o:alice', 'succeeded', 1, ?2, 1, 1, 't')";
+    db.execute(execution, (id.to_string(), r#"{"t":["steps"]}"#)).unwrap();
+    let payload = "INSERT INTO payloads (key, spec, inputs) VALUES (1, ?1, '{}')";
+    db.execute(payload, [spec]).unwrap();
+    db.pragma_update(None, "user_version", 7).unwrap();
+    drop(db);
+
+    let queue = site.open().unwrap();
+
+    let taken = queue.take_notices(Channel::Tracking, 9, Duration::from_secs(1)).await.unwrap();
+    assert_eq!(taken[0].subject, Subject::Execution(id));
+    let trace = queue.execution(id).await.unwrap().report.unwrap().trace.unwrap();
+    assert_eq!(trace.read::<Vec<String>>().unwrap(), ["steps"]);
+}
+
+#[tokio::test]
+async fn ends_of_one_transaction_are_one_row_until_they_are_taken() {
+    let site = Site::new();
+    let queue = site.open().unwrap();
+    let tracked = || Spec { tracked: true, ..new().spec };
+    let in_past = Some(chrono::Utc::now() - Duration::from_secs(1));
+    let ends = |count| {
+        let specs = std::iter::repeat_with(|| Spec { deadline: in_past, ..tracked() });
+        let all = specs.take(count).map(|spec| NewExecution { spec, ..new() }).collect::<Vec<_>>();
+        queue.write(move |step| all.iter().try_for_each(|it| submit(step, it).map(drop)))
+    };
+    let rows = async |table| {
+        let count = format!("SELECT count(*) FROM {table}");
+        queue.read(move |db, _| Ok(db.query_row(&count, [], |row| row.get::<_, i64>(0))?)).await
+    };
+
+    ends(300).await.unwrap();
+
+    assert_eq!((rows("bundles").await.unwrap(), rows("outbox").await.unwrap()), (2, 0));
+    let lease = Duration::from_secs(1);
+    let taken = queue.take_notices(Channel::Tracking, 20, lease).await.unwrap();
+    assert_eq!(taken.len(), 20);
+    assert_eq!((rows("bundles").await.unwrap(), rows("outbox").await.unwrap()), (1, 256));
+    assert_eq!(queue.outbox().await.unwrap()[1].waiting, 300);
 }
 
 #[tokio::test]
@@ -231,6 +280,7 @@ fn every_statement_is_understood() {
         include_str!("execution.sql"),
         include_str!("ledger.sql"),
         include_str!("list.sql"),
+        include_str!("outbox.sql"),
         include_str!("settings.sql"),
         include_str!("stats.sql"),
         include_str!("submit.sql"),

@@ -233,6 +233,6 @@ fn trim_rest(step: &mut Step<'_>, tick: &mut Tick) -> Result<()> {
         drop_oldest(step, Channel::Webhook)?,
         drop_oldest(step, Channel::Tracking)?,
     ];
-    tick.more |= trimmed.iter().any(|count| int(*count) == TRIM_MAX);
+    tick.more |= trimmed.iter().any(|count| int(*count) >= TRIM_MAX);
     Ok(())
 }

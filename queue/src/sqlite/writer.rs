@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::warn;
 
 use super::{
+    bundle,
     file::File,
     signal::Signals,
     step::{Effects, Rules, Step, disk_is_full},
@@ -127,17 +128,19 @@ fn write_group(
     };
     let group = Group { tx: &tx, rules };
     let mut tally = Tally::default();
-    let mut ended = Vec::new();
+    let (mut ended, mut told) = (Vec::new(), Vec::new());
     let mut arrived = false;
     let mut answers = Vec::with_capacity(steps.len());
     for step in steps {
         let (effects, answer) = step(&group);
         tally.merge(effects.tally);
         ended.extend(effects.ended);
+        told.extend(effects.told);
         arrived |= effects.arrived;
         answers.push(answer);
     }
-    let committed = tally.write(&tx).and_then(|()| Ok(tx.commit()?));
+    let committed = tally.write(&tx).and_then(|()| bundle::write(&tx, rules.now(), &told));
+    let committed = committed.and_then(|()| Ok(tx.commit()?));
     let refusal = committed.err().map(|error| refusal(&error));
     if refusal.is_none() {
         signals.ended(&ended);

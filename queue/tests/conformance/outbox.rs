@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use queue::{
     CacheKey, Channel, ChannelStats, Delivery, End, Failure, FailureKind, Limits, NewExecution,
-    Notice, Report, Spec, State, Subject, TextId,
+    Notice, RawJson, Report, Spec, State, Subject, TextId,
 };
 
 use crate::rig::{LEASE_AND_MORE, Rig, Store, ask, batch_of, failed, succeeded};
@@ -292,6 +292,85 @@ pub(crate) async fn oldest_notices_are_dropped_beyond_the_limit(store: Store) ->
     assert_eq!(subjects(&rig).await, ended[2..]);
     let counted = ChannelStats { waiting: 0, sent: 2, dropped: 2 };
     assert_eq!(stats(&rig, Channel::Tracking).await, counted);
+    rig
+}
+
+/// Executions that are told on both channels, and end in one step as it is too late for them.
+async fn end_together(rig: &Rig, count: usize) -> Vec<Subject> {
+    let mut ended = Vec::new();
+    for n in 0..count {
+        let mut new = told(&format!("{n}"));
+        new.spec.deadline = Some(rig.now() + Duration::from_secs(1));
+        ended.push(Subject::Execution(rig.submit(new).await));
+    }
+    rig.pass(Duration::from_secs(2));
+    rig.tick().await;
+    ended
+}
+
+pub(crate) async fn notices_put_in_together_go_each_its_own_way(store: Store) -> Rig {
+    let rig = store.open().await;
+    let mut ended = end_together(&rig, 5).await;
+    let few = rig.queue.take_notices(Channel::Tracking, 2, LEASE).await.unwrap();
+    let fates = [Delivery::Sent, Delivery::Later(LEASE)];
+    let sent: Vec<_> = few.iter().cloned().zip(fates).collect();
+
+    rig.queue.delivered(&sent).await.unwrap();
+    let counted = ChannelStats { waiting: 4, sent: 1, dropped: 0 };
+    assert_eq!(stats(&rig, Channel::Tracking).await, counted);
+    let rest = take(&rig, Channel::Tracking).await;
+
+    let mut taken: Vec<_> = few.iter().chain(&rest).map(|it| it.subject).collect();
+    taken.sort_by_key(ToString::to_string);
+    ended.sort_by_key(ToString::to_string);
+    assert_eq!(taken, ended);
+    rig
+}
+
+pub(crate) async fn notices_put_in_together_are_dropped_no_more_than_is_needed(
+    store: Store,
+) -> Rig {
+    let rig = store.open_with(Limits { outbox_max: 3, ..Limits::default() }).await;
+    end_together(&rig, 5).await;
+
+    rig.tick().await;
+
+    let counted = ChannelStats { waiting: 3, sent: 0, dropped: 2 };
+    assert_eq!(stats(&rig, Channel::Tracking).await, counted);
+    assert_eq!(stats(&rig, Channel::Webhook).await, counted);
+    assert_eq!(take(&rig, Channel::Tracking).await.len(), 3);
+    rig
+}
+
+fn traced(end: End, steps: &str) -> End {
+    let trace = Some(RawJson::write(&steps).unwrap());
+    match end {
+        End::Succeeded(report) => End::Succeeded(Report { trace, ..report }),
+        End::Failed(report) => End::Failed(Report { trace, ..report }),
+        other => other,
+    }
+}
+
+pub(crate) async fn steps_are_there_for_whoever_takes_the_notice(store: Store) -> Rig {
+    let rig = store.open().await;
+    let worker = rig.worker().await;
+    let id = rig.submit(told("?")).await;
+    let lease = rig.claim_one(&worker).await;
+    rig.finish(lease, traced(failed("no"), "first")).await;
+    let steps = async || rig.execution(id).await.report.and_then(|it| it.trace);
+
+    let first = take(&rig, Channel::Tracking).await;
+    assert_eq!(steps().await, Some(RawJson::write(&"first").unwrap()));
+    rig.queue.retry(id).await.unwrap();
+    let lease = rig.claim_one(&worker).await;
+    rig.finish(lease, succeeded("yes")).await;
+    assert_eq!(steps().await, None, "those of a run before are not this one's");
+    let later = (first[0].clone(), Delivery::Later(LEASE));
+    rig.queue.delivered(&[later]).await.unwrap();
+    let second = take(&rig, Channel::Tracking).await;
+
+    assert_eq!(second.iter().map(|it| it.taken).collect::<Vec<_>>(), [0]);
+    assert_eq!(steps().await, None);
     rig
 }
 
