@@ -3,12 +3,14 @@
 use std::{borrow::Cow, cell::RefCell, io};
 
 use serde::{Serialize, de::DeserializeOwned};
-use zstd::bulk::Decompressor;
+use zstd::bulk::{Compressor, Decompressor};
 
 use crate::{Error, Result};
 
 /// What is longer is compressed.
 const PLAIN_MAX: usize = 1024;
+/// How hard: fast, as others wait for it.
+const LEVEL: i32 = 1;
 /// The most that a frame may hold: more is a mistake.
 const FRAME_MAX: usize = 1 << 30;
 const FRAME_MAGIC: [u8; 4] = [0x28, 0xB5, 0x2F, 0xFD];
@@ -19,7 +21,7 @@ pub(crate) fn pack<T: Serialize>(value: &T) -> Result<Vec<u8>> {
     if json.len() <= PLAIN_MAX {
         return Ok(json);
     }
-    zstd::bulk::compress(&json, 1).map_err(|error| Error::Corrupt(error.to_string()))
+    deflate(&json).map_err(|error| Error::Corrupt(error.to_string()))
 }
 
 /// What [`pack`] wrote.
@@ -37,7 +39,17 @@ pub(crate) fn unpack<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
 
 thread_local! {
     /// Making one takes longer than most frames do.
+    static COMPRESSOR: RefCell<Option<Compressor<'static>>> = const { RefCell::new(None) };
     static DECOMPRESSOR: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
+}
+
+fn deflate(plain: &[u8]) -> io::Result<Vec<u8>> {
+    COMPRESSOR.with_borrow_mut(|kept| {
+        let mut compressor = kept.take().map_or_else(|| Compressor::new(LEVEL), Ok)?;
+        let frame = compressor.compress(plain);
+        *kept = Some(compressor);
+        frame
+    })
 }
 
 /// What a frame holds, which is at most so many bytes.

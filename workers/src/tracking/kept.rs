@@ -3,9 +3,11 @@
 //! microseconds; outputs that are the execution's own by a mark; and by its name a text, or the
 //! last paragraph of one, that came before.
 
+use std::sync::Arc;
+
 use dspy::{Fields, LmSettings, LmStep, Message, Role, Step, ToolCall, ToolStep};
-use queue::{Queue, RawJson, TextId};
-use serde::Serialize;
+use queue::{Queue, RawJson};
+use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use super::texts::Texts;
@@ -81,18 +83,21 @@ struct Told<'a> {
 }
 
 /// A content is a text, a list of objects, or null: so what stands for a text can be told apart.
-#[derive(Serialize)]
-#[serde(untagged)]
 enum Content<'a> {
     Whole(&'a Value),
-    Named(Named),
+    Named(Arc<RawJson>),
     /// A text whose last paragraph is named.
-    Ended(&'a str, Named),
+    Ended(&'a str, Arc<RawJson>),
 }
 
-#[derive(Clone, Copy, Serialize)]
-struct Named {
-    text: TextId,
+impl Serialize for Content<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Whole(value) => value.serialize(serializer),
+            Self::Named(name) => name.as_ref().serialize(serializer),
+            Self::Ended(before, name) => (before, name.as_ref()).serialize(serializer),
+        }
+    }
 }
 
 /// The steps as they are kept, of an execution with that result; none if they are too long.
@@ -113,13 +118,13 @@ pub(super) async fn write(
 
 async fn content<'a>(content: &'a Value, texts: &Texts, queue: &dyn Queue) -> Content<'a> {
     let Value::String(all) = content else { return Content::Whole(content) };
-    if let Some(text) = texts.name(queue, all).await {
-        return Content::Named(Named { text });
+    if let Some(name) = texts.name(queue, all).await {
+        return Content::Named(name);
     }
     // Adapters end what they ask with what they ask for: a paragraph that is always the same.
     let Some((before, last)) = all.rsplit_once("\n\n") else { return Content::Whole(content) };
     match texts.name(queue, last).await {
-        Some(text) => Content::Ended(&all[..before.len() + 2], Named { text }),
+        Some(name) => Content::Ended(&all[..before.len() + 2], name),
         None => Content::Whole(content),
     }
 }

@@ -4,12 +4,14 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    hash::{BuildHasher, RandomState},
+    hash::BuildHasher,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use queue::{Queue, TextId};
+use foldhash::fast::RandomState;
+use queue::{Queue, RawJson, TextId};
+use serde::Serialize;
 use tokio::time::Instant;
 
 use crate::Metrics;
@@ -38,12 +40,18 @@ pub(crate) struct Texts {
     metrics: Arc<Metrics>,
 }
 
+/// What stands for a text.
+#[derive(Serialize)]
+struct Named {
+    text: TextId,
+}
+
 /// By their hashes.
 #[derive(Default)]
 struct Known {
     /// Perhaps these never come again.
-    once: HashSet<u64>,
-    again: HashMap<u64, Again>,
+    once: HashSet<u64, RandomState>,
+    again: HashMap<u64, Again, RandomState>,
     /// Of the latter.
     size_bytes: usize,
 }
@@ -51,8 +59,8 @@ struct Known {
 struct Again {
     text: Arc<str>,
     id: TextId,
-    /// Whether the store has it.
-    is_kept: bool,
+    /// Its name as traces tell it, once the store has it.
+    kept: Option<Arc<RawJson>>,
     renew_at: Instant,
 }
 
@@ -60,7 +68,7 @@ struct Again {
 #[derive(PartialEq, Debug)]
 enum Telling {
     Whole,
-    Named(TextId),
+    Named(Arc<RawJson>),
     /// By its name, when the store has taken it.
     Keep(TextId),
 }
@@ -71,19 +79,21 @@ impl Texts {
         Self { metrics, ..Self::default() }
     }
 
-    /// The name of a text that the store has; none if it is to be told whole.
-    pub(super) async fn name(&self, queue: &dyn Queue, text: &str) -> Option<TextId> {
+    /// What stands for a text that the store has; none if it is to be told whole.
+    pub(super) async fn name(&self, queue: &dyn Queue, text: &str) -> Option<Arc<RawJson>> {
         if !(BYTES_MIN..=BYTES_MAX).contains(&text.len()) {
             return None;
         }
         let hash = self.hasher.hash_one(text);
         match self.telling(hash, text, Instant::now()) {
             Telling::Whole => None,
-            Telling::Named(id) => Some(id),
+            Telling::Named(name) => Some(name),
             Telling::Keep(id) => {
                 let is_kept = queue.keep_text(id, text, KEPT_FOR).await.is_ok();
-                self.settle(hash, is_kept);
-                is_kept.then_some(id)
+                let name = RawJson::write(&Named { text: id }).ok().filter(|_| is_kept);
+                let name = name.map(Arc::new);
+                self.settle(hash, name.clone());
+                name
             }
         }
     }
@@ -95,7 +105,7 @@ impl Texts {
         match known.again.get_mut(&hash) {
             None if known.once.remove(&hash) => {
                 let (id, renew_at) = (TextId::of(text), now + RENEWED_AFTER);
-                known.add(hash, Again { text: text.into(), id, is_kept: false, renew_at });
+                known.add(hash, Again { text: text.into(), id, kept: None, renew_at });
                 Telling::Keep(id)
             }
             None => {
@@ -109,18 +119,17 @@ impl Texts {
                 it.renew_at = now + RENEWED_AFTER;
                 Telling::Keep(it.id)
             }
-            Some(it) if it.is_kept => Telling::Named(it.id),
-            Some(_) => Telling::Whole,
+            Some(it) => it.kept.clone().map_or(Telling::Whole, Telling::Named),
         }
     }
 
     /// One that the store did not take is as one that was seen once.
-    fn settle(&self, hash: u64, is_kept: bool) {
+    fn settle(&self, hash: u64, name: Option<Arc<RawJson>>) {
         let mut known = self.known();
-        if is_kept {
+        if name.is_some() {
             self.metrics.trace_texts_kept.add(1);
             if let Some(it) = known.again.get_mut(&hash) {
-                it.is_kept = true;
+                it.kept = name;
             }
         } else if let Some(it) = known.again.remove(&hash) {
             known.size_bytes -= it.text.len();
@@ -161,18 +170,19 @@ mod tests {
         let (texts, now) = (Texts::default(), Instant::now());
         let text = "Answer the question. ".repeat(20);
         let id = TextId::of(&text);
+        let name = || Arc::new(RawJson::write(&Named { text: id }).unwrap());
 
         assert_eq!(texts.telling(1, &text, now), Telling::Whole);
         assert_eq!(texts.telling(1, &text, now), Telling::Keep(id));
         assert_eq!(texts.telling(1, &text, now), Telling::Whole, "it is not there yet");
-        texts.settle(1, true);
-        assert_eq!(texts.telling(1, &text, now), Telling::Named(id));
+        texts.settle(1, Some(name()));
+        assert_eq!(texts.telling(1, &text, now), Telling::Named(name()));
         assert_eq!(texts.telling(1, "another", now), Telling::Whole, "of the same hash");
 
         let later = now + RENEWED_AFTER;
         assert_eq!(texts.telling(1, &text, later), Telling::Keep(id));
-        assert_eq!(texts.telling(1, &text, later), Telling::Named(id));
-        texts.settle(1, false);
+        assert_eq!(texts.telling(1, &text, later), Telling::Named(name()));
+        texts.settle(1, None);
         assert_eq!(texts.telling(1, &text, later), Telling::Keep(id), "the store was away");
     }
 
