@@ -8,8 +8,9 @@ INSERT OR REPLACE INTO idempotency (owner, key, digest, kind, id, expires)
 VALUES (?1, ?2, ?3, ?4, ?5, ?6)
 
 -- @waiting: How many executions wait in all, but for those in the chunks of batches.
-SELECT sum(iif(place = 'batched', -count, count)) FROM depth
-WHERE place IN ('queued', 'scheduled', 'batched')
+SELECT (SELECT count FROM depth WHERE place = 'queued')
+       + (SELECT count FROM depth WHERE place = 'scheduled')
+       - (SELECT count FROM depth WHERE place = 'batched')
 
 -- @waiting_of_owner: How many of one owner and class wait.
 SELECT waiting FROM owners WHERE owner = ?1 AND class = ?2

@@ -331,6 +331,33 @@ fn waiting_work_is_found_by_index() {
     }
 }
 
+#[test]
+fn steps_of_every_execution_make_no_tables() {
+    let db = Connection::open_in_memory().unwrap();
+    db.execute_batch(&super::file::SCHEMAS.concat()).unwrap();
+    for statement in [
+        sql!("execution.sql", "insert"),
+        sql!("execution.sql", "end"),
+        sql!("execution.sql", "find"),
+        sql!("claim.sql", "in_lane"),
+        sql!("claim.sql", "next_lane"),
+        sql!("claim.sql", "take"),
+        sql!("submit.sql", "waiting"),
+        sql!("batch.sql", "end_item"),
+        sql!("batch.sql", "leave"),
+        sql!("batch.sql", "take"),
+        sql!("outbox.sql", "bundle"),
+    ] {
+        let mut program = db.prepare(&format!("EXPLAIN {statement}")).unwrap();
+        let count = program.parameter_count();
+        let steps = program
+            .query_map(rusqlite::params_from_iter(vec![1; count]), |row| row.get::<_, String>(1))
+            .unwrap();
+        let mut steps = steps.map(std::result::Result::unwrap);
+        assert!(!steps.any(|it| it == "OpenEphemeral" || it == "SorterOpen"), "{statement}");
+    }
+}
+
 #[tokio::test]
 async fn worker_that_could_not_be_heard_is_not_declared_dead() {
     let site = Site::new();
