@@ -23,7 +23,7 @@ const MAY_USE: [(&str, &[&str]); 6] = [
 ];
 
 /// Outside crates that only some places may name.
-const ONLY_IN: [(&str, &[&str]); 23] = [
+const ONLY_IN: [(&str, &[&str]); 24] = [
     ("opentelemetry::", &["api/src/telemetry.rs", "workers/src/telemetry/", "src/traces/"]),
     ("opentelemetry_sdk::", &["src/traces/"]),
     ("opentelemetry_otlp::", &["src/traces/"]),
@@ -48,6 +48,7 @@ const ONLY_IN: [(&str, &[&str]); 23] = [
     ),
     ("object_store::", &["queue/src/objects.rs"]),
     ("flate2::", &["workers/src/sources/", "api/src/", "src/commands/batch/"]),
+    ("foldhash::", &["workers/src/tracking/"]),
     ("csv::", &["src/commands/batch/"]),
     ("parquet::", &["src/commands/batch/"]),
     ("tar::", &["workers/src/sources/"]),

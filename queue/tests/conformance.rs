@@ -19,6 +19,8 @@ mod cancel;
 mod control;
 #[path = "conformance/dispatch.rs"]
 mod dispatch;
+#[path = "conformance/ends_together.rs"]
+mod ends_together;
 #[path = "conformance/fairness.rs"]
 mod fairness;
 #[path = "conformance/feed.rs"]
@@ -146,10 +148,10 @@ conform! {
             execution_that_ends_again_gives_notice_again,
             batch_gives_notice_when_its_last_item_ends,
             tracked_batch_gives_notice_when_it_begins, oldest_notices_are_dropped_beyond_the_limit,
-            notices_put_in_together_go_each_its_own_way,
-            notices_put_in_together_are_dropped_no_more_than_is_needed,
             steps_are_there_for_whoever_takes_the_notice,
             words_are_kept_with_a_subject, texts_outlive_the_results_that_name_them;
+        ends_together: notices_put_in_together_go_each_its_own_way,
+            notices_put_in_together_are_dropped_no_more_than_is_needed;
         control: pause_is_told_to_workers, programs_raise_the_epoch,
             manifests_raise_the_epoch_when_they_are_news, cleared_cache_raises_the_epoch,
             revoked_tokens_are_known_until_they_expire, ping_names_the_store;

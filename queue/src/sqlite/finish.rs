@@ -46,8 +46,8 @@ impl Finish {
         let has_notice = task.spec.tracked && task.id.item_of().is_none();
         let ran = |state, mut report: Report| {
             let trace = if has_notice { report.trace.take() } else { None };
-            let (run, trace) = (Some(run), trace.map(Arc::new));
-            Ok::<_, Error>(Fate::Ends(Outcome { run, trace, ..Outcome::reported(state, &report)? }))
+            let (trace, run) = (trace.map(Arc::new), Some(run));
+            Ok::<_, Error>(Fate::Ends(Outcome { trace, run, ..Outcome::reported(state, &report)? }))
         };
         let fate = match end {
             End::Succeeded(report) => ran(State::Succeeded, report)?,

@@ -9,10 +9,10 @@ use queue::{
 
 use crate::rig::{LEASE_AND_MORE, Rig, Store, ask, batch_of, failed, succeeded};
 
-const LEASE: Duration = Duration::from_secs(60);
+pub(crate) const LEASE: Duration = Duration::from_secs(60);
 
 /// An execution whose end is told on both channels.
-fn told(question: &str) -> NewExecution {
+pub(crate) fn told(question: &str) -> NewExecution {
     let new = ask(question);
     NewExecution { spec: telling(new.spec), ..new }
 }
@@ -21,7 +21,7 @@ fn telling(spec: Spec) -> Spec {
     Spec { webhook: Some("https://example.com/hook".to_owned()), tracked: true, ..spec }
 }
 
-async fn take(rig: &Rig, channel: Channel) -> Vec<Notice> {
+pub(crate) async fn take(rig: &Rig, channel: Channel) -> Vec<Notice> {
     rig.queue.take_notices(channel, 100, LEASE).await.unwrap()
 }
 
@@ -38,7 +38,7 @@ async fn subjects(rig: &Rig) -> Vec<Subject> {
     both.swap_remove(0)
 }
 
-async fn stats(rig: &Rig, channel: Channel) -> ChannelStats {
+pub(crate) async fn stats(rig: &Rig, channel: Channel) -> ChannelStats {
     let [webhook, tracking, provider] = rig.queue.outbox().await.unwrap();
     match channel {
         Channel::Webhook => webhook,
@@ -295,77 +295,23 @@ pub(crate) async fn oldest_notices_are_dropped_beyond_the_limit(store: Store) ->
     rig
 }
 
-/// Executions that are told on both channels, and end in one step as it is too late for them.
-async fn end_together(rig: &Rig, count: usize) -> Vec<Subject> {
-    let mut ended = Vec::new();
-    for n in 0..count {
-        let mut new = told(&format!("{n}"));
-        new.spec.deadline = Some(rig.now() + Duration::from_secs(1));
-        ended.push(Subject::Execution(rig.submit(new).await));
-    }
-    rig.pass(Duration::from_secs(2));
-    rig.tick().await;
-    ended
-}
-
-pub(crate) async fn notices_put_in_together_go_each_its_own_way(store: Store) -> Rig {
-    let rig = store.open().await;
-    let mut ended = end_together(&rig, 5).await;
-    let few = rig.queue.take_notices(Channel::Tracking, 2, LEASE).await.unwrap();
-    let fates = [Delivery::Sent, Delivery::Later(LEASE)];
-    let sent: Vec<_> = few.iter().cloned().zip(fates).collect();
-
-    rig.queue.delivered(&sent).await.unwrap();
-    let counted = ChannelStats { waiting: 4, sent: 1, dropped: 0 };
-    assert_eq!(stats(&rig, Channel::Tracking).await, counted);
-    let rest = take(&rig, Channel::Tracking).await;
-
-    let mut taken: Vec<_> = few.iter().chain(&rest).map(|it| it.subject).collect();
-    taken.sort_by_key(ToString::to_string);
-    ended.sort_by_key(ToString::to_string);
-    assert_eq!(taken, ended);
-    rig
-}
-
-pub(crate) async fn notices_put_in_together_are_dropped_no_more_than_is_needed(
-    store: Store,
-) -> Rig {
-    let rig = store.open_with(Limits { outbox_max: 3, ..Limits::default() }).await;
-    end_together(&rig, 5).await;
-
-    rig.tick().await;
-
-    let counted = ChannelStats { waiting: 3, sent: 0, dropped: 2 };
-    assert_eq!(stats(&rig, Channel::Tracking).await, counted);
-    assert_eq!(stats(&rig, Channel::Webhook).await, counted);
-    assert_eq!(take(&rig, Channel::Tracking).await.len(), 3);
-    rig
-}
-
-fn traced(end: End, steps: &str) -> End {
-    let trace = Some(RawJson::write(&steps).unwrap());
-    match end {
-        End::Succeeded(report) => End::Succeeded(Report { trace, ..report }),
-        End::Failed(report) => End::Failed(Report { trace, ..report }),
-        other => other,
-    }
-}
-
 pub(crate) async fn steps_are_there_for_whoever_takes_the_notice(store: Store) -> Rig {
     let rig = store.open().await;
     let worker = rig.worker().await;
     let id = rig.submit(told("?")).await;
     let lease = rig.claim_one(&worker).await;
-    rig.finish(lease, traced(failed("no"), "first")).await;
+    let first = RawJson::write(&["steps"]).unwrap();
+    let report = Report { trace: Some(first.clone()), ..Report::default() };
+    rig.finish(lease, End::Failed(report)).await;
     let steps = async || rig.execution(id).await.report.and_then(|it| it.trace);
 
-    let first = take(&rig, Channel::Tracking).await;
-    assert_eq!(steps().await, Some(RawJson::write(&"first").unwrap()));
+    let taken = take(&rig, Channel::Tracking).await;
+    assert_eq!(steps().await, Some(first));
     rig.queue.retry(id).await.unwrap();
     let lease = rig.claim_one(&worker).await;
     rig.finish(lease, succeeded("yes")).await;
     assert_eq!(steps().await, None, "those of a run before are not this one's");
-    let later = (first[0].clone(), Delivery::Later(LEASE));
+    let later = (taken[0].clone(), Delivery::Later(LEASE));
     rig.queue.delivered(&[later]).await.unwrap();
     let second = take(&rig, Channel::Tracking).await;
 
