@@ -286,7 +286,7 @@ mod tests {
 
     #[test]
     fn models_go_where_their_prefix_says() {
-        let config = config(&["OPENAI_API_KEY", "GROQ_API_KEY"]);
+        let config = config(&["OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GROQ_API_KEY"]);
         let cases = [
             (
                 "openai/gpt-4o-mini",
@@ -297,6 +297,11 @@ mod tests {
                 "gpt-4o-mini",
                 "gpt-4o-mini https://api.openai.com/v1/chat/completions \
               max_completion_tokens authorization Bearer the OPENAI_API_KEY",
+            ),
+            (
+                "anthropic/claude",
+                "claude https://api.anthropic.com/v1/chat/completions \
+              max_tokens authorization Bearer the ANTHROPIC_API_KEY",
             ),
             (
                 "groq/meta/llama",
@@ -323,6 +328,12 @@ mod tests {
 
     #[test]
     fn a_key_goes_with_its_address() {
+        let keys = config(&["AZURE_API_KEY"]);
+        let base = Some("https://team.openai.azure.com/openai/v1");
+        let azure = routed("azure/m", Endpoint { api_base: base, ..FROM_FILE }, &keys);
+        let url = "m https://team.openai.azure.com/openai/v1/chat/completions";
+        assert_eq!(azure, format!("{url} {MODERN} api-key the AZURE_API_KEY"));
+
         let config = config(&["OPENAI_API_KEY", "LM_API_KEY", "MINE"]);
         let api_base = Some("http://127.0.0.1:9/v1/");
         let at = |api_key_env| Endpoint { api_base, api_key_env, ..FROM_FILE };
