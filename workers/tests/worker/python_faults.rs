@@ -310,12 +310,12 @@ async fn a_program_that_is_killed_while_it_loads_is_loaded_again() {
 #[tokio::test]
 async fn a_process_that_freezes_is_given_no_work_and_replaced() {
     let mut site = site("return {'pid': os.getpid()}");
-    site.python.silence_max = Duration::from_millis(2500);
+    site.python.silence_max = Duration::from_secs(5);
     let worker = site.start();
     let frozen = outputs(&site, json!({})).await["pid"].as_u64().unwrap();
 
     signal("-STOP", frozen);
-    let killed = async || worker.metrics.python_killed.get() == 1;
+    let killed = async || worker.metrics.python_killed.get() > 0;
     testkit::until_true("it is killed", super::site::SOON, killed).await;
 
     let pid = outputs(&site, json!({})).await["pid"].as_u64().unwrap();
