@@ -1,140 +1,11 @@
 //! Taking back what came of the work, many with one call.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc};
 
-use redis::ScriptInvocation;
 use tokio::sync::Notify;
 
-use super::{
-    RedisQueue, Store,
-    document::{Envelope, Tail, corrupt},
-    gather::Commit,
-    home::Line,
-    millis,
-    submit::lane_of,
-};
-use crate::{
-    ATTEMPTS_KEPT, Attempt, End, Ending, ExecutionId, Failure, Histogram, Mode, Report, Result,
-    Used, Verdict, lease::Token,
-};
-
-/// An ending as the script takes it.
-pub(super) struct Written {
-    token: Token,
-    id: ExecutionId,
-    fate: &'static str,
-    generation: u32,
-    envelope: Vec<u8>,
-    tail: Vec<u8>,
-    delay: u64,
-    micros: u64,
-    bucket: u32,
-    program: String,
-    cache: String,
-    home: String,
-    used: String,
-    before: Vec<u8>,
-}
-
-/// What items of a chunk that ended alike have in common.
-#[derive(PartialEq, Eq, Hash)]
-struct Alike<'a> {
-    lane: &'a str,
-    entry: &'a str,
-    fate: &'static str,
-    generation: u32,
-}
-
-impl Written {
-    fn empty(token: Token, id: ExecutionId, fate: &'static str) -> Self {
-        Self {
-            token,
-            id,
-            fate,
-            generation: 0,
-            envelope: Vec::new(),
-            tail: Vec::new(),
-            delay: 0,
-            micros: 0,
-            bucket: 0,
-            program: String::new(),
-            cache: String::new(),
-            home: String::new(),
-            used: String::new(),
-            before: Vec::new(),
-        }
-    }
-
-    fn new(ending: Ending) -> Result<Self> {
-        let Ending { lease, end, started_at, run_time } = ending;
-        let (task, token) = (lease.task, lease.token);
-        let micros = u64::try_from(run_time.as_micros()).unwrap_or(u64::MAX);
-        let attempt = |error: Option<Failure>| Attempt {
-            started_at,
-            finished_at: started_at + run_time,
-            worker: token.worker.clone(),
-            error,
-            generation: task.generation,
-        };
-        let fate = fate(end);
-        let mut attempts = task.attempts;
-        let before = serde_json::to_vec(&attempts)?;
-        if fate.counts {
-            attempts.push(attempt(fate.report.failure.clone()));
-        }
-        let surplus = attempts.len().saturating_sub(ATTEMPTS_KEPT);
-        attempts.drain(..surplus);
-        let mut written = Self {
-            generation: task.generation,
-            delay: millis(fate.delay),
-            micros,
-            bucket: Histogram::bucket(run_time),
-            program: task.spec.program.clone(),
-            before,
-            ..Self::empty(token, task.id, fate.word)
-        };
-        if let Some(cache) = task.cache.as_ref().filter(|_| task.spec.mode == Mode::Normal) {
-            written.cache = format!("{}|{}", cache.fingerprint, millis(cache.ttl));
-        }
-        // The items of a chunk lie in the batch's inputs until one goes a way of its own.
-        if written.token.chunk.is_none() || !fate.ends {
-            written.home = lane_of(&task.spec, task.id);
-            written.envelope =
-                Envelope::write(&task.spec, &task.inputs, task.cache.as_ref(), task.created_at)?;
-        }
-        if fate.ends && task.id.item_of().is_some() {
-            written.used = words(Used::of(&fate.report));
-        }
-        written.tail = if fate.ends {
-            Tail { attempts, report: fate.report, micros: Some(micros) }.write()?
-        } else {
-            serde_json::to_vec(&attempts)?
-        };
-        Ok(written)
-    }
-
-    /// What it has in common with others, if it is an item's first attempt that gave a result.
-    fn alike(&self) -> Option<Alike<'_>> {
-        let has_result = matches!(self.fate, "ok" | "bad");
-        let is_like_others = self.token.chunk.is_some() && has_result && self.before == b"[]";
-        let Token { lane, entry, .. } = &self.token;
-        is_like_others.then_some(Alike {
-            lane,
-            entry,
-            fate: self.fate,
-            generation: self.generation,
-        })
-    }
-
-    fn put(&self, call: &mut ScriptInvocation<'_>) {
-        let kind = if self.token.chunk.is_some() { "c" } else { "s" };
-        call.arg(kind).arg(&*self.token.lane).arg(&*self.token.entry).arg(self.id.to_string());
-        call.arg(self.fate).arg(self.generation).arg(self.envelope.as_slice());
-        call.arg(self.tail.as_slice()).arg(self.delay).arg(self.micros).arg(self.bucket);
-        call.arg(&self.program).arg(&self.cache).arg(&self.home).arg(&self.used);
-        call.arg(self.before.as_slice());
-    }
-}
+use super::{RedisQueue, Store, document::corrupt, gather::Commit, home::Line, written::Written};
+use crate::{End, Ending, ExecutionId, Result, Verdict, lease::Token};
 
 /// Puts together what is alike: the places of each group's calls. What is like nothing is alone.
 fn groups(calls: &[Written]) -> Vec<Vec<usize>> {
@@ -148,52 +19,6 @@ fn groups(calls: &[Written]) -> Vec<Vec<usize>> {
         }
     }
     groups
-}
-
-/// Puts items of a chunk that ended alike.
-fn put_alike(call: &mut ScriptInvocation<'_>, first: &Written, items: &[&Written]) {
-    let Some((batch, _)) = first.id.item_of() else { return };
-    call.arg("g").arg(&*first.token.lane).arg(&*first.token.entry).arg(batch.to_string());
-    call.arg(first.token.chunk).arg(first.fate).arg(first.generation).arg(&first.program);
-    call.arg(items.len());
-    for it in items {
-        call.arg(it.id.item_of().map(|(_, index)| index)).arg(it.tail.as_slice());
-        call.arg(it.micros).arg(it.bucket).arg(&it.cache).arg(&it.used);
-    }
-}
-
-/// What an item used, as `prompt|completion|micros`; empty if nothing.
-fn words(used: Used) -> String {
-    if used == Used::default() {
-        return String::new();
-    }
-    format!("{}|{}|{}", used.prompt_tokens, used.completion_tokens, used.cost_micros)
-}
-
-/// What an end means to the script.
-struct Fate {
-    word: &'static str,
-    /// Whether it is terminal.
-    ends: bool,
-    /// Whether it is listed as an attempt.
-    counts: bool,
-    report: Report,
-    delay: Duration,
-}
-
-fn fate(end: End) -> Fate {
-    let fate = |word, ends, counts, report, delay| Fate { word, ends, counts, report, delay };
-    let failed = |failure| Report { failure: Some(failure), ..Report::default() };
-    let none = Duration::ZERO;
-    match end {
-        End::Succeeded(report) => fate("ok", true, true, report, none),
-        End::Failed(report) => fate("bad", true, true, report, none),
-        End::Retry(failure, delay) => fate("retry", false, true, failed(failure), delay),
-        End::Throttled(failure, delay) => fate("throttle", false, false, failed(failure), delay),
-        End::Returned => fate("return", false, false, Report::default(), none),
-        End::Cancelled => fate("cancel", true, false, Report::default(), none),
-        End::Expired => fate("expire", true, false, Report::default(), none),
-    }
 }
 
 /// Carries endings out, up to a group at a time.
@@ -226,8 +51,7 @@ impl Commit for Finisher {
             let items: Vec<&Written> = group.iter().filter_map(|place| calls.get(*place)).collect();
             match items.as_slice() {
                 [one] => one.put(&mut call),
-                [first, ..] => put_alike(&mut call, first, &items),
-                [] => {}
+                items => Written::put_alike(&mut call, items),
             }
         }
         let (rows, packs): (Vec<(String, String)>, u64) = self.line.call(&call).await?;
@@ -284,9 +108,11 @@ impl RedisQueue {
 #[cfg(test)]
 mod tests {
     use super::{super::RedisQueue, *};
+    use std::time::Duration;
+
     use crate::{
-        BatchId, BatchItem, Ended, Intake as _, Lease, NewBatch, Policy, Records as _, Spec, Want,
-        Work as _, WorkerId, WorkerInfo,
+        BatchId, BatchItem, Ended, Intake as _, Lease, NewBatch, Policy, Records as _, Report,
+        Spec, Want, Work as _, WorkerId, WorkerInfo,
     };
 
     async fn submit(queue: &RedisQueue, count: usize) -> BatchId {

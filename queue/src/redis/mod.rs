@@ -33,6 +33,7 @@ mod submit;
 mod upkeep;
 mod upload;
 mod work;
+mod written;
 
 use std::{
     collections::HashMap,
