@@ -69,6 +69,8 @@ pub(crate) struct Token {
     pub(crate) delivery: u64,
     /// The chunk of a batch that the entry stands for; none for a single execution.
     pub(crate) chunk: Option<u32>,
+    /// Whether the entry was handed out with every item of a full chunk, none of which ran before.
+    pub(crate) whole: bool,
 }
 
 /// How many tasks a worker has room for.

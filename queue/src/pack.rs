@@ -21,7 +21,7 @@ pub(crate) fn pack<T: Serialize>(value: &T) -> Result<Vec<u8>> {
     if json.len() <= PLAIN_MAX {
         return Ok(json);
     }
-    deflate(&json).map_err(|error| Error::Corrupt(error.to_string()))
+    deflate(&json, LEVEL)
 }
 
 /// What [`pack`] wrote.
@@ -39,17 +39,20 @@ pub(crate) fn unpack<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
 
 thread_local! {
     /// Making one takes longer than most frames do.
-    static COMPRESSOR: RefCell<Option<Compressor<'static>>> = const { RefCell::new(None) };
     static DECOMPRESSOR: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
+    static COMPRESSOR: RefCell<Option<Compressor<'static>>> = const { RefCell::new(None) };
 }
 
-fn deflate(plain: &[u8]) -> io::Result<Vec<u8>> {
-    COMPRESSOR.with_borrow_mut(|kept| {
-        let mut compressor = kept.take().map_or_else(|| Compressor::new(LEVEL), Ok)?;
+/// A frame of some bytes, compressed so hard.
+pub(crate) fn deflate(plain: &[u8], level: i32) -> Result<Vec<u8>> {
+    let frame = COMPRESSOR.with_borrow_mut(|kept| {
+        let mut compressor = kept.take().map_or_else(|| Compressor::new(level), Ok)?;
+        compressor.set_compression_level(level)?;
         let frame = compressor.compress(plain);
         *kept = Some(compressor);
         frame
-    })
+    });
+    frame.map_err(|error: io::Error| Error::Corrupt(error.to_string()))
 }
 
 /// What a frame holds, which is at most so many bytes.

@@ -41,6 +41,13 @@ impl Used {
             cost_micros: micros(dollars),
         }
     }
+
+    /// Counts what another run used.
+    pub(crate) fn add(&mut self, other: Used) {
+        self.prompt_tokens = self.prompt_tokens.saturating_add(other.prompt_tokens);
+        self.completion_tokens = self.completion_tokens.saturating_add(other.completion_tokens);
+        self.cost_micros = self.cost_micros.saturating_add(other.cost_micros);
+    }
 }
 
 #[cfg(test)]

@@ -146,6 +146,13 @@ impl Head {
     }
 }
 
+/// The document of an item that ended in its first generation.
+pub(super) fn ended(state: State, finished_ms: i64, tail: &[u8]) -> Vec<u8> {
+    let mut document = format!("{}|0|{finished_ms}||0\n", state.as_str()).into_bytes();
+    document.extend_from_slice(tail);
+    document
+}
+
 pub(super) fn time(millis: i64) -> DateTime<Utc> {
     DateTime::from_timestamp_millis(millis).unwrap_or_default()
 }

@@ -15,6 +15,11 @@ use crate::{
     pack::unpack,
 };
 
+/// What the script says instead of the items of a full chunk, none of which ran before.
+const WHOLE: &str = "*";
+#[expect(clippy::cast_possible_truncation, reason = "it is small")]
+const CHUNK: u32 = CHUNK_ITEMS as u32;
+
 /// What a claim brought.
 #[derive(Default)]
 pub(super) struct Brought {
@@ -50,6 +55,7 @@ impl Brought {
             entry: Arc::clone(&entry.name),
             delivery: 1,
             chunk: None,
+            whole: false,
         };
         if entry.fields.contains_key("b") {
             return self.take_chunk(&entry, token, &mut parts);
@@ -65,13 +71,21 @@ impl Brought {
         parts: &mut impl Iterator<Item = Value>,
     ) -> Result<()> {
         let number = entry.number("k")?;
+        let first = CHUNK.saturating_mul(number);
+        let (shared, payload) = (unpack(&read::<Vec<u8>>(parts.next())?)?, read(parts.next())?);
+        let open: String = read(parts.next())?;
+        let whole = open == WHOLE;
         let chunk = Chunk {
-            token: Token { chunk: Some(number), ..token },
+            token: Token { chunk: Some(number), whole, ..token },
             batch: entry.text("b")?.parse()?,
-            first: u32::try_from(CHUNK_ITEMS).unwrap_or(u32::MAX).saturating_mul(number),
-            shared: unpack(&read::<Vec<u8>>(parts.next())?)?,
-            payload: read(parts.next())?,
-            open: read::<String>(parts.next())?.split(',').filter_map(open_item).collect(),
+            first,
+            shared,
+            payload,
+            open: if whole {
+                (first..first.saturating_add(CHUNK)).map(|index| (index, 0)).collect()
+            } else {
+                open.split(',').filter_map(open_item).collect()
+            },
             suspect: entry.is_suspect()?,
             called_off: read(parts.next())?,
             earlier: read(parts.next())?,

@@ -11,7 +11,7 @@ use crate::{Error, Result};
 /// The most calls in one script: it blocks the server for about a millisecond.
 const GROUP_MAX: usize = 64;
 /// How many calls may wait; more wait outside.
-const WAITING_MAX: usize = 4096;
+pub(super) const WAITING_MAX: usize = 4096;
 /// How long a stubborn call waits before it asks again.
 const AGAIN: Duration = Duration::from_millis(250);
 
@@ -90,6 +90,6 @@ fn are_awaited<T>(senders: &[oneshot::Sender<T>]) -> bool {
     senders.iter().any(|sender| !sender.is_closed())
 }
 
-fn gone() -> Error {
+pub(super) fn gone() -> Error {
     Error::Unavailable("the queue was closed".to_owned())
 }

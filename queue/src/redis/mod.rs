@@ -5,6 +5,7 @@
 //! A worker claims entries of lane streams into its own pending list; ending an execution
 //! acknowledges the entry, and a worker whose entry was given to another cannot: that is the fence.
 
+mod assemble;
 mod batch;
 mod check;
 mod claim;
@@ -32,6 +33,7 @@ mod stats;
 mod submit;
 mod upkeep;
 mod upload;
+mod whole;
 mod work;
 mod written;
 
@@ -43,8 +45,8 @@ use std::{
 };
 
 use self::{
-    claim::Claims, events::Events, finish::Finisher, gather::Gather, home::Home, keys::Keys,
-    scripts::Scripts, submit::Submitter,
+    assemble::Assembler, claim::Claims, events::Events, finish::Finisher, gather::Gather,
+    home::Home, keys::Keys, scripts::Scripts, submit::Submitter,
 };
 use crate::{Clock, Error, Limits, Objects, Result, WorkerId};
 
@@ -70,7 +72,7 @@ pub struct RedisConfig {
 pub struct RedisQueue {
     store: Arc<Store>,
     submitter: Gather<Submitter>,
-    finisher: Gather<Finisher>,
+    finisher: Assembler,
     claims: Arc<Claims>,
     events: Events,
     packer: Arc<tokio::sync::Notify>,
@@ -134,9 +136,10 @@ impl RedisQueue {
             heard: Mutex::default(),
         });
         let packer = packs::start(&store);
+        let finisher = Gather::start(Finisher::new(Arc::clone(&store), Arc::clone(&packer)));
         let queue = Self {
             submitter: Gather::start(Submitter::new(Arc::clone(&store))),
-            finisher: Gather::start(Finisher::new(Arc::clone(&store), Arc::clone(&packer))),
+            finisher: Assembler::start(finisher, &store),
             claims: Arc::new(Claims::default()),
             events: Events::default(),
             packer,

@@ -4,11 +4,7 @@
 //! is a zstd frame of fields and documents, each behind its length. Whatever changes an item of it
 //! unpacks it first.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use futures::future::try_join_all;
 use tokio::sync::Notify;
@@ -19,7 +15,10 @@ use super::{
     document::{Head, corrupt},
     payloads,
 };
-use crate::{BatchId, CHUNK_ITEMS, Error, Result, State, pack::inflate};
+use crate::{
+    BatchId, CHUNK_ITEMS, Error, Result, State,
+    pack::{deflate, inflate},
+};
 
 /// How many chunks are packed with one round trip.
 const GROUP: usize = 32;
@@ -28,7 +27,7 @@ const GATHER: Duration = Duration::from_millis(250);
 /// How hard to compress: results are kept long, and read seldom.
 const ZSTD_LEVEL: i32 = 3;
 /// The most that the documents of a chunk may be when unpacked.
-const BYTES_MAX: usize = 1 << 30;
+pub(super) const BYTES_MAX: usize = 1 << 30;
 
 pub(super) type Documents = HashMap<String, Vec<u8>>;
 
@@ -87,7 +86,8 @@ async fn pack_some(store: &Store, names: &[String]) -> Result<()> {
     chunks.sort_by_key(|it| (it.batch, it.number));
     for chunks in chunks.chunk_by_mut(|a, b| a.batch == b.batch) {
         let Some((batch, items)) = chunks.first().map(|it| (it.batch, it.items)) else { continue };
-        store.take_out((batch, items), chunks.iter_mut().map(|it| &mut it.packed.frame)).await?;
+        let frames = chunks.iter_mut().map(|it| &mut it.packed.frame);
+        store.take_out((batch, items), frames.filter(|it| !payloads::is_away(it))).await?;
         // Together, or packing would fall behind those that bring results.
         try_join_all(chunks.iter().map(|chunk| put(store, chunk))).await?;
     }
@@ -111,6 +111,7 @@ async fn read_chunks(store: &Store, names: &[String]) -> Result<Vec<Chunk>> {
                 pipe.hget(store.keys.batch(batch), "again");
                 pipe.hget(store.keys.batch(batch), "total");
                 pipe.hgetall(store.keys.results(batch, number));
+                pipe.get(store.keys.packed(batch, number as usize));
                 known.push((name, batch, number));
             }
             Err(error) => leave_out(store, name, &error).await?,
@@ -122,13 +123,14 @@ async fn read_chunks(store: &Store, names: &[String]) -> Result<Vec<Chunk>> {
     let mut read = store.home.query::<Vec<redis::Value>>(&pipe).await?.into_iter();
     let (mut names, mut all) = (Vec::new(), Vec::new());
     for (name, batch, number) in known {
-        let again: Option<String> = super::read::some(read.next())?;
-        let total: Option<usize> = super::read::some(read.next())?;
-        let documents: Documents = super::claim::read(read.next())?;
+        let again = super::read::some(read.next())?.unwrap_or_else(|| "0".to_owned());
+        let items = super::read::some(read.next())?.unwrap_or_default();
+        let documents = super::claim::read(read.next())?;
+        let pack = super::read::some(read.next())?;
         names.push(name);
-        all.push((batch, number, again, total.unwrap_or_default(), documents));
+        all.push(Found { batch, number, again, items, documents, pack });
     }
-    let pack_all = move || all.into_iter().map(packed).collect::<Vec<_>>();
+    let pack_all = move || all.into_iter().map(Found::pack).collect::<Vec<_>>();
     let packed = tokio::task::spawn_blocking(pack_all).await;
     let packed = packed.map_err(|error| Error::Unavailable(error.to_string()))?;
     for (name, chunk) in names.into_iter().zip(packed) {
@@ -140,12 +142,26 @@ async fn read_chunks(store: &Store, names: &[String]) -> Result<Vec<Chunk>> {
     Ok(chunks)
 }
 
-fn packed(
-    (batch, number, again, items, documents): (BatchId, u32, Option<String>, usize, Documents),
-) -> Result<Chunk> {
-    let (fields, again) = (documents.len(), again.unwrap_or_else(|| "0".to_owned()));
-    let packed = pack(documents, BYTES_MAX)?;
-    Ok(Chunk { batch, number, fields, again, items, packed })
+/// What there is of a chunk that can be packed, or is and can be taken out.
+struct Found {
+    batch: BatchId,
+    number: u32,
+    again: String,
+    items: usize,
+    documents: Documents,
+    pack: Option<Vec<u8>>,
+}
+
+impl Found {
+    fn pack(self) -> Result<Chunk> {
+        let Self { batch, number, again, items, documents, pack: there } = self;
+        let fields = documents.len();
+        let packed = match there.filter(|_| fields == 0) {
+            Some(pack) => Packed::split(pack)?,
+            None => pack(documents.into_iter().collect(), BYTES_MAX)?,
+        };
+        Ok(Chunk { batch, number, fields, again, items, packed })
+    }
 }
 
 /// Leaves a chunk as it is: it takes more memory so, and nothing else.
@@ -197,7 +213,7 @@ fn chunk(name: &str) -> Result<(BatchId, u32)> {
 }
 
 /// The documents of a chunk as one string.
-struct Packed {
+pub(super) struct Packed {
     /// How each item ended.
     letters: Vec<u8>,
     /// The documents.
@@ -205,19 +221,29 @@ struct Packed {
 }
 
 impl Packed {
-    fn join(&self) -> Vec<u8> {
+    fn split(mut letters: Vec<u8>) -> Result<Self> {
+        if letters.len() < CHUNK_ITEMS {
+            return Err(corrupt("packed results"));
+        }
+        let frame = letters.split_off(CHUNK_ITEMS);
+        Ok(Self { letters, frame })
+    }
+
+    pub(super) fn join(&self) -> Vec<u8> {
         [self.letters.as_slice(), &self.frame].concat()
     }
 }
 
-fn pack(documents: Documents, bytes_max: usize) -> Result<Packed> {
-    let documents: BTreeMap<String, Vec<u8>> = documents.into_iter().collect();
-    let length = |it: (&String, &Vec<u8>)| it.0.len() + it.1.len() + 2 * size_of::<u32>();
-    if documents.iter().map(length).sum::<usize>() > bytes_max {
+/// Packs documents by their fields.
+pub(super) fn pack(mut documents: Vec<(String, Vec<u8>)>, bytes_max: usize) -> Result<Packed> {
+    documents.sort_unstable();
+    let length = |it: &(String, Vec<u8>)| it.0.len() + it.1.len() + 2 * size_of::<u32>();
+    let size = documents.iter().map(length).sum();
+    if size > bytes_max {
         return Err(corrupt("more than a pack may hold"));
     }
     let mut letters = vec![b'-'; CHUNK_ITEMS];
-    let mut plain = Vec::new();
+    let mut plain = Vec::with_capacity(size);
     for (field, document) in &documents {
         if let Ok(index) = field.parse::<usize>() {
             letters[index % CHUNK_ITEMS] = letter(Head::split(document)?.0.state);
@@ -228,8 +254,7 @@ fn pack(documents: Documents, bytes_max: usize) -> Result<Packed> {
             plain.extend_from_slice(part);
         }
     }
-    let frame = zstd::bulk::compress(&plain, ZSTD_LEVEL);
-    let frame = frame.map_err(|error| Error::Corrupt(error.to_string()))?;
+    let frame = deflate(&plain, ZSTD_LEVEL)?;
     Ok(Packed { letters, frame })
 }
 
@@ -252,12 +277,9 @@ pub(super) async fn read_chunk(
 pub(super) async fn read_documents(
     store: &Store,
     batch: BatchId,
-    mut packed: Vec<u8>,
+    packed: Vec<u8>,
 ) -> Result<Documents> {
-    if packed.len() < CHUNK_ITEMS {
-        return Err(corrupt("packed results"));
-    }
-    let frame = packed.split_off(CHUNK_ITEMS);
+    let Packed { frame, .. } = Packed::split(packed)?;
     documents(&store.bring(batch, frame).await?)
 }
 
@@ -304,7 +326,7 @@ mod tests {
             ("h66".to_owned(), document("expired", "b")),
         ]);
 
-        let packed = pack(given.clone(), BYTES_MAX).unwrap();
+        let packed = pack(given.clone().into_iter().collect(), BYTES_MAX).unwrap();
 
         assert!(packed.letters.starts_with(b"s-f-"));
         assert_eq!(documents(&packed.frame).unwrap(), given);
@@ -314,7 +336,7 @@ mod tests {
 
     #[test]
     fn nothing_is_packed_that_is_too_large_to_be_unpacked() {
-        let given = Documents::from([("0".to_owned(), b"failed|0|7||0\n".to_vec())]);
+        let given = vec![("0".to_owned(), b"failed|0|7||0\n".to_vec())];
         let size = 1 + 14 + 8;
 
         let packed = pack(given.clone(), size).unwrap();
@@ -328,7 +350,7 @@ mod tests {
         let (store, batch) = (&queue.store, BatchId::new());
         let (key, kept) = (store.keys.packed(batch, 0), store.keys.results(batch, 0));
         let document = b"failed|0|7||0\n".to_vec();
-        let packed = pack(Documents::from([("0".to_owned(), document)]), BYTES_MAX).unwrap();
+        let packed = pack(vec![("0".to_owned(), document)], BYTES_MAX).unwrap();
         store.home.query::<()>(redis::pipe().set(&key, packed.join()).ignore()).await.unwrap();
         let read = read_pack(store, batch, 0).await.unwrap().unwrap();
 

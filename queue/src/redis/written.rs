@@ -11,8 +11,12 @@ use super::{
 };
 use crate::{
     ATTEMPTS_KEPT, Attempt, End, Ending, ExecutionId, Failure, Histogram, Mode, Report, Result,
-    Used, lease::Token,
+    State, Used, lease::Token,
 };
+
+/// The words for an attempt that succeeded, and for one that failed for good.
+const OK: &str = "ok";
+const BAD: &str = "bad";
 
 /// An ending as the script takes it.
 pub(super) struct Written {
@@ -28,7 +32,7 @@ pub(super) struct Written {
     pub(super) program: String,
     pub(super) cache: String,
     home: String,
-    used: String,
+    pub(super) used: Used,
     before: Vec<u8>,
 }
 
@@ -56,7 +60,7 @@ impl Written {
             program: String::new(),
             cache: String::new(),
             home: String::new(),
-            used: String::new(),
+            used: Used::default(),
             before: Vec::new(),
         }
     }
@@ -99,7 +103,7 @@ impl Written {
                 Envelope::write(&task.spec, &task.inputs, task.cache.as_ref(), task.created_at)?;
         }
         if fate.ends && task.id.item_of().is_some() {
-            written.used = words(Used::of(&fate.report));
+            written.used = Used::of(&fate.report);
         }
         written.tail = if fate.ends {
             Tail { attempts, report: fate.report, micros: Some(micros) }.write()?
@@ -109,12 +113,26 @@ impl Written {
         Ok(written)
     }
 
+    /// Whether it is of a chunk that can go to the store in one piece.
+    pub(super) fn is_of_whole(&self) -> bool {
+        self.token.whole && self.is_first_result()
+    }
+
+    /// Whether it is an item's first attempt, and gave a result.
+    fn is_first_result(&self) -> bool {
+        let has_result = matches!(self.fate, OK | BAD);
+        self.token.chunk.is_some() && has_result && self.before == b"[]"
+    }
+
+    /// How an item that gave a result ended.
+    pub(super) fn state(&self) -> State {
+        if self.fate == OK { State::Succeeded } else { State::Failed }
+    }
+
     /// What it has in common with others, if it is an item's first attempt that gave a result.
     pub(super) fn alike(&self) -> Option<Alike<'_>> {
-        let has_result = matches!(self.fate, "ok" | "bad");
-        let is_like_others = self.token.chunk.is_some() && has_result && self.before == b"[]";
         let Token { lane, entry, .. } = &self.token;
-        is_like_others.then_some(Alike {
+        self.is_first_result().then_some(Alike {
             lane,
             entry,
             fate: self.fate,
@@ -127,7 +145,7 @@ impl Written {
         call.arg(kind).arg(&*self.token.lane).arg(&*self.token.entry).arg(self.id.to_string());
         call.arg(self.fate).arg(self.generation).arg(self.envelope.as_slice());
         call.arg(self.tail.as_slice()).arg(self.delay).arg(self.micros).arg(self.bucket);
-        call.arg(&self.program).arg(&self.cache).arg(&self.home).arg(&self.used);
+        call.arg(&self.program).arg(&self.cache).arg(&self.home).arg(words(self.used));
         call.arg(self.before.as_slice());
     }
 
@@ -142,13 +160,13 @@ impl Written {
         call.arg(items.len());
         for it in items {
             call.arg(it.id.item_of().map(|(_, index)| index)).arg(it.tail.as_slice());
-            call.arg(it.micros).arg(it.bucket).arg(&it.cache).arg(&it.used);
+            call.arg(it.micros).arg(it.bucket).arg(&it.cache).arg(words(it.used));
         }
     }
 }
 
 /// What an item used, as `prompt|completion|micros`; empty if nothing.
-fn words(used: Used) -> String {
+pub(super) fn words(used: Used) -> String {
     if used == Used::default() {
         return String::new();
     }
@@ -171,8 +189,8 @@ fn fate(end: End) -> Fate {
     let failed = |failure| Report { failure: Some(failure), ..Report::default() };
     let none = Duration::ZERO;
     match end {
-        End::Succeeded(report) => fate("ok", true, true, report, none),
-        End::Failed(report) => fate("bad", true, true, report, none),
+        End::Succeeded(report) => fate(OK, true, true, report, none),
+        End::Failed(report) => fate(BAD, true, true, report, none),
         End::Retry(failure, delay) => fate("retry", false, true, failed(failure), delay),
         End::Throttled(failure, delay) => fate("throttle", false, false, failed(failure), delay),
         End::Returned => fate("return", false, false, Report::default(), none),

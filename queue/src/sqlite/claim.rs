@@ -275,6 +275,7 @@ impl Handed {
             entry: entry.as_str().into(),
             delivery: count(delivery),
             chunk,
+            whole: false,
         };
         match self {
             Handed::One(one) => {

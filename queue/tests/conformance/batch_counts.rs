@@ -10,11 +10,13 @@ use crate::{
     rig::{Rig, Store, batch_of, failed, succeeded},
 };
 
-/// Ends items all at the same time: every fifth fails, and each ran a millisecond longer than the
-/// last.
+/// How much longer each item ran than the last. All are quick, so that their chunks end in one piece.
+const LONGER: Duration = Duration::from_micros(500);
+
+/// Ends items all at the same time: every fifth fails.
 async fn end_together(rig: &Rig, leases: Vec<Lease>) -> Vec<Verdict> {
-    let end = |n: u64| if n.is_multiple_of(5) { failed("no") } else { succeeded("yes") };
-    let finish = |(n, lease)| rig.finish_after(lease, end(n), Duration::from_millis(n + 1));
+    let end = |n: u32| if n.is_multiple_of(5) { failed("no") } else { succeeded("yes") };
+    let finish = |(n, lease)| rig.finish_after(lease, end(n), LONGER * (n + 1));
     join_all((0..).zip(leases).map(finish)).await
 }
 
@@ -26,7 +28,7 @@ pub(crate) async fn items_that_end_together_count_each(store: Store) -> Rig {
 
     let verdicts = end_together(&rig, leases).await;
 
-    let state = |n: usize| if n.is_multiple_of(5) { State::Failed } else { State::Succeeded };
+    let state = |n: u32| if n.is_multiple_of(5) { State::Failed } else { State::Succeeded };
     let expected: Vec<_> = (0..100).map(|n| Verdict::Recorded(state(n))).collect();
     assert_eq!(verdicts, expected);
     let ended = Ended { succeeded: 80, failed: 20, ..Ended::default() };
@@ -35,12 +37,12 @@ pub(crate) async fn items_that_end_together_count_each(store: Store) -> Rig {
     let stats = rig.queue.stats(&queue::StatsFilter::default()).await.unwrap();
     assert_eq!((stats.ended, stats.depth.dead), (ended, 20));
     let times = stats.durations;
-    assert_eq!((times.count(), times.sum), (100, Duration::from_millis(100 * 101 / 2)));
-    let (low, high) = (Duration::from_millis(1), Duration::from_millis(100));
+    assert_eq!((times.count(), times.sum), (100, LONGER * (100 * 101 / 2)));
+    let (low, high) = (LONGER, LONGER * 100);
     assert_eq!((times.min, times.max), (Some(low), Some(high)));
     let page = rig.queue.batch_results(id, 0, 100, Which::All).await.unwrap();
     let runs: Vec<_> = page.items.iter().map(|it| (it.state, it.run_time)).collect();
-    let run = |n: usize| (state(n), Some(Duration::from_millis(n as u64 + 1)));
+    let run = |n: u32| (state(n), Some(LONGER * (n + 1)));
     assert_eq!(runs, (0..100).map(run).collect::<Vec<_>>());
     rig
 }

@@ -1,7 +1,7 @@
 -- Hands entries to a worker: suspects first, then classes by stride (16:4:1), lanes by virtual time.
 -- KEYS[1] prefix   ARGV: worker, number of this claim, slots, bulk, whether a suspect may come, clock
 -- Returns {word, entry…}: word is ok, paused or unknown; an entry is {lane, entry id, fields} and for
--- a chunk also the batch's spec, the chunk's inputs, the items to run as index or, of a later one, index:generation, whether it was called off, and the earlier documents of items that ran before.
+-- a chunk also the batch's spec, the chunk's inputs, the items to run as index or, of a later one, index:generation (* for a full chunk that never ran), whether it was called off, and the earlier documents of items that ran before.
 -- Repeating a claim by its number gives the same entries again, so a lost answer loses nothing.
 local worker, number, slots, bulk = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local me = P .. 'w:' .. worker
@@ -19,17 +19,19 @@ local function take_in(lane, row)
     entry[7] = call('HEXISTS', key, 'stop')
     entry[5] = call('GET', key .. ':in:' .. k)
     local items = items_of({ b = batch, k = k, i = fields[5] == 'i' and fields[6] or nil }, lane, row[1])
-    local each = {}
-    entry[8] = {}
-    for n, generation in ipairs(generations(batch, k, items)) do
-      each[n] = items[n]
-      if generation > 0 then
-        each[n] = items[n] .. ':' .. generation
-        entry[8][#entry[8] + 1] = items[n]
-        entry[8][#entry[8] + 1] = call('HGET', key .. ':r:' .. k, 'h' .. items[n])
+    entry[6], entry[8] = '*', {}
+    if #items < CHUNK or call('HEXISTS', key, 'again') == 1 then
+      local each = {}
+      for n, generation in ipairs(generations(batch, k, items)) do
+        each[n] = items[n]
+        if generation > 0 then
+          each[n] = items[n] .. ':' .. generation
+          entry[8][#entry[8] + 1] = items[n]
+          entry[8][#entry[8] + 1] = call('HGET', key .. ':r:' .. k, 'h' .. items[n])
+        end
       end
+      entry[6] = table.concat(each, ',')
     end
-    entry[6] = table.concat(each, ',')
     chunk = true
     cost = tonumber(call('HGET', key .. ':o', lane .. '\n' .. row[1]) or 1)
   end

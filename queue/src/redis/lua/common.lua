@@ -44,17 +44,25 @@ end
 local function bump_time(program, micros, low, high, buckets)
   bump(program, 'us', micros)
   for bucket, n in pairs(buckets) do bump(program, 'b' .. bucket, n) end
-  if low < (shortest[program] or math.huge) then shortest[program] = low end
-  if high > (longest[program] or -1) then longest[program] = high end
+  local lo, hi = program .. '|lo', program .. '|hi'
+  shortest[lo] = math.min(low, shortest[lo] or math.huge)
+  longest[hi] = math.max(high, longest[hi] or -1)
 end
 
-local function stretch(key)
-  for program, low in pairs(shortest) do
-    local lo, hi = program .. '|lo', program .. '|hi'
-    local was = call('HMGET', key, lo, hi)
-    if not was[1] or low < tonumber(was[1]) then call('HSET', key, lo, low) end
-    if not was[2] or longest[program] > tonumber(was[2]) then call('HSET', key, hi, longest[program]) end
+-- Writes all bumps into one hash: two commands, where one for each takes most of a script's time.
+local function write_bumps(key)
+  local fields, values = {}, {}
+  for _, counted in ipairs({ bumps, shortest, longest }) do
+    for field in pairs(counted) do fields[#fields + 1] = field end
   end
+  for n, was in ipairs(call('HMGET', key, unpack(fields))) do
+    local field, known = fields[n], tonumber(was)
+    local low, high = shortest[field], longest[field]
+    values[2 * n - 1] = field
+    values[2 * n] = low and math.min(low, known or low) or high and math.max(high, known or high)
+      or bumps[field] + (known or 0)
+  end
+  call('HSET', key, unpack(values))
 end
 
 -- Notices for the outbox wait here too, as name and letters of channels by turns.
@@ -124,12 +132,8 @@ end
 local function flush(now, ttl)
   if next(bumps) then
     local minute = P .. 'm:' .. math.floor(now / 60000)
-    for field, n in pairs(bumps) do
-      call('HINCRBY', P .. 'm:all', field, n)
-      call('HINCRBY', minute, field, n)
-    end
-    stretch(P .. 'm:all')
-    stretch(minute)
+    write_bumps(P .. 'm:all')
+    write_bumps(minute)
     call('EXPIRE', minute, 90000)
   end
   if waiting ~= 0 then call('HINCRBY', P .. 'n', 'waiting', waiting) end

@@ -7,6 +7,10 @@
 --   the history before this attempt
 -- or items of a chunk that ended alike (ok or bad, in their first attempt): g, lane, entry, batch, chunk,
 --   end, generation, program, how many, and of each 6: index, tail, run µs, bucket, fingerprint|ttl, p|c|m
+-- or all items of a full chunk (ok or bad, in their first attempt): w, lane, entry, batch, chunk, program, the
+--   pack of their documents, their time in ms, 1 if it is to be taken out, indexes that are ok and bad by
+--   commas, run µs in all, least and most, buckets as bucket:n by commas, p|c|m or '', how many are cached,
+--   and of each 2: index, fingerprint|ttl
 -- Returns per ending {word, state}, where word is kept, late or refused, or all for all that are alike;
 -- and how many chunks can be packed.
 local now, ttl, late_counts, dead_max = clock(ARGV[1]), ARGV[2], ARGV[3] == '1', ARGV[4]
@@ -233,6 +237,42 @@ local function finish_alike(g)
   return true
 end
 
+local SKEW_MAX = 1000 -- ms that a worker's clock may differ for its times to be taken as they are
+
+-- Ends all items of a chunk in one piece; refused, if each has to be looked at.
+local function finish_whole(w)
+  local key, from = P .. 'b:' .. w.batch, w.chunk * CHUNK / 8
+  local done = call('GETRANGE', key .. ':done', from, from + CHUNK / 8 - 1)
+  if cancels or done:find('[^%z]') or math.abs(now - w.at) > SKEW_MAX or not holds_chunk(w.lane, w.entry)
+    or call('EXISTS', key .. ':r:' .. w.chunk) == 1 then
+    answers[#answers + 1] = { 'refused', '' }
+    return
+  end
+  call('SETRANGE', key .. ':done', from, string.rep('\255', CHUNK / 8))
+  call('SET', key .. ':p:' .. w.chunk, w.pack)
+  if w.takes_out == '1' then touch(w.batch, w.chunk) end
+  local bad = listed(w.bad)
+  local ok = CHUNK - #bad
+  for _, index in ipairs(bad) do bury(now, w.batch .. '-' .. index) end
+  for i = w.cached, w.last, 2 do remember(w.program, w.batch .. '-' .. ARGV[i], ARGV[i + 1]) end
+  for state, n in pairs({ succeeded = ok, failed = #bad }) do
+    if n > 0 then
+      in_batch(w.batch, state, n)
+      bump(w.program, COUNT[state], n)
+    end
+  end
+  local buckets = {}
+  for bucket, n in w.buckets:gmatch('(%d+):(%d+)') do buckets[bucket] = tonumber(n) end
+  bump_time(w.program, tonumber(w.micros), tonumber(w.low), tonumber(w.high), buckets)
+  count_used(w.batch, w.used)
+  live = live - CHUNK
+  for _, indexes in ipairs({ w.ok, w.bad }) do
+    if indexes ~= '' then told[#told + 1] = w.batch .. '-' .. indexes end
+  end
+  leave_chunk(w.lane, w.entry, w.batch, CHUNK)
+  answers[#answers + 1] = { 'kept', ok > 0 and 'succeeded' or 'failed' }
+end
+
 local function finish_each(g)
   for i = g.from, g.to, 6 do
     local e = { kind = 'c', lane = g.lane, entry = g.entry, batch = g.batch, fate = g.fate, envelope = '',
@@ -251,6 +291,12 @@ while i <= #ARGV do
     g.lane, g.entry, g.batch, g.chunk, g.fate, g.generation, g.program = unpack(ARGV, i + 1, i + 7)
     if not finish_alike(g) then finish_each(g) end
     i = g.to + 1
+  elseif ARGV[i] == 'w' then
+    local w = { cached = i + 17, last = i + 16 + 2 * ARGV[i + 16] }
+    w.lane, w.entry, w.batch, w.chunk, w.program, w.pack, w.at, w.takes_out, w.ok, w.bad, w.micros, w.low, w.high,
+      w.buckets, w.used = unpack(ARGV, i + 1, i + 15)
+    finish_whole(w)
+    i = w.last + 1
   else
     local e = {}
     e.kind, e.lane, e.entry, e.id, e.fate, e.generation, e.envelope, e.tail, e.delay, e.micros, e.bucket,
