@@ -10,7 +10,7 @@ use crate::{
     rig::{Rig, Store, batch_of, failed, succeeded},
 };
 
-/// How much longer each item ran than the last. All are quick, so that their chunks end in one piece.
+/// How much longer each item ran than the last. All are quick, so that chunks end in one piece.
 const LONGER: Duration = Duration::from_micros(500);
 
 /// Ends items all at the same time: every fifth fails.
