@@ -1,8 +1,13 @@
 //! Putting chunks together again: where the items of one end within a moment, as those of a quick
 //! program do, they go to the store in one piece, as what is kept of them. One command then does
-//! what else takes one for every item, and another to pack them.
+//! what else takes one for every item, and another to pack them. Where they do not, waiting for
+//! each other would only keep slots from others, and is soon given up for a while.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use tokio::{
     sync::{mpsc, oneshot},
@@ -18,10 +23,12 @@ use super::{
 };
 use crate::{CHUNK_ITEMS, Result, Verdict};
 
-/// Items that ran longer end too far apart to wait for each other.
-const QUICK: Duration = Duration::from_millis(50);
 /// How long an item waits for the rest of its chunk.
 const PATIENCE: Duration = Duration::from_millis(2);
+/// How many chunks may be waited for in vain, beyond as many that came together.
+const TRIES: u32 = 8;
+/// For how long no item waits after that.
+const REST: Duration = Duration::from_secs(2);
 
 /// What an ending comes back with.
 enum Back {
@@ -38,20 +45,26 @@ type Asked = (Written, oneshot::Sender<Back>);
 pub(super) struct Assembler {
     door: mpsc::Sender<Asked>,
     finisher: Gather<Finisher>,
+    luck: Arc<Mutex<Luck>>,
 }
 
 impl Assembler {
     pub(super) fn start(finisher: Gather<Finisher>, store: &Arc<Store>) -> Self {
         let (door, asked) = mpsc::channel(WAITING_MAX);
-        let bench =
-            Bench { finisher: finisher.clone(), store: Arc::clone(store), chunks: HashMap::new() };
+        let luck = Arc::new(Mutex::new(Luck { tries: TRIES, rests_until: Instant::now() }));
+        let bench = Bench {
+            finisher: finisher.clone(),
+            store: Arc::clone(store),
+            luck: Arc::clone(&luck),
+            chunks: HashMap::new(),
+        };
         tokio::spawn(bench.serve(asked));
-        Self { door, finisher }
+        Self { door, finisher, luck }
     }
 
     /// Takes an ending to the store, with those of its chunk if they come soon.
     pub(super) async fn finish(&self, written: Written) -> Result<Verdict> {
-        if !written.is_of_whole() || Duration::from_micros(written.micros) > QUICK {
+        if !written.is_of_whole() || lock(&self.luck).rests_until > Instant::now() {
             return self.finisher.call(Sent::One(written)).await;
         }
         let (sender, back) = oneshot::channel();
@@ -63,11 +76,35 @@ impl Assembler {
     }
 }
 
+/// Whether it pays to wait for the rest of a chunk.
+struct Luck {
+    tries: u32,
+    rests_until: Instant,
+}
+
+impl Luck {
+    fn came_together(&mut self) {
+        self.tries = TRIES.min(self.tries + 1);
+    }
+
+    fn waited_in_vain(&mut self, now: Instant) {
+        self.tries -= 1;
+        if self.tries == 0 {
+            *self = Self { tries: TRIES, rests_until: now + REST };
+        }
+    }
+}
+
+fn lock(luck: &Mutex<Luck>) -> MutexGuard<'_, Luck> {
+    luck.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Where chunks lie that are not complete yet.
 struct Bench {
     finisher: Gather<Finisher>,
     store: Arc<Store>,
-    /// By lane and entry; no more items than a worker has slots.
+    luck: Arc<Mutex<Luck>>,
+    /// By lane and entry; no more items than this process has slots.
     chunks: HashMap<(Arc<str>, Arc<str>), Chunk>,
 }
 
@@ -91,8 +128,11 @@ impl Bench {
             let is_over = came == Some(0);
             let now = Instant::now();
             let late = self.chunks.extract_if(|_, it| is_over || it.until <= now);
-            for (written, sender) in late.flat_map(|(_, chunk)| chunk.items) {
-                send_alone(&self.finisher, written, sender);
+            for (_, chunk) in late {
+                lock(&self.luck).waited_in_vain(now);
+                for (written, sender) in chunk.items {
+                    send_alone(&self.finisher, written, sender);
+                }
             }
             if is_over {
                 return;
@@ -111,6 +151,7 @@ impl Bench {
             return;
         }
         if let Some(chunk) = self.chunks.remove(&place) {
+            lock(&self.luck).came_together();
             tokio::spawn(finish_whole(self.finisher.clone(), self.store.clock_ms(), chunk.items));
         }
     }
@@ -143,5 +184,30 @@ fn send_alone(finisher: &Gather<Finisher>, written: Written, sender: oneshot::Se
     if let Err(Back::Alone(written)) = sender.send(Back::Alone(Box::new(written))) {
         let finisher = finisher.clone();
         tokio::spawn(async move { finisher.call(Sent::One(*written)).await });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waiting_in_vain_is_given_up_for_a_while_unless_it_mostly_pays() {
+        let now = Instant::now();
+        let fresh = || Luck { tries: TRIES, rests_until: now };
+
+        let mut luck = fresh();
+        for _ in 0..10 * TRIES {
+            luck.waited_in_vain(now);
+            luck.came_together();
+        }
+        assert_eq!(luck.rests_until, now);
+
+        let mut luck = fresh();
+        for _ in 0..TRIES {
+            assert_eq!(luck.rests_until, now);
+            luck.waited_in_vain(now);
+        }
+        assert_eq!((luck.rests_until, luck.tries), (now + REST, TRIES));
     }
 }
