@@ -8,7 +8,7 @@ use queue::{
 };
 use testkit::{Network, Proxy, RedisCluster, RedisSentinel, RedisServer, until};
 
-use crate::rig::{SOON, ask, batch_of, info, redis_config, succeeded, want};
+use crate::rig::{SOON, ask, batch_of, failed, info, redis_config, succeeded, want};
 
 fn config(url: String) -> RedisConfig {
     redis_config(url, Limits::default(), Clock::Store)
@@ -366,5 +366,40 @@ async fn items_of_packed_chunks_answer_equal_ones() {
     let hit = queue.execution(again.item(100)).await.unwrap();
     assert!(hit.cache_hit && hit.report.unwrap().outputs.is_some());
     assert!(are_packed());
+    assert_eq!(queue.violations().await.unwrap(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn retry_unpacks_only_what_has_something_to_run_again() {
+    let server = RedisServer::new();
+    let config = config(server.url());
+    let queue_name = config.queue.clone();
+    let queue = RedisQueue::connect(config).await.unwrap();
+    let worker = beaten(&queue).await;
+    let id = queue.submit_batch(batch_of(128)).await.unwrap().id;
+    for _ in 0..2 {
+        let leases = queue.claim(&worker, want(64), Duration::ZERO).await.unwrap();
+        let ends = leases.into_iter().map(|lease| {
+            let bad = lease.task.id == id.item(100);
+            let (end, run_time) =
+                (if bad { failed("no") } else { succeeded("yes") }, Duration::ZERO);
+            let started_at = chrono::Utc::now();
+            queue.finish(queue::Ending { lease, end, started_at, run_time })
+        });
+        futures::future::try_join_all(ends).await.unwrap();
+    }
+    let there = |kind: &str, chunk: u32| {
+        let key = format!("dq:{{{queue_name}#0}}:b:{id}:{kind}:{chunk}");
+        server.cli(&["EXISTS", &key]) == "1"
+    };
+    until("both chunks are packed", SOON, async || (there("p", 0) && there("p", 1)).then_some(()))
+        .await;
+
+    assert_eq!(queue.retry_batch(id).await.unwrap(), 1);
+
+    assert!(there("p", 0) && !there("r", 0), "nothing of the first is to run again");
+    assert!(there("r", 1));
+    let again = queue.claim(&worker, want(64), Duration::ZERO).await.unwrap();
+    assert_eq!(again.iter().map(|it| it.task.id).collect::<Vec<_>>(), [id.item(100)]);
     assert_eq!(queue.violations().await.unwrap(), Vec::<String>::new());
 }

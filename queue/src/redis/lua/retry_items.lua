@@ -1,6 +1,6 @@
 -- Runs ended items of one chunk again, as a new generation: those named, or all that did not succeed.
 -- KEYS[1] prefix   ARGV: clock, ttl, batch, chunk, then indexes, or none for all
--- Returns how many; -1 if the chunk is packed.
+-- Returns how many; -1 if the chunk is packed and has to be unpacked.
 local now, ttl, batch, k = clock(ARGV[1]), ARGV[2], ARGV[3], ARGV[4]
 local key = P .. 'b:' .. batch
 local results = key .. ':r:' .. k
@@ -9,7 +9,12 @@ if #ARGV > 4 then
   wanted = {}
   for i = 5, #ARGV do wanted[ARGV[i]] = true end
 end
-if call('EXISTS', key .. ':p:' .. k) == 1 then return -1 end
+-- What is packed tells by its letters whether there is anything to run again.
+local letters = call('GETRANGE', key .. ':p:' .. k, 0, CHUNK - 1)
+for at in letters:gmatch('()[fcx]') do
+  if not wanted or wanted[tostring(k * CHUNK + at - 1)] then return -1 end
+end
+if letters ~= '' then return 0 end
 local rows, picked = call('HGETALL', results), {}
 local v = call('HMGET', key, 'program', 'deadline', 'class', 'piece', 'next', 'failed')
 local program, failed = v[1], tonumber(v[6] or 0)
