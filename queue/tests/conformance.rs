@@ -47,6 +47,8 @@ mod outbox;
 mod records;
 #[path = "conformance/redis_only.rs"]
 mod redis_only;
+#[path = "conformance/redis_packs.rs"]
+mod redis_packs;
 #[path = "conformance/rig.rs"]
 mod rig;
 #[path = "conformance/sqlite_only.rs"]
