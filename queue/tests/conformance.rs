@@ -184,7 +184,8 @@ conform! {
             open_batch_is_called_off_whole,
             open_batch_expires_at_its_deadline, custom_ids_are_known_across_parts,
             custom_ids_come_in_pages,
-            large_batch_is_let_in_by_and_by, all_failed_items_of_a_large_batch_come_again,
+            large_batch_is_let_in_by_and_by,
+            large_batch_is_called_off_with_what_was_not_let_in, all_failed_items_of_a_large_batch_come_again,
             batches_leave_room_for_executions;
         held_uploads: whole_upload_is_seen_when_it_is_sealed,
             upload_that_is_discarded_leaves_nothing, upload_that_is_discarded_cannot_be_sealed,

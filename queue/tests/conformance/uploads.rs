@@ -298,3 +298,30 @@ pub(crate) async fn batches_leave_room_for_executions(store: Store) -> Rig {
     assert_eq!(rig.queue.add_part(id, last).await.unwrap(), 501);
     rig
 }
+
+pub(crate) async fn large_batch_is_called_off_with_what_was_not_let_in(store: Store) -> Rig {
+    let rig = store.open().await;
+    let id = rig.queue.submit_batch(batch_of(MANY)).await.unwrap().id;
+    let last = u32::try_from(MANY - 1).unwrap();
+    rig.queue.cancel(id.item(last - 200)).await.unwrap();
+
+    rig.queue.cancel_batch(id).await.unwrap();
+
+    let many = MANY as u64;
+    let ended = Ended { cancelled: many, ..Ended::default() };
+    let stopped = rig.queue.batch(id).await.unwrap();
+    assert_eq!((stopped.state, stopped.ended), (BatchState::Cancelled, ended));
+    for index in [0, last - 300, last] {
+        let item = rig.execution(id.item(index)).await;
+        assert_eq!((item.state, item.attempts.len()), (State::Cancelled, 0));
+        assert!(item.finished_at.is_some());
+    }
+    let stats = rig.queue.stats(&queue::StatsFilter::default()).await.unwrap();
+    assert_eq!((stats.ended.cancelled, stats.depth.queued), (many, 0));
+    rig.check().await;
+
+    assert_eq!(rig.queue.retry_batch(id).await.unwrap(), many);
+    let depth = rig.queue.stats(&queue::StatsFilter::default()).await.unwrap().depth;
+    assert_eq!(depth.queued, many);
+    rig
+}

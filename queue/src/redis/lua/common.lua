@@ -521,12 +521,35 @@ local function sweep(now)
   note_whole()
 end
 
+-- Ends a chunk that has never been in a lane, and of which nothing has ended, with few commands; false,
+-- if each of its items has to be looked at.
+local function end_untouched(batch, k, total, program, state, now)
+  local key, from, to = P .. 'b:' .. batch, k * CHUNK / 8, (k + 1) * CHUNK / 8 - 1
+  local places = call('HMGET', key .. ':s', k, 'x' .. k)
+  local done, out = call('GETRANGE', key .. ':done', from, to), call('GETRANGE', key .. ':out', from, to)
+  local touched = places[1] or places[2] or done:find('[^%z]') or out:find('[^%z]')
+  if touched or total < (k + 1) * CHUNK or call('HEXISTS', key, 'again') == 1 then return false end
+  local doc, documents, indexes = document(state, 0, now, '', '', bare_tail()), {}, indexes_of(k, total)
+  for n, index in ipairs(indexes) do documents[2 * n - 1], documents[2 * n] = index, doc end
+  call('SETRANGE', key .. ':done', from, string.rep('\255', CHUNK / 8))
+  call('HSET', key .. ':r:' .. k, unpack(documents))
+  in_batch(batch, state, CHUNK)
+  bump(program, COUNT[state], CHUNK)
+  count_waiting(-CHUNK, batch)
+  live = live - CHUNK
+  told[#told + 1] = batch .. '-' .. table.concat(indexes, ',')
+  touch(batch, k)
+  return true
+end
+
 -- Ends what has not ended of one chunk. Workers that run some of it are told to stop; what is only
 -- called off ends when they do.
 local function end_chunk(batch, k, state, now)
   local key = P .. 'b:' .. batch
   local v = call('HMGET', key, 'total', 'program')
-  for index = k * CHUNK, math.min(tonumber(v[1]), (k + 1) * CHUNK) - 1 do
+  local total = tonumber(v[1])
+  if end_untouched(batch, k, total, v[2], state, now) then return (k + 1) * CHUNK < total end
+  for index = k * CHUNK, math.min(total, (k + 1) * CHUNK) - 1 do
     local id = batch .. '-' .. index
     if call('GETBIT', key .. ':done', index) == 0 then
       local own = call('HMGET', P .. 'e:' .. id, 'l', 's', 'h', 'g')
@@ -555,5 +578,5 @@ local function end_chunk(batch, k, state, now)
       end
     end
   end
-  return (k + 1) * CHUNK < tonumber(v[1])
+  return (k + 1) * CHUNK < total
 end
