@@ -178,14 +178,16 @@ conform! {
             item_cancelled_while_it_runs_is_ordered, item_retried_while_its_chunk_waits_comes_once,
             item_given_back_from_a_chunk_that_is_lost_comes_once,
             batch_called_off_keeps_what_was_tried,
-            late_item_of_an_older_generation_is_refused;
+            late_item_of_an_older_generation_is_refused,
+            worker_hears_of_many_orders_by_and_by;
         uploads: parts_run_as_soon_as_they_are_in, part_is_added_while_its_chunk_runs,
             part_that_comes_again_changes_nothing, upload_that_nobody_goes_on_with_is_given_up,
             open_batch_is_called_off_whole,
             open_batch_expires_at_its_deadline, custom_ids_are_known_across_parts,
             custom_ids_come_in_pages,
             large_batch_is_let_in_by_and_by,
-            large_batch_is_called_off_with_what_was_not_let_in, all_failed_items_of_a_large_batch_come_again,
+            large_batch_is_called_off_with_what_was_not_let_in,
+            all_failed_items_of_a_large_batch_come_again,
             batches_leave_room_for_executions;
         held_uploads: whole_upload_is_seen_when_it_is_sealed,
             upload_that_is_discarded_leaves_nothing, upload_that_is_discarded_cannot_be_sealed,

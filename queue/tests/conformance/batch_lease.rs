@@ -1,10 +1,16 @@
 //! The items of a batch with workers that die, freeze, and ask again.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeSet, HashSet},
+    time::Duration,
+};
 
 use queue::{BatchState, CHUNK_ITEMS, End, FailureKind, Lease, State, Verdict, WorkerId};
 
-use crate::rig::{Rig, Store, batch_of, failed, failure, fields, ids, succeeded};
+use crate::{
+    batch::{submit, take},
+    rig::{Rig, Store, batch_of, failed, failure, fields, ids, succeeded},
+};
 
 /// What a worker gets and then loses.
 async fn take_and_lose(rig: &Rig) -> Vec<Lease> {
@@ -309,5 +315,31 @@ pub(crate) async fn late_item_of_an_older_generation_is_refused(store: Store) ->
     let verdict = rig.finish(late.remove(0), succeeded("of the generation before")).await;
 
     assert_eq!((verdict, rig.state(id.item(0)).await), (Verdict::Refused, State::Queued));
+    rig
+}
+
+pub(crate) async fn worker_hears_of_many_orders_by_and_by(store: Store) -> Rig {
+    const MANY: usize = 150 * 64;
+    let rig = store.open().await;
+    let id = submit(&rig, batch_of(MANY)).await;
+    let worker = rig.worker().await;
+    let held = take(&rig, &worker, MANY).await;
+    let mut expected = ids(&held);
+    expected.sort_unstable();
+
+    rig.queue.cancel_batch(id).await.unwrap();
+
+    let mut heard = HashSet::new();
+    for _ in 0..MANY {
+        let orders = rig.beat(&worker).await;
+        assert!(!orders.declared_dead);
+        heard.extend(orders.cancel);
+        if heard.len() == MANY {
+            break;
+        }
+    }
+    let mut heard: Vec<_> = heard.into_iter().collect();
+    heard.sort_unstable();
+    assert!(heard == expected, "{} of {MANY} orders came", heard.len());
     rig
 }
