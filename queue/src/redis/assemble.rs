@@ -189,7 +189,45 @@ fn send_alone(finisher: &Gather<Finisher>, written: Written, sender: oneshot::Se
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use futures::future::join_all;
+
+    use super::{
+        super::{
+            RedisQueue,
+            finish::tests::{claim, submit, written},
+        },
+        *,
+    };
+    use crate::State;
+
+    /// How many chunks of a batch are packed, where nobody packs what came as documents.
+    async fn packed(ends_last_together: bool) -> (Vec<Verdict>, u32) {
+        let queue = RedisQueue::of_a_test().await;
+        let store = &queue.store;
+        let finisher = Gather::start(Finisher::new(Arc::clone(store), Arc::default()));
+        let assembler = Assembler::start(finisher, store);
+        let id = submit(&queue, CHUNK_ITEMS).await;
+        let mut items: Vec<Written> = claim(&queue).await.into_iter().map(written).collect();
+        let last = items.split_off(if ends_last_together { items.len() } else { 63 });
+
+        let mut verdicts = join_all(items.into_iter().map(|it| assembler.finish(it))).await;
+        verdicts.extend(join_all(last.into_iter().map(|it| assembler.finish(it))).await);
+
+        let mut pipe = redis::pipe();
+        pipe.exists(store.keys.packed(id, 0));
+        let (packed,) = store.home.query(&pipe).await.unwrap();
+        (verdicts.into_iter().map(Result::unwrap).collect(), packed)
+    }
+
+    #[tokio::test]
+    async fn items_that_end_together_come_as_a_pack_and_others_one_by_one() {
+        for together in [true, false] {
+            let (verdicts, packs) = packed(together).await;
+
+            assert_eq!(verdicts, [Verdict::Recorded(State::Succeeded); CHUNK_ITEMS]);
+            assert_eq!(packs, u32::from(together));
+        }
+    }
 
     #[test]
     fn waiting_in_vain_is_given_up_for_a_while_unless_it_mostly_pays() {

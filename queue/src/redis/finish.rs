@@ -129,7 +129,7 @@ impl RedisQueue {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::time::Duration;
 
     use futures::FutureExt as _;
@@ -140,7 +140,7 @@ mod tests {
         Report, Spec, Want, Work as _, WorkerId, WorkerInfo,
     };
 
-    async fn submit(queue: &RedisQueue, count: usize) -> BatchId {
+    pub(in super::super) async fn submit(queue: &RedisQueue, count: usize) -> BatchId {
         let new = NewBatch {
             id: BatchId::new(),
             spec: Spec::new("qa", "alice", Duration::from_secs(5)),
@@ -152,7 +152,7 @@ mod tests {
         queue.submit_batch(new).await.unwrap().id
     }
 
-    async fn claim(queue: &RedisQueue) -> Vec<Lease> {
+    pub(in super::super) async fn claim(queue: &RedisQueue) -> Vec<Lease> {
         let worker = WorkerId::new("host", 1);
         let info = WorkerInfo {
             id: worker.clone(),
@@ -174,7 +174,7 @@ mod tests {
         Ending { lease, end: End::Succeeded(Report::default()), started_at, run_time }
     }
 
-    fn written(lease: Lease) -> Written {
+    pub(in super::super) fn written(lease: Lease) -> Written {
         Written::new(succeeded(lease)).unwrap()
     }
 
@@ -234,6 +234,18 @@ mod tests {
         let ends: Vec<Sent> = items.into_iter().map(Sent::One).collect();
         assert_eq!(send_twice(&queue, &ends).await, (true, false));
         assert_eq!(ended(&queue, id).await, CHUNK_ITEMS as u64);
+    }
+
+    #[tokio::test]
+    async fn chunk_without_one_of_its_items_is_not_whole() {
+        let queue = RedisQueue::of_a_test().await;
+        submit(&queue, CHUNK_ITEMS).await;
+        let mut items: Vec<Written> = claim(&queue).await.into_iter().map(written).collect();
+        assert!(Whole::new(&items, 0).is_ok());
+
+        items.swap_remove(7);
+
+        assert!(Whole::new(&items, 0).is_err());
     }
 
     #[tokio::test]

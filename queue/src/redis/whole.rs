@@ -9,7 +9,7 @@ use super::{
     packs,
     written::{Written, words},
 };
-use crate::{BatchId, Result, State, Used, lease::Token};
+use crate::{BatchId, CHUNK_ITEMS, Result, State, Used, lease::Token};
 
 /// A full chunk, each item of which ended in its first attempt.
 pub(super) struct Whole {
@@ -32,7 +32,8 @@ pub(super) struct Whole {
 }
 
 impl Whole {
-    /// Packs what came of a chunk's items. Takes as long as compressing it.
+    /// Packs what came of a chunk's items; an error if one of them is missing. Takes as long as
+    /// compressing it.
     pub(super) fn new(items: &[Written], finished_ms: i64) -> Result<Self> {
         let none = || corrupt("a chunk without items");
         let first = items.first().ok_or_else(none)?;
@@ -52,11 +53,15 @@ impl Whole {
             used: Used::default(),
             cached: Vec::new(),
         };
-        let mut documents = Vec::with_capacity(items.len());
+        let (mut documents, mut there) = (Vec::with_capacity(items.len()), [false; CHUNK_ITEMS]);
         for item in items {
             let (_, index) = item.id.item_of().ok_or_else(none)?;
+            there[index as usize % CHUNK_ITEMS] = true;
             let state = whole.count(index, item);
             documents.push((index.to_string(), ended(state, finished_ms, &item.tail)));
+        }
+        if there.contains(&false) {
+            return Err(corrupt("a chunk that is not whole"));
         }
         whole.packed = packs::pack(documents, packs::BYTES_MAX)?.join();
         Ok(whole)
