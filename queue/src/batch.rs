@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 use crate::{BatchId, Failure, Fields, Idempotency, Spec, State, Used};
 
 /// How many items one chunk holds; a worker takes a chunk at a time.
-pub const CHUNK_ITEMS: usize = 64;
+pub const CHUNK_ITEMS: usize = CHUNK as usize;
+/// The same, for indexes of items.
+pub(crate) const CHUNK: u32 = 64;
 
 /// A batch as it is put in.
 #[derive(Clone, PartialEq, Debug)]

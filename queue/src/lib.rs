@@ -50,6 +50,7 @@ mod work;
 mod worker;
 
 pub use self::redis::{RedisConfig, RedisQueue};
+pub(crate) use batch::CHUNK;
 pub use batch::{
     Batch, BatchItem, BatchState, CHUNK_ITEMS, Ended, NewBatch, Part, Policy, Release, Seal,
 };

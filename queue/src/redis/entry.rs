@@ -10,15 +10,14 @@ use super::{
     payloads,
 };
 use crate::{
-    Attempt, BatchId, BatchItem, CHUNK_ITEMS, CacheKey, ExecutionId, Lease, Result, WorkerId,
+    Attempt, BatchId, BatchItem, CHUNK, CHUNK_ITEMS, CacheKey, ExecutionId, Lease, Result,
+    WorkerId,
     lease::{Task, Token},
     pack::unpack,
 };
 
 /// What the script says instead of the items of a full chunk, none of which ran before.
 const WHOLE: &str = "*";
-#[expect(clippy::cast_possible_truncation, reason = "it is small")]
-const CHUNK: u32 = CHUNK_ITEMS as u32;
 
 /// What a claim brought.
 #[derive(Default)]

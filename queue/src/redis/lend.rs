@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tracing::warn;
 
 use super::{Store, packs};
-use crate::{BatchId, CHUNK_ITEMS, Error, ExecutionId, Result};
+use crate::{BatchId, CHUNK, Error, ExecutionId, Result};
 
 /// How long a document is lent, in ms.
 const LENT_MS: u64 = 60_000;
@@ -31,7 +31,7 @@ impl Rounds {
         for item in items {
             let id: ExecutionId = item.parse()?;
             let Some((batch, index)) = id.item_of() else { continue };
-            let chunk = index / u32::try_from(CHUNK_ITEMS).unwrap_or(u32::MAX);
+            let chunk = index / CHUNK;
             chunks.entry((batch, chunk)).or_default().push(index);
         }
         for ((batch, chunk), indexes) in chunks {

@@ -14,8 +14,8 @@ use super::{
     packs,
 };
 use crate::{
-    Batch, BatchId, BatchItem, CHUNK_ITEMS, Error, Execution, ExecutionId, Filter, PAGE_MAX, Page,
-    Records, Result, State, Stats, StatsFilter, Which, Why, WorkerId, pack::unpack,
+    Batch, BatchId, BatchItem, CHUNK, CHUNK_ITEMS, Error, Execution, ExecutionId, Filter, PAGE_MAX,
+    Page, Records, Result, State, Stats, StatsFilter, Which, Why, WorkerId, pack::unpack,
 };
 
 /// How many executions one script reads.
@@ -91,21 +91,20 @@ impl Records for RedisQueue {
         which: Which,
     ) -> Result<Page<Execution>> {
         let batch = self.read_batch(id).await?;
-        let chunk_items = u32::try_from(CHUNK_ITEMS).unwrap_or(u32::MAX);
         let total = u32::try_from(batch.total).unwrap_or(u32::MAX);
         let (mut at, mut items) = (from, Vec::new());
         let max = max.clamp(1, PAGE_MAX);
         let ahead = if self.store.objects.is_some() { CHUNKS_AHEAD } else { 1 };
-        let end = total.div_ceil(chunk_items).min(at / chunk_items + SCAN_MAX);
-        let chunks = stream::iter(at / chunk_items..end);
+        let end = total.div_ceil(CHUNK).min(at / CHUNK + SCAN_MAX);
+        let chunks = stream::iter(at / CHUNK..end);
         let mut chunks = chunks.map(|chunk| self.read_chunk(id, chunk)).buffered(ahead);
         'page: while at < total && items.len() < max {
-            let chunk = at / chunk_items;
+            let chunk = at / CHUNK;
             let Some(read) = chunks.next().await else { break };
             let (mut inputs, documents) = read?;
-            let end = total.min((chunk + 1) * chunk_items);
+            let end = total.min((chunk + 1) * CHUNK);
             while at < end && items.len() < max {
-                let place = (at % chunk_items) as usize;
+                let place = (at % CHUNK) as usize;
                 if let Some(document) = documents.get(&at.to_string()) {
                     let item = inputs.get_mut(place).ok_or_else(|| corrupt("a short chunk"))?;
                     let earlier = documents.get(&format!("h{at}")).map(Vec::as_slice);

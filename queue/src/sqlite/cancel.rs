@@ -46,7 +46,7 @@ fn cancel_item(step: &mut Step<'_>, id: ExecutionId) -> Result<State> {
         Place::Ended(state) => Err(Error::AlreadyEnded(state)),
         Place::Alone => Err(corrupt("an item alone is missing")),
         Place::Open => {
-            let chunk = find_chunk(step, batch.key, item.position / super::item::CHUNK)?;
+            let chunk = find_chunk(step, batch.key, item.position / crate::CHUNK)?;
             if let Some((worker, _)) = &chunk.held {
                 request_cancel(step, &batch, item, worker)?;
                 return Ok(State::Running);

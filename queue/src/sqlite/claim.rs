@@ -225,7 +225,7 @@ impl Claim<'_> {
         let most = room.min(if bulk { self.bulk } else { self.slots });
         let mut taken = 0;
         for item in items.into_iter().take(most) {
-            let content = contents.get((item.position % super::item::CHUNK) as usize);
+            let content = contents.get((item.position % crate::CHUNK) as usize);
             let content = content.ok_or_else(|| corrupt("a chunk with too few items"))?;
             leave_chunk(step, batch.key, chunk.number, 1)?;
             let wait = Wait::Queued(step.next_number());
@@ -314,7 +314,7 @@ impl HandedChunk {
         let batch = self.batch;
         let mut contents: Vec<_> = unpack(&self.packed)?.into_iter().map(Some).collect();
         let tasks = self.items.into_iter().map(|item| {
-            let at = (item.position % super::item::CHUNK) as usize;
+            let at = (item.position % crate::CHUNK) as usize;
             let content = contents.get_mut(at).and_then(Option::take);
             let content = content.ok_or_else(|| corrupt("a chunk with too few items"))?;
             Ok(Task {

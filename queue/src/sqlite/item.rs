@@ -9,17 +9,13 @@ use super::{
     sql::sql,
     step::{Step, one},
 };
-use crate::{BatchItem, CHUNK_ITEMS, Error, Result, State};
+use crate::{BatchItem, CHUNK, Error, Result, State};
 
 /// The most that the items of a chunk may be when unpacked; a file that says more is damaged.
 const CHUNK_BYTES_MAX: u64 = 1 << 31;
 
 /// How hard to compress: fast, as workers wait for chunks.
 const ZSTD_LEVEL: i32 = 1;
-
-/// How many items a chunk holds, as positions count.
-#[expect(clippy::cast_possible_truncation, reason = "it is 64")]
-pub(super) const CHUNK: u32 = CHUNK_ITEMS as u32;
 
 /// Where an item is, of which something is known.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

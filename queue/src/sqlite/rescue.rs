@@ -105,7 +105,7 @@ fn lose_chunk(step: &mut Step<'_>, chunk: &Chunk) -> Result<()> {
     }
     let contents = unpack_chunk(step, chunk.batch, chunk.number)?;
     for item in &rest {
-        let content = contents.get((item.position % super::item::CHUNK) as usize);
+        let content = contents.get((item.position % crate::CHUNK) as usize);
         let content = content.ok_or_else(|| super::row::corrupt("a chunk with too few items"))?;
         let wait = Wait::Queued(step.rank_ahead());
         put_alone(step, &batch, item, content, crashes, &wait)?;

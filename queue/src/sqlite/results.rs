@@ -5,15 +5,15 @@ use std::sync::Arc;
 use rusqlite::{Connection, Row};
 
 use super::{
-    item::{CHUNK, Chunk, Item, Place, packed, unpack},
+    item::{Chunk, Item, Place, packed, unpack},
     list::{SCAN_MAX, bad_cursor, find_single},
     row::{BatchRow, Past, corrupt, maybe_time, time},
     sql::sql,
     step::{all, int, one},
 };
 use crate::{
-    BatchId, BatchItem, Error, Execution, ExecutionId, Filter, PAGE_MAX, Page, Result, State,
-    Which, WorkerId,
+    BatchId, BatchItem, CHUNK, Error, Execution, ExecutionId, Filter, PAGE_MAX, Page, Result,
+    State, Which, WorkerId,
 };
 
 /// What is known of an item that has a row.

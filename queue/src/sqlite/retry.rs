@@ -2,12 +2,12 @@
 
 use super::{
     cancel::locate,
-    item::{CHUNK, Item, Place, Wait, find_chunk, note_item, put_alone, unpack_chunk},
+    item::{Item, Place, Wait, find_chunk, note_item, put_alone, unpack_chunk},
     row::{BatchRow, Last, Past, Record, with_attempt},
     sql::sql,
     step::{Step, int},
 };
-use crate::{BatchId, Error, ExecutionId, Report, Result, State};
+use crate::{BatchId, CHUNK, Error, ExecutionId, Report, Result, State};
 
 /// The most items that one step runs again.
 const PAGE: usize = 1024;

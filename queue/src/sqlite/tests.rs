@@ -297,10 +297,24 @@ fn every_statement_is_understood() {
     }
 }
 
-#[test]
-fn waiting_work_is_found_by_index() {
+/// A file with nothing in it, in memory.
+fn empty() -> Connection {
     let db = Connection::open_in_memory().unwrap();
     db.execute_batch(&super::file::SCHEMAS.concat()).unwrap();
+    db
+}
+
+/// What SQLite says of a statement, by one column of what it answers.
+fn explained(db: &Connection, how: &str, statement: &str, column: usize) -> Vec<String> {
+    let mut said = db.prepare(&format!("{how} {statement}")).unwrap();
+    let parameters = rusqlite::params_from_iter(vec![1; said.parameter_count()]);
+    let rows = said.query_map(parameters, |row| row.get(column)).unwrap();
+    rows.map(std::result::Result::unwrap).collect()
+}
+
+#[test]
+fn waiting_work_is_found_by_index() {
+    let db = empty();
     super::file::tune(&db).unwrap();
     for statement in [
         sql!("claim.sql", "suspect"),
@@ -319,12 +333,7 @@ fn waiting_work_is_found_by_index() {
         sql!("batch.sql", "called_off"),
         sql!("batch.sql", "custom_ids"),
     ] {
-        let mut plan = db.prepare(&format!("EXPLAIN QUERY PLAN {statement}")).unwrap();
-        let count = plan.parameter_count();
-        let lines = plan
-            .query_map(rusqlite::params_from_iter(vec![1; count]), |row| row.get::<_, String>(3))
-            .unwrap();
-        let lines: Vec<String> = lines.map(std::result::Result::unwrap).collect();
+        let lines = explained(&db, "EXPLAIN QUERY PLAN", statement, 3);
         let text = lines.join("; ");
         let scans = |line: &String| line.contains("SCAN") && !line.contains("USING");
         assert!(!lines.iter().any(scans) && !text.contains("TEMP B-TREE"), "{statement}{text}");
@@ -333,8 +342,7 @@ fn waiting_work_is_found_by_index() {
 
 #[test]
 fn steps_of_every_execution_make_no_tables() {
-    let db = Connection::open_in_memory().unwrap();
-    db.execute_batch(&super::file::SCHEMAS.concat()).unwrap();
+    let db = empty();
     for statement in [
         sql!("execution.sql", "insert"),
         sql!("execution.sql", "end"),
@@ -348,13 +356,10 @@ fn steps_of_every_execution_make_no_tables() {
         sql!("batch.sql", "take"),
         sql!("outbox.sql", "bundle"),
     ] {
-        let mut program = db.prepare(&format!("EXPLAIN {statement}")).unwrap();
-        let count = program.parameter_count();
-        let steps = program
-            .query_map(rusqlite::params_from_iter(vec![1; count]), |row| row.get::<_, String>(1))
-            .unwrap();
-        let mut steps = steps.map(std::result::Result::unwrap);
-        assert!(!steps.any(|it| it == "OpenEphemeral" || it == "SorterOpen"), "{statement}");
+        let steps = explained(&db, "EXPLAIN", statement, 1);
+        assert!(steps.iter().any(|it| it == "Halt"), "{steps:?}");
+        let is_table = |it: &String| it == "OpenEphemeral" || it == "SorterOpen";
+        assert!(!steps.iter().any(is_table), "{statement}");
     }
 }
 

@@ -5,7 +5,7 @@ use rusqlite::params;
 
 use super::{
     custom_ids::note_custom_ids,
-    item::{CHUNK, Chunk, Item, Wait, pack, put_alone, unpack_chunk},
+    item::{Chunk, Item, Wait, pack, put_alone, unpack_chunk},
     row::{BatchRow, Phase},
     settle::{Ends, Outcome, count_end, recall, record_item},
     sql::sql,
@@ -13,8 +13,8 @@ use super::{
     submit::{check_room, keep_key, known_key, letter},
 };
 use crate::{
-    BatchId, BatchItem, CHUNK_ITEMS, Error, NewBatch, Part, Release, Report, Result, Seal, State,
-    Submitted, Via, custom_ids as names,
+    BatchId, BatchItem, CHUNK, CHUNK_ITEMS, Error, NewBatch, Part, Release, Report, Result, Seal,
+    State, Submitted, Via, custom_ids as names,
 };
 
 /// The most items of a batch: positions are counted in 32 bits, with room to spare.

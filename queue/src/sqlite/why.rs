@@ -3,12 +3,12 @@
 use rusqlite::Connection;
 
 use super::{
-    item::{CHUNK, Chunk, Item, Place},
+    item::{Chunk, Item, Place},
     row::{BatchRow, maybe_time, state},
     sql::sql,
     step::{count, one, setting},
 };
-use crate::{BatchId, Error, ExecutionId, Result, State, Why, WorkerId};
+use crate::{BatchId, CHUNK, Error, ExecutionId, Result, State, Why, WorkerId};
 
 /// A place in a line.
 struct Waits {
