@@ -6,7 +6,10 @@ use queue::{FailureKind, Mode, State};
 use serde_json::json;
 use testkit::Reply;
 
-use super::module::{HEAD, error, failure, outputs, program, site, submit, timed};
+use super::{
+    module::{HEAD, error, failure, outputs, program, site, submit, timed},
+    site::Site,
+};
 
 #[tokio::test]
 async fn a_program_that_does_not_import_says_what_is_missing() {
@@ -186,31 +189,27 @@ async fn a_crash_quotes_the_last_words() {
 #[tokio::test]
 async fn a_program_that_wants_too_much_memory_fails_alone() {
     let site = site("if question == 'much':\n    return {'a': len(bytearray(4 << 30))}\nreturn {}");
-    let worker = site.start();
-    outputs(&site, json!({})).await;
-
-    let id = submit(&site, json!({"question": "much"})).await;
-
-    let execution = site.until(id, State::Failed).await;
-    let (_, said) = failure(&execution);
-    assert!(said.contains("needs more memory than it may have"), "{said}");
-    outputs(&site, json!({})).await;
-    worker.end().await;
+    fails_alone(&site, "needs more memory than it may have").await;
 }
 
 #[tokio::test]
 async fn a_program_that_wants_too_much_cpu_fails_alone() {
     let mut site = site("while question == 'much':\n    pass\nreturn {}");
     site.python.cpu_max = Some(Duration::from_secs(3));
-    let worker = site.start();
-    outputs(&site, json!({})).await;
+    fails_alone(&site, "has used the CPU time that it may have").await;
+}
 
-    let id = submit(&site, json!({"question": "much"})).await;
+/// Asks for `much` between two executions that are to succeed.
+async fn fails_alone(site: &Site, why: &str) {
+    let worker = site.start();
+    outputs(site, json!({})).await;
+
+    let id = submit(site, json!({"question": "much"})).await;
 
     let execution = site.until(id, State::Failed).await;
     let (_, said) = failure(&execution);
-    assert!(said.contains("has used the CPU time that it may have"), "{said}");
-    outputs(&site, json!({})).await;
+    assert!(said.contains(why), "{said}");
+    outputs(site, json!({})).await;
     worker.end().await;
 }
 
