@@ -135,7 +135,7 @@ pub(crate) async fn retry_is_a_span_that_pays_no_reply_twice(store: Store) {
     let expected =
         [of(0, json!("model")), of(0, Value::Null), of(1, json!("journal")), of(1, json!("model"))];
     assert_eq!(chats.iter().map(source).collect::<Vec<_>>(), expected);
-    assert_eq!(chats[1].get("error.type"), "server_error");
+    assert_eq!(chats[1].get("error.type"), "server");
     site.check(up).await;
 }
 
@@ -163,7 +163,7 @@ pub(crate) async fn embeddings_have_spans_as_other_calls_of_models(store: Store)
         spans.iter().map(told).collect::<Vec<_>>(),
         [
             (Some(0), json!("model"), Value::Null),
-            (Some(0), Value::Null, json!("server_error")),
+            (Some(0), Value::Null, json!("server")),
             (Some(1), json!("model"), Value::Null),
             (Some(2), json!("journal"), Value::Null),
         ]

@@ -104,7 +104,7 @@ impl ModelSpan {
 
     /// Ends it without a reply.
     pub(crate) fn failed(mut self, error: &LmError) {
-        self.span.fail(kind(error));
+        self.span.fail(error.code());
         self.span.end();
     }
 }
@@ -135,24 +135,6 @@ fn provider_name(prefix: &str) -> String {
         other => other,
     };
     known.to_owned()
-}
-
-fn kind(error: &LmError) -> &'static str {
-    match error {
-        LmError::RateLimited { .. } => "rate_limited",
-        LmError::Server { .. } => "server_error",
-        LmError::Transport(_) => "transport",
-        LmError::Timeout(_) => "timeout",
-        LmError::Auth(_) => "auth",
-        LmError::Unsupported(_) => "unsupported",
-        LmError::ContextWindowExceeded(_) => "context_window_exceeded",
-        LmError::Billing(_) => "billing",
-        LmError::InvalidResponse(_) => "invalid_response",
-        LmError::BadRequest(_) => "bad_request",
-        LmError::Configuration(_) => "configuration",
-        LmError::BudgetExceeded(_) => "budget_exceeded",
-        LmError::Cancelled => "cancelled",
-    }
 }
 
 fn list<'a>(texts: impl IntoIterator<Item = &'a String>) -> Value {
