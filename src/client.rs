@@ -10,7 +10,10 @@ use api::{
 use backon::{ConstantBuilder, Retryable};
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use chrono::Utc;
-use reqwest::{Method, RequestBuilder, Response, StatusCode, Url, header};
+use reqwest::{
+    Method, RequestBuilder, Response, StatusCode, Url,
+    header::{self, HeaderValue},
+};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -38,7 +41,16 @@ const READ_PAUSE: Duration = Duration::from_millis(500);
 pub(crate) struct Client {
     http: reqwest::Client,
     url: String,
-    token: Option<Secret>,
+    token: Token,
+}
+
+/// Where the token comes from that the server is shown.
+#[derive(Clone)]
+enum Token {
+    None,
+    Given(Secret),
+    /// The one that a server of this port has published: another each time that it starts.
+    Published(u16),
 }
 
 /// A request that failed.
@@ -113,15 +125,19 @@ impl Client {
     pub(crate) fn of(config: &Config) -> Result<Self> {
         let url = &config.server.url;
         let token = match (&config.server.token, &config.secret_key) {
-            (Some(token), _) => Some(token.clone()),
-            (None, Some(key)) => Some(own_token(key)?),
-            (None, None) => local_port(url).and_then(local::find),
+            (Some(token), _) => Token::Given(token.clone()),
+            (None, Some(key)) => Token::Given(own_token(key)?),
+            (None, None) => local_port(url).map_or(Token::None, Token::Published),
         };
-        Self::new(url, token)
+        Self::with(url, token)
     }
 
     /// A client that has asked nothing yet.
     pub(crate) fn new(url: &str, token: Option<Secret>) -> Result<Self> {
+        Self::with(url, token.map_or(Token::None, Token::Given))
+    }
+
+    fn with(url: &str, token: Token) -> Result<Self> {
         // It fails only if there is a provider already, which will do.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder()
@@ -235,10 +251,25 @@ impl Client {
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let request = self.http.request(method, format!("{}{}{path}", self.url, api::PREFIX));
-        match &self.token {
+        match self.token() {
             Some(token) => request.bearer_auth(token.reveal()),
             None => request,
         }
+    }
+
+    /// The token to show now.
+    fn token(&self) -> Option<Secret> {
+        match &self.token {
+            Token::None => None,
+            Token::Given(token) => Some(token.clone()),
+            Token::Published(port) => local::find(*port),
+        }
+    }
+
+    /// Whether a request showed the token of a server that has started again since.
+    fn has_changed(&self, shown: Option<&HeaderValue>) -> bool {
+        let now = self.token().map(|it| format!("Bearer {}", it.reveal()));
+        shown.map(HeaderValue::as_bytes) != now.as_deref().map(str::as_bytes)
     }
 
     fn json(&self, method: Method, path: &str, value: &Value) -> Result<RequestBuilder> {
@@ -247,11 +278,15 @@ impl Client {
     }
 
     async fn send(&self, request: RequestBuilder) -> Result<Response> {
-        let response = request.send().await.map_err(|error| Failure::Unreachable {
-            url: self.url.clone(),
-            reason: reason(&error),
-        })?;
+        let unreachable = |reason| Failure::Unreachable { url: self.url.clone(), reason };
+        let request = request.build()?;
+        let shown = request.headers().get(header::AUTHORIZATION).cloned();
+        let response = self.http.execute(request).await;
+        let response = response.map_err(|error| unreachable(reason(&error)))?;
         let status = response.status();
+        if status == StatusCode::UNAUTHORIZED && self.has_changed(shown.as_ref()) {
+            return Err(unreachable("it has started again".to_owned()).into());
+        }
         if status.is_success() {
             return Ok(response);
         }

@@ -127,6 +127,27 @@ pub(crate) async fn restarted_server_is_waited_for(store: Store) {
 }
 
 #[tokio::test]
+async fn restarted_server_with_a_key_of_its_own_is_waited_for() {
+    let site = Store::Sqlite.site().await.with("LEASE", "1s").with("SECRET_KEY", "");
+    let folder = site.path("run");
+    let site = site.with("XDG_RUNTIME_DIR", &folder);
+    site.lm.usually(Reply::Fitting.after(Duration::from_millis(20)));
+    let mut server = site.start(&["serve"]);
+    site.until_healthy(&mut server).await;
+    questions(&site, 300);
+    let mut run = site.start(&RUN);
+    let there = async || (outcomes(&site, "out.jsonl").len() >= 20).then_some(());
+    run.until("some outcomes are written", 2 * SOON, there).await;
+
+    server.kill();
+    let mut again = site.start(&["serve"]);
+    site.until_healthy(&mut again).await;
+
+    assert!(run.end(2 * SOON).await.success(), "{}", run.log());
+    assert_in_order(&outcomes(&site, "out.jsonl"), 300);
+}
+
+#[tokio::test]
 async fn table_becomes_a_table() {
     let site = Store::Sqlite.site().await.with("DSPYX_URL", "");
     site.write("in.csv", "custom_id,question,times\na,one,1\nb,\"two, three\",\nc,four,many\n");
