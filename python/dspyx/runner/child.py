@@ -22,6 +22,9 @@ from .tray import Tray
 # model: fewer would leave slots of the worker empty, and waiting costs a thread no more than memory.
 SLOTS = 128
 STACK_BYTES = 1 << 20
+# How many a loop may have been given that it has not begun. The others wait at the worker, for the
+# process that comes to them first: the loop begins some while it is sent more.
+AHEAD = 4
 # The first that lets others make the calls of its models.
 OLDEST_DSPY = (3, 4)
 GROWTH_BYTES = 16 << 20
@@ -49,7 +52,7 @@ class Child:
         self.loop = self.bell = None
         self.jobs = queue.SimpleQueue()
         self.threads = 0
-        self.busy = 0
+        self.busy = self.begun = 0
         declared = init["concurrency"]
         self.slots = declared or SLOTS
         self.lock = threading.Lock()
@@ -137,9 +140,22 @@ class Child:
         await asyncio.Event().wait()
 
     def _start(self, execution):
+        if self.begun == 0:
+            self.loop.call_soon(self._tell_begun)
+        self.begun += 1
         execution.task = self.loop.create_task(self._run_async(execution))
+        execution.task.add_done_callback(lambda _: self._close_unbegun(execution))
         if execution.is_cancelled:
             execution.task.cancel()
+
+    def _tell_begun(self):
+        begun, self.begun = self.begun, 0
+        self.send(wire.encode("begun", {"runs": begun}))
+
+    def _close_unbegun(self, execution):
+        """A task that is cancelled before its first step never takes any."""
+        if execution.run in self.executions:
+            self._close(execution, "cancelled")
 
     async def _run_async(self, execution):
         scope.EXECUTION.set(execution)
@@ -209,7 +225,9 @@ class Child:
 
     def ready(self):
         manifest, slots = self.shape.manifest(), self.slots
-        self.link.send("ready", pid=os.getpid(), manifest=manifest, concurrency=slots)
+        ahead = AHEAD if self.shape.is_async else None
+        fields = {"manifest": manifest, "concurrency": slots, "ahead": ahead}
+        self.link.send("ready", pid=os.getpid(), **fields)
 
     def _inputs(self, execution):
         missing = self.shape.missing(execution.inputs)

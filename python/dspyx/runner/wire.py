@@ -25,6 +25,7 @@ PARENT_SAYS = ("hello", "ready", "init_failed", "cannot_fork", "exited")
 CHILD_HEARS = ("execute", "cancel", "lm_response", "lm_error", "ping", "shutdown")
 CHILD_SAYS = (
     "ready",
+    "begun",
     "init_failed",
     "lm_request",
     "embed_request",

@@ -84,13 +84,14 @@ impl Keeper {
             child.heard_at = Instant::now();
         }
         match message {
-            FromChild::Ready { manifest, concurrency, pid } => {
+            FromChild::Ready { manifest, concurrency, pid, ahead } => {
                 if self.recipe.init.spawn {
                     self.healthy(manifest);
                 }
                 let Some(child) = self.staff.children.get_mut(&number) else { return };
                 child.state = State::Ready;
                 child.slots = if child.is_alone { 1 } else { concurrency };
+                child.ahead = ahead;
                 child.pid = Some(pid);
                 self.staff.concurrency = concurrency;
                 let replaced = child.replaces;
@@ -98,6 +99,11 @@ impl Keeper {
                     old.state = State::Leaving;
                 }
                 self.dismiss_who_may_leave();
+            }
+            FromChild::Begun { runs } => {
+                if let Some(child) = self.staff.children.get_mut(&number) {
+                    child.unbegun = child.unbegun.saturating_sub(runs);
+                }
             }
             FromChild::InitFailed(reason) => {
                 if self.staff.remove(number, &reason.message).is_some() {

@@ -30,6 +30,9 @@ const TICK: Duration = Duration::from_secs(1);
 /// The most that wait for a seat; those who wait longer for one have their own deadlines.
 pub(super) const ASKS: usize = 1024;
 
+/// How long all processes must have had too much to do before there is to be another.
+const PATIENCE: Duration = Duration::from_millis(50);
+
 /// The keeper of one program.
 pub(super) struct Keeper {
     pub(super) recipe: Recipe,
@@ -39,11 +42,16 @@ pub(super) struct Keeper {
     pub(super) tasks: JoinSet<()>,
     heard: mpsc::UnboundedReceiver<Event>,
     asks: mpsc::Receiver<Ask>,
+    /// Who waits for a seat, in turn.
     waiting: VecDeque<Ask>,
+    /// Who waits for a process where nobody else runs.
+    waiting_alone: VecDeque<Ask>,
     trouble: Trouble,
     reports: Reports,
     /// When there was work last.
     busy_at: Instant,
+    /// Since when all processes have had too much to do; none if one has not.
+    crowded_since: Option<Instant>,
     /// When to look after the children next, whatever else happens.
     next_look: Instant,
 }
@@ -78,9 +86,11 @@ impl Keeper {
             heard,
             asks,
             waiting: VecDeque::new(),
+            waiting_alone: VecDeque::new(),
             trouble: Trouble::default(),
             reports,
             busy_at: Instant::now(),
+            crowded_since: None,
             next_look: Instant::now() + TICK,
         }
     }
@@ -89,10 +99,11 @@ impl Keeper {
     pub(super) async fn keep(mut self, stop: CancellationToken) {
         self.start_parent();
         let mut open = true;
-        while open || !self.staff.is_idle() || !self.waiting.is_empty() {
+        while open || !self.staff.is_idle() || self.has_waiting() {
             let wake = self.wake();
             tokio::select! {
                 ask = self.asks.recv(), if open => match ask {
+                    Some(ask) if ask.alone => self.waiting_alone.push_back(ask),
                     Some(ask) => self.waiting.push_back(ask),
                     None => open = false,
                 },
@@ -110,9 +121,13 @@ impl Keeper {
 
     /// When to look after the children next.
     fn wake(&self) -> Instant {
-        let retry = self.trouble.not_before.filter(|_| !self.waiting.is_empty());
+        let retry = self.trouble.not_before.filter(|_| self.has_waiting());
         let due = self.staff.next_deadline().into_iter().chain(retry);
         due.fold(self.next_look, Instant::min)
+    }
+
+    fn has_waiting(&self) -> bool {
+        !self.waiting.is_empty() || !self.waiting_alone.is_empty()
     }
 
     async fn hear(&mut self, event: Event) {
@@ -157,25 +172,23 @@ impl Keeper {
 
     /// Gives seats to those who wait, and asks for children where there are too few.
     pub(super) async fn serve(&mut self) {
-        self.waiting.retain(|it| !it.reply.is_closed());
-        let mut left = VecDeque::new();
-        while let Some(ask) = self.waiting.pop_front() {
-            match self.staff.place(ask.alone, &self.events) {
-                Some(seat) => {
-                    self.busy_at = Instant::now();
-                    // One that has gone gives its seat back by dropping it.
-                    drop(ask.reply.send(Ok(seat)));
+        for waiting in [&mut self.waiting, &mut self.waiting_alone] {
+            while let Some(ask) = waiting.pop_front() {
+                if ask.reply.is_closed() {
+                    continue;
                 }
-                None => left.push_back(ask),
+                let Some(seat) = self.staff.place(ask.alone, &self.events) else {
+                    waiting.push_front(ask);
+                    break;
+                };
+                self.busy_at = Instant::now();
+                // One that has gone gives its seat back by dropping it.
+                drop(ask.reply.send(Ok(seat)));
             }
         }
-        self.waiting = left;
-        if self.waiting.is_empty() {
-            return;
-        }
         match self.parent {
-            Parenthood::None => self.start_or_refuse(),
-            Parenthood::Starting => {}
+            Parenthood::None if self.has_waiting() => self.start_or_refuse(),
+            Parenthood::None | Parenthood::Starting => {}
             Parenthood::Here(_) => self.grow().await,
         }
     }
@@ -199,10 +212,14 @@ impl Keeper {
         });
     }
 
+    /// Asks for children where there are too few.
     async fn grow(&mut self) {
-        let alone = self.waiting.iter().filter(|it| it.alone).count();
-        let wanted =
-            self.staff.wanted(self.waiting.len() - alone, alone, self.recipe.config.processes);
+        let since =
+            self.staff.is_crowded().then(|| self.crowded_since.unwrap_or_else(Instant::now));
+        self.crowded_since = since;
+        let crowded = since.is_some_and(|it| it.elapsed() >= PATIENCE);
+        let (waiting, alone) = (self.waiting.len(), self.waiting_alone.len());
+        let wanted = self.staff.wanted(waiting, alone, crowded, self.recipe.config.processes);
         for is_alone in wanted {
             self.fork(is_alone, None).await;
         }
@@ -226,7 +243,7 @@ impl Keeper {
 
     fn refuse_all(&mut self) {
         let reason = &self.trouble.reason;
-        for ask in self.waiting.drain(..) {
+        for ask in self.waiting.drain(..).chain(self.waiting_alone.drain(..)) {
             let failure = if self.trouble.is_lasting {
                 Fault::NotLoaded(reason.clone())
             } else {

@@ -112,7 +112,7 @@ fn what_parents_and_children_say_is_read_so() {
     assert!(matches!(parents[4], FromParent::Exited { child: 1, code: None, signal: Some(9) }));
     let runs: Vec<_> = children.iter().map(FromChild::run).collect();
     let of_run: Vec<_> = runs.iter().map(Option::is_some).collect();
-    let expected = [0, 0, 1, 1, 1, 1, 1, 0, 1, 1, 1, 0].map(|it| it == 1);
+    let expected = [0, 0, 0, 1, 1, 1, 1, 1, 0, 1, 1, 1, 0].map(|it| it == 1);
     assert_eq!(of_run, expected);
     let last: Vec<_> = children.iter().filter(|it| it.is_last()).map(FromChild::run).collect();
     assert_eq!(last, [Some(7); 3]);

@@ -160,7 +160,15 @@ pub(super) struct LmFailure {
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(super) enum FromChild {
     /// It waits for executions, so many at once.
-    Ready { pid: u32, manifest: PythonManifest, concurrency: usize },
+    Ready {
+        pid: u32,
+        manifest: PythonManifest,
+        concurrency: usize,
+        /// How many it may have been given that it has not begun; none where it does not tell.
+        ahead: Option<usize>,
+    },
+    /// It has begun so many more of those that it was given.
+    Begun { runs: usize },
     /// It cannot load the program.
     InitFailed(Reason),
     /// The program calls a model.
@@ -337,9 +345,11 @@ impl FromChild {
             Self::Span(span) => Some(span.run),
             Self::ToolSpan(span) => Some(span.run),
             Self::Error(raised) => Some(raised.run),
-            Self::Ready { .. } | Self::InitFailed(_) | Self::Alone { .. } | Self::Pong { .. } => {
-                None
-            }
+            Self::Ready { .. }
+            | Self::Begun { .. }
+            | Self::InitFailed(_)
+            | Self::Alone { .. }
+            | Self::Pong { .. } => None,
         }
     }
 
@@ -353,6 +363,7 @@ impl FromChild {
             | Self::Span(_)
             | Self::ToolSpan(_)
             | Self::Ready { .. }
+            | Self::Begun { .. }
             | Self::InitFailed(_)
             | Self::Alone { .. }
             | Self::Pong { .. } => false,

@@ -125,6 +125,7 @@ pub(super) async fn run(mut seat: Seat, job: &Job<'_>) -> Result<Returned, Error
                     return Err(Fault::Bystander(text).into());
                 }
                 FromChild::Ready { .. }
+                | FromChild::Begun { .. }
                 | FromChild::InitFailed(_)
                 | FromChild::Alone { .. }
                 | FromChild::Pong { .. } => {}

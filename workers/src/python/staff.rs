@@ -15,6 +15,9 @@ use super::{
     seat::Seat,
 };
 
+/// From how many runs on a child that does not tell which it has begun is taken for busy.
+const BUSY_FROM: usize = 16;
+
 /// One child process.
 #[derive(Debug)]
 pub(super) struct Child {
@@ -25,6 +28,10 @@ pub(super) struct Child {
     pub(super) slots: usize,
     /// How many it has.
     pub(super) used: usize,
+    /// How many it may have that it has not begun; none where it does not tell.
+    pub(super) ahead: Option<usize>,
+    /// How many it has that it has not begun, where it tells.
+    pub(super) unbegun: usize,
     /// How many it has had.
     pub(super) served: u64,
     /// Whether it is for one run that nobody else may be near.
@@ -92,29 +99,42 @@ impl Staff {
         self.children.is_empty()
     }
 
-    /// A seat in the child with the most room.
+    /// A seat in the child that is the least behind, and has the most room.
     pub(super) fn place(&mut self, alone: bool, events: &Events) -> Option<Seat> {
-        let has_room = |it: &&mut Child| {
-            let room =
-                if it.is_alone { it.served == 0 && it.used == 0 } else { it.used < it.slots };
-            it.state == State::Ready && it.silent_since.is_none() && it.is_alone == alone && room
-        };
-        let pairs = self.children.iter_mut().filter(|(_, it)| has_room(it));
-        let (number, child) = pairs.min_by_key(|(_, it)| it.used)?;
+        let takes = |it: &&mut Child| it.is_alone == alone && it.room() > 0 && !it.is_behind();
+        let pairs = self.children.iter_mut().filter(|(_, it)| takes(it));
+        let (number, child) = pairs.min_by_key(|(_, it)| (it.unbegun, it.used))?;
         self.next_run += 1;
         child.used += 1;
+        child.unbegun += usize::from(child.ahead.is_some());
         Some(Seat::new(&child.link, *number, self.next_run, events.clone()))
     }
 
-    /// The children to make, so that so many who wait can be served: whether each is for one alone.
-    pub(super) fn wanted(&self, waiting: usize, alone: usize, most: usize) -> Vec<bool> {
+    /// Whether all children that take several have more to do than one process can at a time.
+    pub(super) fn is_crowded(&self) -> bool {
+        let mut shared = self.children.values().filter(|it| !it.is_alone).peekable();
+        shared.peek().is_some() && shared.all(Child::is_busy)
+    }
+
+    /// The children to make, so that so many who wait can be served, and one more if those who are
+    /// here were `crowded` for long: whether each is for one alone.
+    pub(super) fn wanted(
+        &self,
+        waiting: usize,
+        alone: usize,
+        crowded: bool,
+        most: usize,
+    ) -> Vec<bool> {
         let count = |is_alone: bool, states: fn(State) -> bool| {
             let of = |it: &&Child| it.is_alone == is_alone && states(it.state);
             self.children.values().filter(of).count()
         };
         let is_here = |it: State| matches!(it, State::Starting(_) | State::Ready);
         let is_new = |it: State| matches!(it, State::Starting(_));
-        let needed = waiting.div_ceil(self.concurrency.max(1)).saturating_sub(count(false, is_new));
+        let shared = self.children.values().filter(|it| !it.is_alone);
+        let without_slot = waiting.saturating_sub(shared.map(Child::room).sum());
+        let needed = without_slot.div_ceil(self.concurrency.max(1)).max(usize::from(crowded));
+        let needed = needed.saturating_sub(count(false, is_new));
         let room = most.max(1).saturating_sub(count(false, is_here));
         let mut wanted = vec![false; needed.min(room)];
         if alone > 0 && count(true, |_| true) == 0 {
@@ -123,10 +143,11 @@ impl Staff {
         wanted
     }
 
-    /// A run is over.
+    /// A run is over; it may be that the child has not heard of it.
     pub(super) fn over(&mut self, child: u32, run: u64, has_run: bool) {
         let Some(child) = self.children.get_mut(&child) else { return };
         child.used = child.used.saturating_sub(1);
+        child.unbegun = child.unbegun.saturating_sub(usize::from(!has_run));
         child.served += u64::from(has_run || child.is_alone);
         child.abandoned.remove(&run);
         child.idle_since = Instant::now();
@@ -190,6 +211,8 @@ impl Child {
             state: State::Starting(until),
             slots: 0,
             used: 0,
+            ahead: None,
+            unbegun: 0,
             served: 0,
             is_alone,
             replaces: None,
@@ -203,6 +226,25 @@ impl Child {
             abandoned: HashMap::new(),
             was_dumped: false,
         }
+    }
+
+    /// How many more it can be given.
+    fn room(&self) -> usize {
+        if self.state != State::Ready || self.silent_since.is_some() {
+            return 0;
+        }
+        let slots = if self.is_alone && self.served > 0 { 0 } else { self.slots };
+        slots.saturating_sub(self.used)
+    }
+
+    /// Whether it has to begin some of what it has, before it is given more.
+    fn is_behind(&self) -> bool {
+        self.ahead.is_some_and(|ahead| self.unbegun >= ahead)
+    }
+
+    /// Whether it may have more to do than one process can at a time.
+    fn is_busy(&self) -> bool {
+        if self.ahead.is_some() { self.is_behind() } else { self.used >= BUSY_FROM }
     }
 
     /// Whether another should take its place.
