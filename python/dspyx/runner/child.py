@@ -11,7 +11,7 @@ import sys
 import threading
 import traceback
 
-from . import adapters, bridge, clients, hops, outcome, program, scope, wire
+from . import bridge, clients, hops, once, outcome, program, scope, wire
 from .bell import Bell
 from .desk import Desk
 from .execution import Execution
@@ -362,7 +362,7 @@ def start(init):
     engine = bridge.Bridge(init["prefixes"])
     engine.install()
     clients.install(engine, init)
-    adapters.remember()
+    once.remember()
     hops.leave_out(engine)
     scope.follow_threads()
     configure_in_place()

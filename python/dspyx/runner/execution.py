@@ -24,17 +24,20 @@ class Execution:
         self._lock = threading.Lock()
         self._thread = None
         self.task = None
-        self._pages = {
-            name: output.Page(lambda line, name=name: self.say("log", stream=name, line=line))
-            for name in ("stdout", "stderr")
-        }
+        # By the names of their streams, once something is printed there.
+        self._pages = {}
 
     def say(self, kind, /, **fields):
         self._link.send(kind, run=self.run, **fields)
 
     def print(self, stream, text):
         with self._lock:
-            self._pages[stream].write(text)
+            page = self._pages.get(stream)
+            if page is None:
+                page = self._pages[stream] = output.Page(
+                    lambda line: self.say("log", stream=stream, line=line)
+                )
+            page.write(text)
 
     def cancel(self, loop):
         """Ends it as soon as Python allows. Calls of models end at once."""
@@ -63,6 +66,8 @@ class Execution:
                 _raise_in(self._thread, None)
             for page in self._pages.values():
                 page.end()
+            # What leads back here would be garbage that only a search finds.
+            self._pages, self.task = {}, None
 
 
 def _raise_in(thread, exception):

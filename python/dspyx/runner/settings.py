@@ -1,8 +1,9 @@
 """DSPy's settings for one execution, apart from those of its neighbours."""
 
-import contextlib
-
 from . import scope
+
+# The service's model as the program's file sets it, once it was made; each execution has a copy.
+MADE = {}
 
 
 class Settings:
@@ -13,21 +14,27 @@ class Settings:
 
     def __enter__(self):
         import dspy
-        from dspy.utils.usage_tracker import track_usage
+        from dspy.utils.usage_tracker import UsageTracker
 
-        lm = _lm(self._init, self._execution.lm)
-        changed = {"lm": lm, "track_usage": True, "disable_history": True, "trace": []}
+        usage = UsageTracker()
+        changed = {
+            "lm": _lm(self._init, self._execution.lm),
+            "track_usage": True,
+            "usage_tracker": usage,
+            "disable_history": True,
+            "trace": [],
+        }
         if self._execution.is_debug or self._execution.is_streaming:
             from .trace import Tracer
 
             callbacks = list(dspy.settings.get("callbacks") or [])
             changed["callbacks"] = [*callbacks, Tracer(self._execution)]
-        self._contexts = contextlib.ExitStack()
-        self._contexts.enter_context(dspy.context(**changed))
-        return self._contexts.enter_context(track_usage())
+        self._context = dspy.context(**changed)
+        self._context.__enter__()
+        return usage
 
     def __exit__(self, *error):
-        return self._contexts.__exit__(*error)
+        return self._context.__exit__(*error)
 
 
 def _lm(init, overrides):
@@ -39,10 +46,21 @@ def _lm(init, overrides):
         model = settings.get("model") or init.get("default_model")
         if model is None and not overrides.get("model"):
             return own
-        wanted = {**settings, "model": model, **overrides}
-        return dspy.LM(cache=False, num_retries=0, **wanted)
+        return _copy({**settings, "model": model, **overrides}, is_usual=not overrides)
     wanted = {**settings, **overrides}
     return own.copy(**wanted) if wanted else own.copy()
+
+
+def _copy(wanted, is_usual):
+    """A model with these settings, of which no part is another execution's."""
+    import dspy
+
+    if not is_usual or any(isinstance(it, (dict, list)) for it in wanted.values()):
+        return dspy.LM(cache=False, num_retries=0, **wanted)
+    if "lm" not in MADE:
+        MADE["lm"] = dspy.LM(cache=False, num_retries=0, **wanted)
+    # Making one takes ten times as long.
+    return MADE["lm"].copy()
 
 
 def configure_in_place():

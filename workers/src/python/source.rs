@@ -7,7 +7,7 @@ pub(super) const BOOT: &str = include_str!("../../../python/dspyx/runner/boot.py
 
 const FILES: [(&str, &str); 19] = [
     ("__init__", include_str!("../../../python/dspyx/runner/__init__.py")),
-    ("adapters", include_str!("../../../python/dspyx/runner/adapters.py")),
+    ("once", include_str!("../../../python/dspyx/runner/once.py")),
     ("bell", include_str!("../../../python/dspyx/runner/bell.py")),
     ("bridge", include_str!("../../../python/dspyx/runner/bridge.py")),
     ("child", include_str!("../../../python/dspyx/runner/child.py")),

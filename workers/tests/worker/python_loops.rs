@@ -1,8 +1,15 @@
 //! Programs that are asynchronous: what they do in their loop, in threads, and in other loops.
 
-use serde_json::json;
+use std::time::Duration;
 
-use super::module::{outputs, program};
+use queue::State;
+use serde_json::json;
+use testkit::until_true;
+
+use super::{
+    module::{outputs, program, submit},
+    site::SOON,
+};
 
 /// The class of a program with this `aforward`, which has `ask`.
 fn aforward(lines: &[&str]) -> String {
@@ -83,5 +90,103 @@ async fn outputs_that_fill_the_socket_come_whole_and_beside_each_other() {
 
     let lengths = [&all.0, &all.1, &all.2, &all.3].map(|it| it["text"].as_str().unwrap().len());
     assert_eq!(lengths, [300_000, 600_000, 600_000, 300_000]);
+    worker.end().await;
+}
+
+#[tokio::test]
+async fn what_blocks_a_loop_holds_up_the_next_few_and_not_the_others() {
+    let text = aforward(&[
+        "if question == 'block':\n            time.sleep(3)",
+        "return {'pid': os.getpid()}",
+    ]);
+    let mut site = program(&text, "");
+    site.config.slots = 64;
+    let worker = site.start();
+    let first = outputs(&site, json!({"question": "which process?"})).await;
+    let blocking = submit(&site, json!({"question": "block"})).await;
+    site.until(blocking, State::Running).await;
+
+    let others = (0..20).map(|_| submit(&site, json!({})));
+    let others = futures::future::join_all(others).await;
+
+    let elsewhere = async || {
+        let ended = others.iter().map(async |it| site.queue.execution(*it).await.unwrap());
+        let ended = futures::future::join_all(ended).await;
+        let reports = ended.into_iter().filter_map(|it| it.report);
+        reports.filter(|it| it.outputs.as_ref().unwrap()["pid"] != first["pid"]).count() >= 16
+    };
+    until_true("another process runs the others", SOON, elsewhere).await;
+    assert_eq!(site.queue.execution(blocking).await.unwrap().state, State::Running);
+    worker.end().await;
+}
+
+#[tokio::test]
+async fn what_is_called_off_before_its_loop_comes_to_it_harms_nobody() {
+    let text = aforward(&[
+        "if question == 'block':\n            time.sleep(0.5)",
+        "await asyncio.sleep(1.5 if question == 'last' else 0)",
+        "return {'pid': os.getpid()}",
+    ]);
+    let mut site = program(&text, "");
+    site.python.grace = Duration::from_secs(1);
+    let worker = site.start();
+    let first = outputs(&site, json!({"question": "which process?"})).await;
+    let blocking = submit(&site, json!({"question": "block"})).await;
+    site.until(blocking, State::Running).await;
+
+    let off = submit(&site, json!({})).await;
+    site.until(off, State::Running).await;
+    site.queue.cancel(off).await.unwrap();
+    site.until(off, State::Cancelled).await;
+
+    let last = outputs(&site, json!({"question": "last"})).await;
+    assert_eq!(last["pid"], first["pid"]);
+    assert_eq!(worker.metrics.python_killed.get(), 0);
+    worker.end().await;
+}
+
+#[tokio::test]
+async fn a_prompt_says_what_a_signature_says_now() {
+    let text = aforward(&[
+        "signature = self.ask.signature",
+        "signature.output_fields['answer'].json_schema_extra['desc'] = question",
+        "await self.ask.acall(question='?')",
+        "self.ask.signature = signature.with_instructions(question + ' in detail')",
+        "return {'answer': (await self.ask.acall(question='?')).answer}",
+    ]);
+    let site = program(&text, "concurrency: 1");
+    let worker = site.start();
+
+    for question in ["Why so?", "How so?"] {
+        outputs(&site, json!({"question": question})).await;
+    }
+
+    let requests = site.lm.requests();
+    let asked: Vec<_> = requests.iter().map(|it| it.body["messages"][0].to_string()).collect();
+    let says = |at: usize, text: &str| asked[at].contains(text);
+    assert!(says(0, "(str): Why so?") && !says(0, "in detail"), "{}", asked[0]);
+    assert!(says(1, "(str): Why so?") && says(1, "Why so? in detail"), "{}", asked[1]);
+    assert!(says(2, "(str): How so?") && says(2, "Why so? in detail"), "{}", asked[2]);
+    assert!(says(3, "(str): How so?") && says(3, "How so? in detail"), "{}", asked[3]);
+    worker.end().await;
+}
+
+#[tokio::test]
+async fn an_execution_leaves_nothing_that_has_to_be_searched_for() {
+    let text = aforward(&[
+        "if question == 'look': return {'found': gc.collect()}",
+        "print('here')",
+        "return {'answer': (await self.ask.acall(question='?')).answer}",
+    ]);
+    let site = program(&format!("import gc\ngc.disable()\n{text}"), "");
+    let worker = site.start();
+    outputs(&site, json!({"question": "look"})).await;
+
+    for _ in 0..20 {
+        outputs(&site, json!({})).await;
+    }
+
+    let found = outputs(&site, json!({"question": "look"})).await;
+    assert!(found["found"].as_u64().unwrap() < 20, "{found:?}");
     worker.end().await;
 }
