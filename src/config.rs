@@ -10,7 +10,7 @@ mod traces;
 use std::{
     collections::BTreeMap,
     env, fmt, fs,
-    net::{IpAddr, Ipv4Addr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
 };
 
@@ -35,6 +35,8 @@ use crate::{
 pub(crate) struct Config {
     pub(crate) api_host: IpAddr,
     pub(crate) api_port: u16,
+    /// Where a worker alone shows its numbers; none for nowhere.
+    pub(crate) worker_metrics_address: Option<SocketAddr>,
     pub(crate) secret_key: Option<api::SecretKey>,
     pub(crate) api: api::Config,
     pub(crate) redis_url: Option<Secret>,
@@ -80,6 +82,7 @@ impl Default for Config {
         Self {
             api_host: IpAddr::V4(Ipv4Addr::LOCALHOST),
             api_port: 8001,
+            worker_metrics_address: None,
             secret_key: None,
             api: api::Config::default(),
             redis_url: None,

@@ -4,7 +4,7 @@
 use std::{
     fmt::Display,
     fs,
-    net::{IpAddr, Ipv4Addr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     ops::RangeInclusive,
     str::FromStr,
     time::Duration,
@@ -133,6 +133,13 @@ pub(crate) fn address(text: &str) -> Result<IpAddr> {
         .map_err(|_| anyhow!("must be an IP address: 127.0.0.1 for this machine, 0.0.0.0 for all"))
 }
 
+/// An address and a port to listen on.
+pub(crate) fn socket(text: &str) -> Result<SocketAddr> {
+    let wrong = || anyhow!("must be an IP address and a port, as 127.0.0.1:9464");
+    let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
+    Ok(SocketAddr::new(address(host).map_err(|_| wrong())?, port.parse().map_err(|_| wrong())?))
+}
+
 /// An address that begins with one of the given schemes.
 pub(crate) fn url(text: &str, schemes: &[&str]) -> Result<String> {
     let known = schemes.iter().any(|scheme| {
@@ -189,6 +196,17 @@ mod tests {
         assert_eq!(whole("1_000", 0..=2000).unwrap(), 1000);
         let error = whole::<u16>("70000", 0..=65535).unwrap_err().to_string();
         assert_eq!(error, "must be a whole number from 0 to 65535");
+    }
+
+    #[test]
+    fn a_place_to_listen_has_an_address_and_a_port() {
+        for (text, meant) in [("localhost:1", "127.0.0.1:1"), ("[::1]:0", "[::1]:0")] {
+            assert_eq!(socket(text).unwrap().to_string(), meant);
+        }
+        for text in ["9464", "127.0.0.1", ":9464", "host:9464", "127.0.0.1:70000"] {
+            let error = socket(text).unwrap_err().to_string();
+            assert_eq!(error, "must be an IP address and a port, as 127.0.0.1:9464", "{text}");
+        }
     }
 
     #[test]

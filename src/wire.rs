@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use api::{App, SecretKey};
+use api::{App, Reading, Readings, SecretKey};
 use programs::Registry;
 use queue::{Clock, Queue, RedisConfig, RedisQueue, SqliteQueue};
-use workers::{Gateway, GatewayConfig, WebhookConfig, Worker};
+use workers::{Gateway, GatewayConfig, Metric, Metrics, WebhookConfig, Worker};
 
 use crate::config::{self, Config, Usage};
 
@@ -73,6 +73,12 @@ pub(crate) fn worker(config: &Config, queue: Arc<dyn Queue>, registry: Registry)
     let webhooks = WebhookConfig { views, ..config.webhooks.clone() };
     let worker = worker.with_python(config::python(config)).with_sources(config::sources(config));
     Ok(worker.with_webhooks(webhooks).with_tracking(config.tracking.clone()))
+}
+
+/// The numbers of a worker, for those who show them.
+pub(crate) fn readings(metrics: Arc<Metrics>) -> Readings {
+    let reading = |Metric { name, help, value, is_now }| Reading { name, help, value, is_now };
+    Arc::new(move || metrics.all().into_iter().map(reading).collect())
 }
 
 /// The configuration of a worker in one process with an API: who can only be asked from this

@@ -21,6 +21,8 @@ mod crash;
 mod execute;
 #[path = "e2e/fleet.rs"]
 mod fleet;
+#[path = "e2e/metrics.rs"]
+mod metrics;
 #[path = "e2e/mlflow.rs"]
 mod mlflow;
 #[path = "e2e/model_faults.rs"]
@@ -88,6 +90,7 @@ on_both_stores! {
     modules: chain_is_repeated_until_it_is_good, map_runs_on_each_and_keeps_their_order,
         judge_has_an_answer_tried_again_with_advice, request_may_choose_a_part_of_a_program,
         best_of_several_attempts_is_taken, nearest_examples_are_shown, picture_reaches_the_model;
+    metrics: worker_shows_its_numbers;
     money: costs_are_told, batch_stops_at_its_budget, execution_stops_at_its_budget,
         budget_needs_a_price;
     python: python_program_gives_outputs, python_program_is_traced_as_a_native_one,

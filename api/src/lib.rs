@@ -53,6 +53,7 @@ mod telemetry;
 mod time;
 pub mod token;
 mod upload;
+mod worker_numbers;
 
 use std::sync::Arc;
 
@@ -65,8 +66,9 @@ pub use batch::view as batch_view;
 pub use config::{Config, KeyTooShort, SecretKey};
 pub use record::view as execution_view;
 pub use routes::{openapi, router};
-pub use serve::serve;
+pub use serve::{serve, serve_numbers};
 pub use telemetry::Spans;
+pub use worker_numbers::{Reading, Readings};
 
 /// The path that all routes of this version of the contract begin with.
 pub const PREFIX: &str = "/api/v1/dspy";
@@ -85,6 +87,8 @@ pub struct App {
     pub(crate) local: Arc<Local>,
     /// Absent where nothing is traced.
     pub(crate) spans: Option<Arc<Spans>>,
+    /// Where a worker runs in the same process.
+    pub(crate) worker: Option<Readings>,
 }
 
 /// What one process keeps for itself: nothing that an answer depends on for long.
@@ -113,12 +117,18 @@ impl App {
             uploads: upload::Uploads::at_once(config.uploads_max),
         };
         let stop = Arc::default();
-        Self { queue, registry, config, stop, local: Arc::new(local), spans: None }
+        Self { queue, registry, config, stop, local: Arc::new(local), spans: None, worker: None }
     }
 
     /// The same, making spans of the requests that put work in.
     #[must_use]
     pub fn traced(self, spans: Spans) -> Self {
         Self { spans: Some(Arc::new(spans)), ..self }
+    }
+
+    /// The same, showing the numbers of the worker in this process beside its own.
+    #[must_use]
+    pub fn showing(self, worker: Readings) -> Self {
+        Self { worker: Some(worker), ..self }
     }
 }

@@ -19,7 +19,7 @@ use prometheus_client::{
 use queue::{Channel, ChannelStats, ObjectCounts, Stats, StatsFilter};
 use tracing::warn;
 
-use crate::App;
+use crate::{App, worker_numbers};
 
 /// What this process counts itself.
 pub(crate) struct Numbers {
@@ -67,13 +67,18 @@ impl Numbers {
     }
 }
 
+/// What says of an answer that it is in the OpenMetrics text format.
+pub(crate) const CONTENT: Content =
+    [(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")];
+type Content = [(HeaderName, &'static str); 1];
+
 /// Numbers for Prometheus, in the OpenMetrics text format.
 #[utoipa::path(
     get, path = "/metrics", tag = "Operation",
     responses((status = 200, description = "The numbers", body = String,
         content_type = "application/openmetrics-text"))
 )]
-pub(crate) async fn show(State(app): State<App>) -> ([(HeaderName, &'static str); 1], String) {
+pub(crate) async fn show(State(app): State<App>) -> (Content, String) {
     let mut fleet = Registry::with_prefix("dspyx");
     match app.queue.stats(&StatsFilter::default()).await {
         Ok(stats) => describe(&stats, &mut fleet),
@@ -88,6 +93,9 @@ pub(crate) async fn show(State(app): State<App>) -> ([(HeaderName, &'static str)
     let help = "Uploads of batches that this process reads";
     gauge(&mut fleet, "uploads_now", help, app.uploads_now() as f64);
     describe_objects(app.queue.object_counts(), &mut fleet);
+    if let Some(readings) = &app.worker {
+        worker_numbers::describe(readings, &mut fleet);
+    }
     if let Some(spans) = &app.spans {
         let help = "Spans of this process that the collector could not be given";
         counter(&mut fleet, "spans_dropped", help, spans.dropped());
@@ -98,7 +106,7 @@ pub(crate) async fn show(State(app): State<App>) -> ([(HeaderName, &'static str)
     let whole = text.trim_end().trim_end_matches("# EOF").len();
     text.truncate(whole);
     let _ = encode(&mut text, &app.local.numbers.registry);
-    ([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text)
+    (CONTENT, text)
 }
 
 fn describe(stats: &Stats, to: &mut Registry) {

@@ -17,7 +17,13 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use crate::{App, Config};
+use crate::{
+    App, Config,
+    worker_numbers::{self, Readings},
+};
+
+/// How many may ask a worker for its numbers at once; others wait to be accepted.
+const NUMBERS_CONNECTIONS_MAX: usize = 16;
 
 /// How long to wait when no connection can be accepted, as when there are too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -29,8 +35,21 @@ pub async fn serve(listener: TcpListener, app: App, stop: CancellationToken) -> 
     let config = app.config.clone();
     let mut following = JoinSet::new();
     following.spawn(stop.child_token().run_until_cancelled_owned(app.clone().follow()));
+    answer(listener, crate::router(app), &config, stop).await;
+    following.shutdown().await;
+    Ok(())
+}
+
+/// Shows a worker's numbers at `/metrics` until told to stop, to anybody who asks: nothing of what
+/// is worked on is in them.
+pub async fn serve_numbers(listener: TcpListener, readings: Readings, stop: CancellationToken) {
+    let bounds = Config { connections_max: NUMBERS_CONNECTIONS_MAX, ..Config::default() };
+    answer(listener, worker_numbers::router(readings), &bounds, stop).await;
+}
+
+async fn answer(listener: TcpListener, router: Router, config: &Config, stop: CancellationToken) {
     let server = Server {
-        router: crate::router(app),
+        router,
         places: Arc::new(Semaphore::new(config.connections_max)),
         graceful: GracefulShutdown::new(),
         idle: Duration::from_secs(config.body_idle_seconds_max),
@@ -39,9 +58,7 @@ pub async fn serve(listener: TcpListener, app: App, stop: CancellationToken) -> 
     let accepting = server.accept(&listener, &mut connections);
     stop.run_until_cancelled(accepting).await;
     drop(listener);
-    server.finish(connections, &config).await;
-    following.shutdown().await;
-    Ok(())
+    server.finish(connections, config).await;
 }
 
 struct Server {

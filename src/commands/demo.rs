@@ -47,8 +47,7 @@ pub(super) async fn run(config: Config, arguments: &Demo, json: bool) -> Result<
     let (queue, registry) = (wire::queue(&config).await?, wire::registry(&config));
     let base = Base { config: &config, queue, registry, stop: Stop::new(), traces: None };
     let mut parts = JoinSet::new();
-    parts.spawn(base.work()?);
-    parts.spawn(front.answer(&base));
+    base.start_both(front, &mut parts)?;
     let client = Client::new(&format!("http://{address}"), Some(Secret::new(&token)))?;
 
     let story = Story { client, token, json };

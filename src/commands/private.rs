@@ -64,8 +64,7 @@ pub(super) async fn serve(config: &Config, folder: Option<&Path>) -> Result<()> 
         "token": front.token()?,
         "folder": home.path(),
     });
-    parts.spawn(base.work()?);
-    parts.spawn(front.answer(&base));
+    base.start_both(front, &mut parts)?;
     output::line(ready)?;
     let (registry, keys) = (base.registry.clone(), config.given_keys.clone());
     parts.spawn(parent.follow(registry, keys, base.stop.clone()));

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use ::api::{
-    SecretKey,
+    Readings, SecretKey,
     token::{self, Scope},
 };
 use ::programs::Registry;
@@ -13,6 +13,7 @@ use clap::Args;
 use queue::Queue;
 use tokio::{net::TcpListener, task::JoinSet};
 use tracing::{info, warn};
+use workers::Worker;
 
 use super::private;
 use crate::{
@@ -50,8 +51,8 @@ pub(super) async fn serve(config: &Config, arguments: &Serve) -> Result<()> {
     let queue = wire::queue(config).await?;
     let base = Base::new(config, queue, Traces::start("dspyx")?);
     let mut parts = JoinSet::new();
-    parts.spawn(base.work()?);
-    let _published = front.start(&base, &mut parts)?;
+    let _published = front.publish()?;
+    base.start_both(front, &mut parts)?;
     base.until_stopped(parts).await
 }
 
@@ -62,18 +63,39 @@ pub(super) async fn api(config: &Config) -> Result<()> {
     let queue = wire::shared_queue(config, "api").await?;
     let base = Base::new(config, queue, Traces::start("dspyx-api")?);
     let mut parts = JoinSet::new();
-    let _published = front.start(&base, &mut parts)?;
+    let _published = front.publish()?;
+    parts.spawn(front.answer(&base, None));
     base.until_stopped(parts).await
 }
 
 /// A worker alone.
 pub(super) async fn worker(config: &Config) -> Result<()> {
     telemetry::start(&config.log);
+    let numbers = match config.worker_metrics_address {
+        Some(address) => Some(bind(address, "WORKER_METRICS_ADDRESS takes another").await?),
+        None => None,
+    };
     let queue = wire::shared_queue(config, "worker").await?;
     let base = Base::new(config, queue, Traces::start("dspyx-worker")?);
     let mut parts = JoinSet::new();
-    parts.spawn(base.work()?);
+    let worker = base.worker()?;
+    if let Some(listener) = numbers {
+        let (readings, stop) = (wire::readings(worker.metrics()), base.stop.stop.clone());
+        let address = listener.local_addr()?;
+        info!(%address, "numbers for Prometheus at http://{address}/metrics");
+        parts.spawn(async move {
+            ::api::serve_numbers(listener, readings, stop).await;
+            Ok(())
+        });
+    }
+    parts.spawn(base.work(worker));
     base.until_stopped(parts).await
+}
+
+/// Listens at an address, or says what else could be.
+async fn bind(address: SocketAddr, else_: &str) -> Result<TcpListener> {
+    let bound = TcpListener::bind(address).await;
+    bound.with_context(|| format!("cannot listen on {address}; {else_}"))
 }
 
 /// The programs, with a warning for each that cannot be loaded.
@@ -101,19 +123,32 @@ impl<'a> Base<'a> {
         Self { config, queue, registry: load(config), stop: Stop::new(), traces }
     }
 
-    /// The worker's whole life, as a future.
-    pub(super) fn work(&self) -> Result<impl Future<Output = Result<()>> + use<>> {
+    /// Begins to work and to answer, in one process.
+    pub(super) fn start_both(&self, front: Front, parts: &mut JoinSet<Result<()>>) -> Result<()> {
+        let worker = self.worker()?;
+        let readings = wire::readings(worker.metrics());
+        parts.spawn(self.work(worker));
+        parts.spawn(front.answer(self, Some(readings)));
+        Ok(())
+    }
+
+    /// A worker that has not begun.
+    fn worker(&self) -> Result<Worker> {
         let worker = wire::worker(self.config, Arc::clone(&self.queue), self.registry.clone())?;
-        let worker = match &self.traces {
+        Ok(match &self.traces {
             Some(traces) => worker.traced(traces.of_worker()),
             None => worker,
-        };
+        })
+    }
+
+    /// The worker's whole life, as a future.
+    fn work(&self, worker: Worker) -> impl Future<Output = Result<()>> + use<> {
         let (slots, Stop { stop, hurry }) = (self.config.worker.slots, self.stop.clone());
-        Ok(async move {
+        async move {
             info!(slots, "working with {slots} slots");
             worker.run(stop, hurry).await;
             Ok(())
-        })
+        }
     }
 
     /// Waits for signals, and for the parts to end. One that fails stops the others.
@@ -160,26 +195,30 @@ impl Front {
             .into());
         }
         let address = SocketAddr::new(config.api_host, config.api_port);
-        let listener = TcpListener::bind(address).await.with_context(|| {
-            format!("cannot listen on {address}; API_PORT or --api-port takes another port")
-        })?;
+        let listener = bind(address, "API_PORT or --api-port takes another port").await?;
         let address = listener.local_addr()?;
         let own_key = config.secret_key.is_none();
         let key = config.secret_key.clone().unwrap_or_else(SecretKey::random);
         Ok(Self { listener, address, key, own_key })
     }
 
-    /// Begins to answer; tells the ready token if the key is this process's own.
-    fn start(self, base: &Base<'_>, parts: &mut JoinSet<Result<()>>) -> Result<Option<Published>> {
-        let published = self.own_key.then(|| self.ready()).transpose()?;
-        parts.spawn(self.answer(base));
-        Ok(published)
+    /// Tells the ready token if the key is this process's own.
+    fn publish(&self) -> Result<Option<Published>> {
+        self.own_key.then(|| self.ready()).transpose()
     }
 
-    /// The API's whole life, as a future.
-    pub(super) fn answer(self, base: &Base<'_>) -> impl Future<Output = Result<()>> + use<> {
+    /// The API's whole life, as a future; with the numbers of a worker that runs beside it.
+    fn answer(
+        self,
+        base: &Base<'_>,
+        worker: Option<Readings>,
+    ) -> impl Future<Output = Result<()>> + use<> {
         let (queue, registry) = (Arc::clone(&base.queue), base.registry.clone());
         let app = wire::app(base.config, self.key, queue, registry);
+        let app = match worker {
+            Some(readings) => app.showing(readings),
+            None => app,
+        };
         let app = match &base.traces {
             Some(traces) => app.traced(traces.of_api()),
             None => app,

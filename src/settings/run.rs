@@ -25,6 +25,17 @@ pub(super) const ALL: &[Setting] = &[
         },
     },
     Setting {
+        name: "WORKER_METRICS_ADDRESS",
+        group: Group::Worker,
+        default: "",
+        help: "Where a worker without an API shows its numbers for Prometheus at /metrics, to \
+               anybody who asks, e.g. 127.0.0.1:9464",
+        set: |it, text| {
+            it.worker_metrics_address = Some(values::socket(text)?);
+            Ok(())
+        },
+    },
+    Setting {
         name: "LEASE",
         group: Group::Worker,
         default: "3s",

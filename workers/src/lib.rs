@@ -37,7 +37,7 @@ pub use gateway::{
     Account, Call, Embeddings, Gateway, GatewayConfig, Keys, SetupError, Tally, Terms, TermsBook,
     Used,
 };
-pub use metrics::{Counter, Metrics};
+pub use metrics::{Counter, Metric, Metrics};
 pub use python::{Interpreter, NoInterpreter, Places, PythonConfig};
 pub use rehearsal::{Rehearsal, rehearse};
 pub use sources::SourcesConfig;

@@ -1,4 +1,4 @@
-//! What a worker process did since it started, for `/metrics`.
+//! How a worker process is, and what it did since it started, for `/metrics`.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -25,28 +25,65 @@ impl Counter {
     }
 }
 
+/// A number, as it is when it is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Metric {
+    /// Its name.
+    pub name: &'static str,
+    /// What it counts, as a sentence.
+    pub help: &'static str,
+    /// The number.
+    pub value: u64,
+    /// Whether it tells how it is now, and may go down.
+    pub is_now: bool,
+}
+
 macro_rules! metrics {
-    ($($(#[doc = $doc:literal])+ $name:ident,)*) => {
-        /// What a worker process did since it started, shared by its parts.
+    (
+        now { $($(#[doc = $now_doc:literal])+ $now:ident,)* }
+        so_far { $($(#[doc = $doc:literal])+ $name:ident,)* }
+    ) => {
+        /// How a worker process is and what it did since it started, shared by its parts.
         #[derive(Debug, Default)]
         pub struct Metrics {
+            $($(#[doc = $now_doc])+ pub $now: Counter,)*
             $($(#[doc = $doc])+ pub $name: Counter,)*
         }
 
         impl Metrics {
-            /// Every number, with its name and what it counts.
-            pub fn all(&self) -> Vec<(&'static str, &'static str, u64)> {
-                vec![$((stringify!($name), concat!($($doc),+).trim_ascii(), self.$name.get()),)*]
+            /// Every number.
+            pub fn all(&self) -> Vec<Metric> {
+                vec![
+                    $(Metric {
+                        name: stringify!($now),
+                        help: concat!($($now_doc),+).trim_ascii(),
+                        value: self.$now.get(),
+                        is_now: true,
+                    },)*
+                    $(Metric {
+                        name: stringify!($name),
+                        help: concat!($($doc),+).trim_ascii(),
+                        value: self.$name.get(),
+                        is_now: false,
+                    },)*
+                ]
             }
         }
     };
 }
 
 metrics! {
-    /// Executions that run now.
+now {
+    /// Executions that run.
     running,
-    /// Items of a claimed chunk that wait for a slot now.
+    /// Items of a claimed chunk that wait for a slot.
     waiting,
+    /// Processes of Python programs, without their parents.
+    python_processes,
+    /// Executions that wait for a process of their Python program.
+    python_waiting,
+}
+so_far {
     /// Executions claimed.
     claimed,
     /// Claims that failed because the store could not be reached.
@@ -77,8 +114,6 @@ metrics! {
     beat_errors,
     /// How often this worker was declared dead and took a new name.
     declared_dead,
-    /// Processes of Python programs that run now, without their parents.
-    python_processes,
     /// Processes of Python programs that were started.
     python_started,
     /// Python programs that could not be loaded or started.
@@ -122,6 +157,7 @@ metrics! {
     /// Texts kept once for all traces that repeat them, those that were kept anew too.
     trace_texts_kept,
 }
+}
 
 #[cfg(test)]
 mod tests {
@@ -134,7 +170,8 @@ mod tests {
 
         let all = metrics.all();
 
-        assert!(all.contains(&("succeeded", "Attempts that gave outputs.", 2)));
-        assert!(all.iter().all(|(_, help, _)| help.ends_with('.')));
+        let help = "Attempts that gave outputs.";
+        assert!(all.contains(&Metric { name: "succeeded", help, value: 2, is_now: false }));
+        assert!(all.iter().all(|it| it.help.ends_with('.')));
     }
 }

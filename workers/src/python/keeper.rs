@@ -46,6 +46,8 @@ pub(super) struct Keeper {
     waiting: VecDeque<Ask>,
     /// Who waits for a process where nobody else runs.
     waiting_alone: VecDeque<Ask>,
+    /// How many of them the metrics know of.
+    waiting_counted: u64,
     trouble: Trouble,
     reports: Reports,
     /// When there was work last.
@@ -87,6 +89,7 @@ impl Keeper {
             asks,
             waiting: VecDeque::new(),
             waiting_alone: VecDeque::new(),
+            waiting_counted: 0,
             trouble: Trouble::default(),
             reports,
             busy_at: Instant::now(),
@@ -186,11 +189,20 @@ impl Keeper {
                 drop(ask.reply.send(Ok(seat)));
             }
         }
+        self.count_waiting();
         match self.parent {
             Parenthood::None if self.has_waiting() => self.start_or_refuse(),
             Parenthood::None | Parenthood::Starting => {}
             Parenthood::Here(_) => self.grow().await,
         }
+    }
+
+    /// Tells the metrics, which are of all programs, how many more or fewer wait.
+    fn count_waiting(&mut self) {
+        let metrics = &self.recipe.metrics.python_waiting;
+        metrics.sub(self.waiting_counted);
+        self.waiting_counted = (self.waiting.len() + self.waiting_alone.len()) as u64;
+        metrics.add(self.waiting_counted);
     }
 
     fn start_or_refuse(&mut self) {
@@ -243,7 +255,8 @@ impl Keeper {
 
     fn refuse_all(&mut self) {
         let reason = &self.trouble.reason;
-        for ask in self.waiting.drain(..).chain(self.waiting_alone.drain(..)) {
+        let waiting = self.waiting.drain(..).chain(self.waiting_alone.drain(..));
+        for ask in waiting {
             let failure = if self.trouble.is_lasting {
                 Fault::NotLoaded(reason.clone())
             } else {
@@ -297,6 +310,7 @@ impl Keeper {
     }
 
     async fn end(mut self) {
+        self.recipe.metrics.python_waiting.sub(self.waiting_counted);
         self.tell(&ToParent::Shutdown).await;
         for child in self.staff.numbers().collect::<Vec<_>>() {
             self.staff.kill_group(child);

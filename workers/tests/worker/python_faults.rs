@@ -249,7 +249,7 @@ async fn a_forked_copy_of_a_program_says_nothing_to_the_worker() {
 #[tokio::test]
 async fn a_program_may_print_without_end() {
     let site = site(
-        "for _ in range(300):\n    print('x' * 1_000_000, end='')\n    \
+        "for _ in range(500):\n    print('x' * 1_000_000, end='')\n    \
          os.write(1, b'y' * 1_000_000)\n    print('z')\nreturn {'fine': True}",
     );
     let worker = site.start();

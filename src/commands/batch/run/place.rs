@@ -74,8 +74,7 @@ impl Place {
         let traces = Traces::start("dspyx")?;
         let base = Base { config: &config, queue, registry, stop: stop.clone(), traces };
         let mut parts = JoinSet::new();
-        parts.spawn(base.work()?);
-        parts.spawn(front.answer(&base));
+        base.start_both(front, &mut parts)?;
         let client = Client::new(&format!("http://{address}"), Some(Secret::new(&token)))?;
         Ok(Self { client, ground: Ground::Here, parts, traces: base.traces })
     }
