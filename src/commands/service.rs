@@ -93,9 +93,9 @@ pub(super) async fn worker(config: &Config) -> Result<()> {
 }
 
 /// Listens at an address, or says what else could be.
-async fn bind(address: SocketAddr, else_: &str) -> Result<TcpListener> {
+async fn bind(address: SocketAddr, otherwise: &str) -> Result<TcpListener> {
     let bound = TcpListener::bind(address).await;
-    bound.with_context(|| format!("cannot listen on {address}; {else_}"))
+    bound.with_context(|| format!("cannot listen on {address}; {otherwise}"))
 }
 
 /// The programs, with a warning for each that cannot be loaded.

@@ -1,6 +1,7 @@
 """What DSPy makes anew for each call of a model though it stays the same, made once.
 
-A third of the time that DSPy takes for a call of one text each way goes there.
+Of the time that DSPy takes for a call of one text each way, a fifth goes into pydantic's adapters, and
+a tenth into the other two.
 """
 
 import functools

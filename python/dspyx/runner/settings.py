@@ -2,9 +2,6 @@
 
 from . import scope
 
-# The service's model as the program's file sets it, once it was made; each execution has a copy.
-MADE = {}
-
 
 class Settings:
     """DSPy's settings for one execution; a program that changes them changes its own only."""
@@ -46,21 +43,10 @@ def _lm(init, overrides):
         model = settings.get("model") or init.get("default_model")
         if model is None and not overrides.get("model"):
             return own
-        return _copy({**settings, "model": model, **overrides}, is_usual=not overrides)
+        wanted = {**settings, "model": model, **overrides}
+        return dspy.LM(cache=False, num_retries=0, **wanted)
     wanted = {**settings, **overrides}
     return own.copy(**wanted) if wanted else own.copy()
-
-
-def _copy(wanted, is_usual):
-    """A model with these settings, of which no part is another execution's."""
-    import dspy
-
-    if not is_usual or any(isinstance(it, (dict, list)) for it in wanted.values()):
-        return dspy.LM(cache=False, num_retries=0, **wanted)
-    if "lm" not in MADE:
-        MADE["lm"] = dspy.LM(cache=False, num_retries=0, **wanted)
-    # Making one takes ten times as long.
-    return MADE["lm"].copy()
 
 
 def configure_in_place():
