@@ -31,7 +31,11 @@ const TICK: Duration = Duration::from_secs(1);
 pub(super) const ASKS: usize = 1024;
 
 /// How long all processes must have had too much to do before there is to be another.
-const PATIENCE: Duration = Duration::from_millis(50);
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The same where more than so many wait for one: a few are begun before another could help.
+const LINE: usize = 16;
+const PATIENCE_OF_LINE: Duration = Duration::from_millis(50);
 
 /// The keeper of one program.
 pub(super) struct Keeper {
@@ -229,7 +233,8 @@ impl Keeper {
         let since =
             self.staff.is_crowded().then(|| self.crowded_since.unwrap_or_else(Instant::now));
         self.crowded_since = since;
-        let crowded = since.is_some_and(|it| it.elapsed() >= PATIENCE);
+        let patience = if self.waiting.len() > LINE { PATIENCE_OF_LINE } else { PATIENCE };
+        let crowded = since.is_some_and(|it| it.elapsed() >= patience);
         let (waiting, alone) = (self.waiting.len(), self.waiting_alone.len());
         let wanted = self.staff.wanted(waiting, alone, crowded, self.recipe.config.processes);
         for is_alone in wanted {

@@ -133,7 +133,9 @@ impl Staff {
         let is_new = |it: State| matches!(it, State::Starting(_));
         let shared = self.children.values().filter(|it| !it.is_alone);
         let without_slot = waiting.saturating_sub(shared.map(Child::room).sum());
-        let needed = without_slot.div_ceil(self.concurrency.max(1)).max(usize::from(crowded));
+        // Before the first has said how many it takes, one is enough.
+        let each = if self.concurrency == 0 { usize::MAX } else { self.concurrency };
+        let needed = without_slot.div_ceil(each).max(usize::from(crowded));
         let needed = needed.saturating_sub(count(false, is_new));
         let room = most.max(1).saturating_sub(count(false, is_here));
         let mut wanted = vec![false; needed.min(room)];

@@ -96,7 +96,7 @@ async fn outputs_that_fill_the_socket_come_whole_and_beside_each_other() {
 #[tokio::test]
 async fn what_blocks_a_loop_holds_up_the_next_few_and_not_the_others() {
     let text = aforward(&[
-        "if question == 'block':\n            time.sleep(3)",
+        "if question == 'block':\n            time.sleep(4)",
         "return {'pid': os.getpid()}",
     ]);
     let mut site = program(&text, "");
