@@ -30,12 +30,10 @@ const TICK: Duration = Duration::from_secs(1);
 /// The most that wait for a seat; those who wait longer for one have their own deadlines.
 pub(super) const ASKS: usize = 1024;
 
-/// How long all processes must have had too much to do before there is to be another.
-const PATIENCE: Duration = Duration::from_secs(1);
-
-/// The same where more than so many wait for one: a few are begun before another could help.
-const LINE: usize = 16;
-const PATIENCE_OF_LINE: Duration = Duration::from_millis(50);
+/// How long all processes must have had too much to do before there is to be another, and how long
+/// they may have had less meanwhile.
+const PATIENCE: Duration = Duration::from_millis(250);
+const CALM: Duration = Duration::from_millis(20);
 
 /// The keeper of one program.
 pub(super) struct Keeper {
@@ -56,8 +54,8 @@ pub(super) struct Keeper {
     reports: Reports,
     /// When there was work last.
     busy_at: Instant,
-    /// Since when all processes have had too much to do; none if one has not.
-    crowded_since: Option<Instant>,
+    /// Since when all processes have had too much to do, and when they had last.
+    crowded: Option<(Instant, Instant)>,
     /// When to look after the children next, whatever else happens.
     next_look: Instant,
 }
@@ -97,7 +95,7 @@ impl Keeper {
             trouble: Trouble::default(),
             reports,
             busy_at: Instant::now(),
-            crowded_since: None,
+            crowded: None,
             next_look: Instant::now() + TICK,
         }
     }
@@ -230,16 +228,22 @@ impl Keeper {
 
     /// Asks for children where there are too few.
     async fn grow(&mut self) {
-        let since =
-            self.staff.is_crowded().then(|| self.crowded_since.unwrap_or_else(Instant::now));
-        self.crowded_since = since;
-        let patience = if self.waiting.len() > LINE { PATIENCE_OF_LINE } else { PATIENCE };
-        let crowded = since.is_some_and(|it| it.elapsed() >= patience);
+        let crowded = self.is_crowded_for_long(Instant::now());
         let (waiting, alone) = (self.waiting.len(), self.waiting_alone.len());
         let wanted = self.staff.wanted(waiting, alone, crowded, self.recipe.config.processes);
         for is_alone in wanted {
             self.fork(is_alone, None).await;
         }
+    }
+
+    fn is_crowded_for_long(&mut self, now: Instant) -> bool {
+        if self.staff.is_crowded() {
+            let since = self.crowded.map_or(now, |(since, _)| since);
+            self.crowded = Some((since, now));
+            return since + PATIENCE <= now;
+        }
+        self.crowded = self.crowded.filter(|(_, last)| *last + CALM > now);
+        false
     }
 
     /// A program that could not be loaded or started.
