@@ -16,6 +16,7 @@ use tracing::{info, warn};
 
 use super::{
     config::FAILURES_MAX,
+    crowd::Crowd,
     event::{Ask, Event, Events},
     fault::Fault,
     parent::{Parent, Recipe, StartError},
@@ -29,11 +30,6 @@ const TICK: Duration = Duration::from_secs(1);
 
 /// The most that wait for a seat; those who wait longer for one have their own deadlines.
 pub(super) const ASKS: usize = 1024;
-
-/// How long all processes must have had too much to do before there is to be another, and how long
-/// they may have had less meanwhile.
-const PATIENCE: Duration = Duration::from_millis(250);
-const CALM: Duration = Duration::from_millis(20);
 
 /// The keeper of one program.
 pub(super) struct Keeper {
@@ -54,8 +50,7 @@ pub(super) struct Keeper {
     reports: Reports,
     /// When there was work last.
     busy_at: Instant,
-    /// Since when all processes have had too much to do, and when they had last.
-    crowded: Option<(Instant, Instant)>,
+    crowd: Crowd,
     /// When to look after the children next, whatever else happens.
     next_look: Instant,
 }
@@ -95,7 +90,7 @@ impl Keeper {
             trouble: Trouble::default(),
             reports,
             busy_at: Instant::now(),
-            crowded: None,
+            crowd: Crowd::default(),
             next_look: Instant::now() + TICK,
         }
     }
@@ -228,22 +223,12 @@ impl Keeper {
 
     /// Asks for children where there are too few.
     async fn grow(&mut self) {
-        let crowded = self.is_crowded_for_long(Instant::now());
+        let crowded = self.crowd.note(self.staff.is_crowded(), Instant::now());
         let (waiting, alone) = (self.waiting.len(), self.waiting_alone.len());
         let wanted = self.staff.wanted(waiting, alone, crowded, self.recipe.config.processes);
         for is_alone in wanted {
             self.fork(is_alone, None).await;
         }
-    }
-
-    fn is_crowded_for_long(&mut self, now: Instant) -> bool {
-        if self.staff.is_crowded() {
-            let since = self.crowded.map_or(now, |(since, _)| since);
-            self.crowded = Some((since, now));
-            return since + PATIENCE <= now;
-        }
-        self.crowded = self.crowded.filter(|(_, last)| *last + CALM > now);
-        false
     }
 
     /// A program that could not be loaded or started.

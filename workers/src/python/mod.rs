@@ -11,6 +11,7 @@ mod care;
 mod code;
 mod completion;
 mod config;
+mod crowd;
 mod event;
 mod fault;
 mod frame;

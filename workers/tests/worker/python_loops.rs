@@ -121,6 +121,28 @@ async fn what_blocks_a_loop_holds_up_the_next_few_and_not_the_others() {
 }
 
 #[tokio::test]
+async fn what_no_loop_has_begun_waits_in_the_worker() {
+    let text = aforward(&["if question == 'block':\n            time.sleep(2)", "return {}"]);
+    let mut site = program(&text, "");
+    (site.config.slots, site.python.processes) = (64, 1);
+    let worker = site.start();
+    outputs(&site, json!({})).await;
+    let blocking = submit(&site, json!({"question": "block"})).await;
+    site.until(blocking, State::Running).await;
+
+    let others = (0..20).map(|_| submit(&site, json!({})));
+    let others = futures::future::join_all(others).await;
+
+    let waiting = async || worker.metrics.python_waiting.get() >= 16;
+    until_true("they wait in the worker", SOON, waiting).await;
+    for id in others {
+        site.until(id, State::Succeeded).await;
+    }
+    assert_eq!(worker.metrics.python_waiting.get(), 0);
+    worker.end().await;
+}
+
+#[tokio::test]
 async fn what_is_called_off_before_its_loop_comes_to_it_harms_nobody() {
     let text = aforward(&[
         "if question == 'block':\n            time.sleep(0.5)",
