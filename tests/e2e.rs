@@ -96,6 +96,7 @@ on_both_stores! {
     python: python_program_gives_outputs, python_program_is_traced_as_a_native_one,
         both_runtimes_leave_the_same_record, python_batch_is_done,
         python_inputs_are_checked_before_they_wait,
+        changed_python_program_is_known_before_it_is_run,
         python_program_without_types_takes_any_object,
         python_execution_of_a_killed_runner_runs_again, python_that_came_over_http_is_not_run;
     streaming: fields_grow_on_a_terminal, fields_grow_before_the_record_is_there,

@@ -1,30 +1,15 @@
 //! Keeping this process's programs like those of the fleet and of the folder.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use programs::{Program, Registry};
+use queue::Catalogue;
 use tracing::{info, warn};
 
 use crate::{App, error::Result};
 
 /// How often to ask whether others have registered programs, and to look into the folder.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-
-/// The epoch of the store's programs that the registry shows.
-pub(crate) struct Epoch(AtomicU64);
-
-impl Default for Epoch {
-    /// No store's: the first look loads.
-    fn default() -> Self {
-        Self(AtomicU64::new(u64::MAX))
-    }
-}
 
 impl App {
     /// The program of a request. One that is not known may just have been registered elsewhere.
@@ -47,22 +32,22 @@ impl App {
 
     /// Loads the fleet's programs if they have changed since the last time.
     pub(crate) async fn catch_up(&self) -> queue::Result<()> {
-        let seen = &self.local.epoch.0;
-        if self.queue.epoch().await? == seen.load(Ordering::Acquire) {
-            return Ok(());
+        let newest = self.queue.epoch().await?;
+        loop {
+            let known = self.registry.known();
+            if known.epoch == Some(newest) {
+                return Ok(());
+            }
+            let Catalogue { programs, manifests, epoch } = self.queue.catalogue().await?;
+            let keep = move |it: &Registry| it.keep(known, &programs, &manifests, epoch);
+            let Some(kept) = blocking(&self.registry, keep).await else { return Ok(()) };
+            if let Some(reload) = kept {
+                if reload.is_change() {
+                    info!("the registered programs have changed");
+                }
+                return Ok(());
+            }
         }
-        let (kept, epoch) = self.queue.programs().await?;
-        let findings = self.queue.manifests().await?;
-        let keep = move |registry: &Registry| {
-            registry.describe(&findings);
-            registry.keep(&kept)
-        };
-        let changed = blocking(&self.registry, keep).await;
-        seen.store(epoch, Ordering::Release);
-        if changed.as_ref().is_some_and(programs::Reload::is_change) {
-            info!("the registered programs have changed");
-        }
-        Ok(())
     }
 
     /// Follows the fleet and the folder until the server stops.

@@ -42,7 +42,7 @@ pub use manifest::{Manifest, ManifestField, ManifestSignature};
 pub use mlflow::MlflowUri;
 pub use program::{CachePolicy, Origin, Program, Runtime};
 pub use python::{Fetched, PythonProgram, Repository, Source};
-pub use registry::{Registry, Reload};
+pub use registry::{Known, Registry, Reload};
 pub use retries::{Backoff, Jitter, Retries};
 pub use saved::Saved;
 pub use source_pattern::SourcePattern;

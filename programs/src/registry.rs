@@ -3,7 +3,10 @@
 use std::{
     collections::{BTreeMap, HashMap},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+        atomic::{AtomicU64, Ordering},
+    },
     time::SystemTime,
 };
 
@@ -42,12 +45,29 @@ struct Inner {
     folder: PathBuf,
     /// What readers see: replaced whole, never changed.
     shelf: RwLock<Arc<Shelf>>,
-    /// What workers found out, by name and version.
-    findings: RwLock<BTreeMap<String, Arc<Finding>>>,
+    /// How often readers came to see other programs.
+    changes: AtomicU64,
+    fleet: RwLock<Fleet>,
     /// Where this process has put what sources name elsewhere.
     fetched: RwLock<HashMap<Source, Fetched>>,
     /// What is known of each text; its lock lets one reload run at a time.
     texts: Mutex<Texts>,
+}
+
+/// What the fleet shares, as far as this process knows.
+#[derive(Debug, Default)]
+struct Fleet {
+    known: Known,
+    /// What workers found out, by name and version.
+    findings: BTreeMap<String, Arc<Finding>>,
+}
+
+/// Which reading of the fleet's store a registry shows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Known {
+    /// The store's epoch then; none before the first reading.
+    pub epoch: Option<u64>,
+    readings: u64,
 }
 
 impl Registry {
@@ -58,7 +78,8 @@ impl Registry {
         let inner = Inner {
             folder: folder.to_owned(),
             shelf: RwLock::default(),
-            findings: RwLock::default(),
+            changes: AtomicU64::default(),
+            fleet: RwLock::default(),
             fetched: RwLock::default(),
             texts: Mutex::default(),
         };
@@ -106,17 +127,6 @@ impl Registry {
         self.shelf().list().map(|it| self.described(it)).collect()
     }
 
-    /// Takes in what workers found out about Python programs, by their names and versions, in the
-    /// form in which it was published.
-    pub fn describe(&self, findings: &[(String, String)]) {
-        let read = |(name, text): &(String, String)| {
-            // What another version wrote and this one cannot read says nothing here.
-            Some((name.clone(), Arc::new(serde_json::from_str(text).ok()?)))
-        };
-        let findings = findings.iter().filter_map(read).collect();
-        *self.inner.findings.write().unwrap_or_else(PoisonError::into_inner) = findings;
-    }
-
     /// Takes in where something was put that is elsewhere; nothing to forget it.
     pub fn place(&self, source: &Source, fetched: Option<Fetched>) {
         let mut all = self.inner.fetched.write().unwrap_or_else(PoisonError::into_inner);
@@ -136,8 +146,8 @@ impl Registry {
             let fetched = self.inner.fetched.read().unwrap_or_else(PoisonError::into_inner);
             python.fetched = fetched.get(&python.source).cloned();
             drop(fetched);
-            let findings = self.inner.findings.read().unwrap_or_else(PoisonError::into_inner);
-            let finding = findings.get(&program.pinned());
+            let fleet = self.fleet();
+            let finding = fleet.findings.get(&program.pinned());
             // What others have fetched counts where nothing is fetched, as in an API.
             let revision = match &python.fetched {
                 Some(fetched) => Some(fetched.revision.as_str()),
@@ -175,11 +185,43 @@ impl Registry {
         self.reload_at(SystemTime::now())
     }
 
-    /// Replaces the programs that were registered over HTTP, as ids and texts.
-    pub fn keep(&self, kept: &[(String, String)]) -> Reload {
+    /// Which reading of the fleet's store is shown.
+    pub fn known(&self) -> Known {
+        self.fleet().known
+    }
+
+    /// How often programs were added, changed or removed: who acts on them looks whether it is
+    /// another number than before, since each clone may be the one that finds out.
+    pub fn changes(&self) -> u64 {
+        self.inner.changes.load(Ordering::Acquire)
+    }
+
+    /// Takes in a reading of the fleet's store at an epoch: the programs that were registered over
+    /// HTTP, as ids and texts, and what workers found out about Python programs, by their names
+    /// and versions, in the form in which it was published.
+    ///
+    /// `before` is what was known before it was read. None if another reading was taken in since:
+    /// that may be newer, and the store is to be read again.
+    pub fn keep(
+        &self,
+        before: Known,
+        programs: &[(String, String)],
+        findings: &[(String, String)],
+        epoch: u64,
+    ) -> Option<Reload> {
+        let read = |(name, text): &(String, String)| {
+            // What another version wrote and this one cannot read says nothing here.
+            Some((name.clone(), Arc::new(serde_json::from_str(text).ok()?)))
+        };
+        let findings = findings.iter().filter_map(read).collect();
         let mut texts = self.texts();
-        texts.read_kept(kept.to_vec());
-        self.show(&texts)
+        if self.known() != before {
+            return None;
+        }
+        texts.read_kept(programs.to_vec());
+        let known = Known { epoch: Some(epoch), readings: before.readings + 1 };
+        *self.fleet_mut() = Fleet { known, findings };
+        Some(self.show(&texts))
     }
 
     /// Forgets every parsed program, reads all again, and says how many were forgotten.
@@ -214,7 +256,19 @@ impl Registry {
         let mut shown = self.inner.shelf.write().unwrap_or_else(PoisonError::into_inner);
         let old = std::mem::replace(&mut *shown, Arc::clone(&new));
         drop(shown);
-        Reload::between(&old, &new)
+        let reload = Reload::between(&old, &new);
+        if reload.is_change() {
+            self.inner.changes.fetch_add(1, Ordering::AcqRel);
+        }
+        reload
+    }
+
+    fn fleet(&self) -> RwLockReadGuard<'_, Fleet> {
+        self.inner.fleet.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn fleet_mut(&self) -> RwLockWriteGuard<'_, Fleet> {
+        self.inner.fleet.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn shelf(&self) -> Arc<Shelf> {

@@ -65,7 +65,8 @@ fn what_was_registered_is_not_the_operators() {
     let text = "name: a\nsignatures: {main: {inputs: [q], outputs: [a]}}";
     std::fs::write(folder.path().join("a.yaml"), text).unwrap();
     let registry = Registry::load(folder.path());
-    registry.keep(&[("b".to_owned(), text.replace("name: a", "name: b"))]);
+    let sent = [("b".to_owned(), text.replace("name: a", "name: b"))];
+    registry.keep(registry.known(), &sent, &[], 1).unwrap();
 
     assert_eq!(registry.get("a").unwrap().origin, Origin::File);
     assert_eq!(registry.get("b").unwrap().origin, Origin::Registered);

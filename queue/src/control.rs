@@ -8,6 +8,17 @@ use crate::{ObjectCounts, Result};
 /// The most programs that manifests are kept of: as many as a folder may hold.
 pub(crate) const MANIFESTS_MAX: u32 = 10_000;
 
+/// What the fleet shares about programs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Catalogue {
+    /// The kept programs: ids and texts, by id.
+    pub programs: Vec<(String, String)>,
+    /// What workers found out: programs and manifests, by program.
+    pub manifests: Vec<(String, String)>,
+    /// The epoch that they belong to.
+    pub epoch: u64,
+}
+
 /// Steers the queue, and keeps what the whole fleet must agree on.
 #[async_trait]
 pub trait Control: Send + Sync {
@@ -26,15 +37,12 @@ pub trait Control: Send + Sync {
     /// Forgets a program kept by [`Control::put_program`]; whether there was one. Raises the epoch.
     async fn remove_program(&self, id: &str) -> Result<bool>;
 
-    /// The kept programs, by id, and the epoch they belong to.
-    async fn programs(&self) -> Result<(Vec<(String, String)>, u64)>;
+    /// What is kept for every process of the fleet, as of one moment.
+    async fn catalogue(&self) -> Result<Catalogue>;
 
     /// Keeps what a worker found out about a program by loading it, for those who must not load
     /// it. Raises the epoch, if it is news.
     async fn publish_manifest(&self, program: &str, text: &str) -> Result<()>;
-
-    /// What workers found out, by program.
-    async fn manifests(&self) -> Result<Vec<(String, String)>>;
 
     /// The number that goes up when programs change or caches are cleared.
     async fn epoch(&self) -> Result<u64>;

@@ -55,7 +55,7 @@ pub use batch::{
     Batch, BatchItem, BatchState, CHUNK_ITEMS, Ended, NewBatch, Part, Policy, Release, Seal,
 };
 pub use clock::Clock;
-pub use control::Control;
+pub use control::{Catalogue, Control};
 pub use custom_ids::{CUSTOM_IDS_PAGE, CustomIds};
 pub use end::{Attempt, End, Failure, FailureKind, Report};
 pub use error::{Error, Result};

@@ -203,6 +203,25 @@ pub(crate) async fn python_inputs_are_checked_before_they_wait(store: Store) {
     site.check(up).await;
 }
 
+pub(crate) async fn changed_python_program_is_known_before_it_is_run(store: Store) {
+    let site = site(store).await;
+    let up = site.up().await;
+    let knows = |name: &'static str| {
+        move |it: &serde_json::Value| it["input_schema"]["required"] == json!([name])
+    };
+    site.until("/programs/reviewer", knows("question")).await;
+
+    for name in ["why", "whence", "whither"] {
+        site.write(
+            "programs/reviewer.py",
+            &REVIEWER.replace("question: str", &format!("{name}: str")),
+        );
+        site.until("/programs/reviewer", knows(name)).await;
+    }
+
+    site.check(up).await;
+}
+
 pub(crate) async fn python_program_without_types_takes_any_object(store: Store) {
     let site = site(store).await;
     let text = "import dspy\n\nclass Any(dspy.Module):\n    \

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use queue::Catalogue;
 use tokio::{
     sync::Mutex,
     time::{self, Instant},
@@ -29,37 +30,33 @@ impl Shift {
             return;
         }
         let began = Instant::now();
-        let _told = self.read_kept().await;
+        self.read_catalogue().await;
         self.reload().await;
+        self.follow();
         *last = Some(began);
     }
 
-    /// Reads what the store keeps, and says for which epoch.
-    pub(crate) async fn read_kept(self: &Arc<Self>) -> Option<u64> {
+    /// Reads what the store keeps for the fleet.
+    async fn read_catalogue(self: &Arc<Self>) {
         let read = async {
-            let (kept, epoch) = self.queue.programs().await?;
-            Ok::<_, queue::Error>((kept, epoch, self.queue.manifests().await?))
+            while !self.take_catalogue().await? {}
+            Ok::<_, queue::Error>(())
         };
         match time::timeout(TIMEOUT, read).await {
-            Ok(Ok((kept, epoch, findings))) => {
-                let shift = Arc::clone(self);
-                let keep = tokio::task::spawn_blocking(move || {
-                    shift.registry.describe(&findings);
-                    shift.registry.keep(&kept)
-                });
-                let kept = keep.await.is_ok();
-                self.follow();
-                kept.then_some(epoch)
-            }
-            Ok(Err(error)) => {
-                warn!(%error, "cannot read the registered programs: {error}");
-                None
-            }
-            Err(_) => {
-                warn!("cannot read the registered programs: the store does not answer");
-                None
-            }
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => warn!(%error, "cannot read the registered programs: {error}"),
+            Err(_) => warn!("cannot read the registered programs: the store does not answer"),
         }
+    }
+
+    /// Reads it once; whether nobody else took in another reading meanwhile.
+    async fn take_catalogue(self: &Arc<Self>) -> queue::Result<bool> {
+        let known = self.registry.known();
+        let Catalogue { programs, manifests, epoch } = self.queue.catalogue().await?;
+        let registry = self.registry.clone();
+        let keep = move || registry.keep(known, &programs, &manifests, epoch);
+        // One that panicked would again.
+        Ok(tokio::task::spawn_blocking(keep).await.map_or(true, |it| it.is_some()))
     }
 
     /// Reads what changed in the folder.
@@ -69,7 +66,6 @@ impl Shift {
         if let Ok(reload) = reload.await
             && reload.is_change()
         {
-            self.follow();
             let (added, changed, removed) =
                 (reload.added.len(), reload.changed.len(), reload.removed.len());
             info!("programs: {added} added, {changed} changed, {removed} removed");
@@ -79,14 +75,18 @@ impl Shift {
 
 /// Reads the folder again and again; and what the store keeps, when its epoch changes.
 pub(crate) async fn follow(shift: Arc<Shift>, mut epochs: tokio::sync::watch::Receiver<u64>) {
-    let mut known = None;
+    let mut followed = None;
     loop {
         let epoch = *epochs.borrow_and_update();
-        if known != Some(epoch) && epoch != UNKNOWN {
-            known = shift.read_kept().await.map(|_| epoch);
-            if known.is_some() {
-                shift.reload().await;
-            }
+        if epoch != UNKNOWN && shift.registry.known().epoch != Some(epoch) {
+            shift.read_catalogue().await;
+            shift.reload().await;
+        }
+        // An API in this process reads into the same registry.
+        let changes = Some(shift.registry.changes());
+        if followed != changes {
+            shift.follow();
+            followed = changes;
         }
         tokio::select! {
             () = time::sleep(EVERY) => shift.reload().await,

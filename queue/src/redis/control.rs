@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use redis::InfoDict;
 
 use super::RedisQueue;
-use crate::{Control, ObjectCounts, Objects, Result, control::MANIFESTS_MAX};
+use crate::{Catalogue, Control, ObjectCounts, Objects, Result, control::MANIFESTS_MAX};
 
 /// How many cached results one script forgets.
 const CLEAR_STEP: usize = 1000;
@@ -122,14 +122,17 @@ impl Control for RedisQueue {
         Ok(self.store.home.query::<(bool,)>(&pipe).await?.0)
     }
 
-    async fn programs(&self) -> Result<(Vec<(String, String)>, u64)> {
+    async fn catalogue(&self) -> Result<Catalogue> {
+        let keys = &self.store.keys;
         let mut pipe = redis::pipe();
-        pipe.atomic().hgetall(self.store.keys.named("programs"));
-        pipe.hget(self.store.keys.named("cfg"), "epoch");
-        let (mut programs, epoch): (Vec<(String, String)>, Option<u64>) =
-            self.store.home.query(&pipe).await?;
-        programs.sort();
-        Ok((programs, epoch.unwrap_or_default()))
+        pipe.atomic().hgetall(keys.named("programs")).hgetall(keys.named("manifests"));
+        pipe.hget(keys.named("cfg"), "epoch");
+        let (programs, manifests, epoch) = self.store.home.query(&pipe).await?;
+        let epoch: Option<u64> = epoch;
+        let mut catalogue = Catalogue { programs, manifests, epoch: epoch.unwrap_or_default() };
+        catalogue.programs.sort();
+        catalogue.manifests.sort();
+        Ok(catalogue)
     }
 
     async fn publish_manifest(&self, program: &str, text: &str) -> Result<()> {
@@ -144,14 +147,6 @@ impl Control for RedisQueue {
         let mut pipe = redis::pipe();
         pipe.hset(&key, program, text).ignore();
         self.raise_epoch(pipe).await
-    }
-
-    async fn manifests(&self) -> Result<Vec<(String, String)>> {
-        let mut pipe = redis::pipe();
-        pipe.hgetall(self.store.keys.named("manifests"));
-        let (mut manifests,): (Vec<(String, String)>,) = self.store.home.query(&pipe).await?;
-        manifests.sort();
-        Ok(manifests)
     }
 
     async fn epoch(&self) -> Result<u64> {

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use rusqlite::Row;
 
 use super::{
     SqliteQueue,
@@ -9,7 +10,7 @@ use super::{
     step::{all, count, setting},
     violations::violations,
 };
-use crate::{Control, Result, control::MANIFESTS_MAX};
+use crate::{Catalogue, Control, Result, control::MANIFESTS_MAX};
 
 #[async_trait]
 impl Control for SqliteQueue {
@@ -55,12 +56,14 @@ impl Control for SqliteQueue {
         .await
     }
 
-    async fn programs(&self) -> Result<(Vec<(String, String)>, u64)> {
-        self.read(|db, _| {
-            let programs = all(db, sql!("settings.sql", "programs"), [], |row| {
-                Ok((row.get(0)?, row.get(1)?))
-            })?;
-            Ok((programs, count(setting(db, "epoch")?)))
+    async fn catalogue(&self) -> Result<Catalogue> {
+        let pair = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
+        self.read(move |db, _| {
+            // Before what it counts: what is raised in between is read again.
+            let epoch = count(setting(db, "epoch")?);
+            let programs = all(db, sql!("settings.sql", "programs"), [], pair)?;
+            let manifests = all(db, sql!("settings.sql", "manifests"), [], pair)?;
+            Ok(Catalogue { programs, manifests, epoch })
         })
         .await
     }
@@ -73,13 +76,6 @@ impl Control for SqliteQueue {
                 step.raise_epoch()?;
             }
             Ok(())
-        })
-        .await
-    }
-
-    async fn manifests(&self) -> Result<Vec<(String, String)>> {
-        self.read(|db, _| {
-            all(db, sql!("settings.sql", "manifests"), [], |row| Ok((row.get(0)?, row.get(1)?)))
         })
         .await
     }

@@ -31,16 +31,16 @@ pub(crate) async fn programs_raise_the_epoch(store: Store) -> Rig {
     let text = |text: &str| ("p".to_owned(), text.to_owned());
 
     rig.queue.put_program("p", "one").await.unwrap();
-    let (programs, first) = rig.queue.programs().await.unwrap();
-    assert_eq!(programs, [text("one")]);
+    let first = rig.queue.catalogue().await.unwrap();
+    assert_eq!(first.programs, [text("one")]);
     rig.queue.put_program("p", "two").await.unwrap();
-    let (programs, second) = rig.queue.programs().await.unwrap();
-    assert_eq!(programs, [text("two")]);
-    assert!(before < first && first < second);
-    assert_eq!(rig.beat(&worker).await.epoch, second);
+    let second = rig.queue.catalogue().await.unwrap();
+    assert_eq!(second.programs, [text("two")]);
+    assert!(before < first.epoch && first.epoch < second.epoch);
+    assert_eq!(rig.beat(&worker).await.epoch, second.epoch);
     assert!(rig.queue.remove_program("p").await.unwrap());
-    let (programs, third) = rig.queue.programs().await.unwrap();
-    assert!(programs.is_empty() && third > second);
+    let third = rig.queue.catalogue().await.unwrap();
+    assert!(third.programs.is_empty() && third.epoch > second.epoch);
     assert!(!rig.queue.remove_program("p").await.unwrap());
     rig
 }
@@ -57,9 +57,10 @@ pub(crate) async fn manifests_raise_the_epoch_when_they_are_news(store: Store) -
     rig.queue.publish_manifest("p@1", "two").await.unwrap();
     rig.queue.publish_manifest("a@1", "three").await.unwrap();
 
-    assert!(before < first && first < rig.queue.epoch().await.unwrap());
-    let manifests = rig.queue.manifests().await.unwrap();
-    assert_eq!(manifests, [pair("a@1", "three"), pair("p@1", "two")]);
+    let catalogue = rig.queue.catalogue().await.unwrap();
+    assert!(before < first && first < catalogue.epoch);
+    assert_eq!(catalogue.epoch, rig.queue.epoch().await.unwrap());
+    assert_eq!(catalogue.manifests, [pair("a@1", "three"), pair("p@1", "two")]);
     rig
 }
 

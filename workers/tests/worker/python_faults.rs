@@ -343,7 +343,7 @@ async fn a_program_that_never_starts_is_shown_as_unhealthy() {
     assert!(said.contains("exit status: 7") && said.contains("so long"), "{said}");
     assert!(worker.metrics.python_start_errors.get() >= 5);
     let published = testkit::until("it is published", super::site::SOON, async || {
-        site.queue.manifests().await.unwrap().pop()
+        site.queue.catalogue().await.unwrap().manifests.pop()
     })
     .await;
     assert!(published.0.starts_with("p@") && published.1.contains("so long"), "{published:?}");

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed test may panic")]
 
+mod fleet;
+
 use std::{
     fs::{self, File},
     path::Path,
@@ -10,7 +12,6 @@ use std::{
 };
 
 use programs::{Error, Fetched, Registry, Reload};
-use serde_json::json;
 use tempfile::TempDir;
 
 /// A program file.
@@ -36,6 +37,11 @@ fn folder(files: &[(&str, &str)]) -> (TempDir, Registry) {
 
 fn kept(id: &str, text: &str) -> (String, String) {
     (id.to_owned(), text.to_owned())
+}
+
+/// Takes in what was registered.
+fn keep(registry: &Registry, programs: &[(String, String)]) -> Reload {
+    registry.keep(registry.known(), programs, &[], 1).unwrap()
 }
 
 fn changes(reload: &Reload) -> [Vec<&str>; 3] {
@@ -218,48 +224,22 @@ fn two_files_of_one_id_and_version_are_a_problem() {
 }
 
 #[test]
-fn a_registered_program_wins_over_files_of_its_id() {
-    let (_folder, registry) =
-        folder(&[("1.yaml", &text("x", "1.0.0", "a")), ("2.yaml", &text("x", "2.0.0", "a"))]);
+fn each_clone_hears_that_programs_changed() {
+    let (folder, registry) = folder(&[("a.yaml", &text("a", "1.0.0", "x"))]);
+    let (other, before) = (registry.clone(), registry.changes());
 
-    let reload = registry.keep(&[kept("x", &text("x", "1.0.0", "sent"))]);
+    other.reload();
+    assert_eq!(registry.changes(), before, "nothing did");
+    write(&folder, "b.yaml", &text("b", "1.0.0", "x"));
+    other.reload();
 
-    assert_eq!(changes(&reload), [vec![], vec!["x@1.0.0"], vec![]]);
-    assert_eq!(first_input(&registry, "x"), "sent");
-    assert_eq!(first_input(&registry, "x@1.0.0"), "sent");
-    assert_eq!(first_input(&registry, "x@2.0.0"), "a");
-    assert_eq!(registry.problems(), []);
-    registry.keep(&[]);
-    assert_eq!(version_of(&registry, "x"), "2.0.0");
-    assert_eq!(first_input(&registry, "x@1.0.0"), "a");
-}
-
-#[test]
-fn a_registered_text_that_is_kept_again_is_not_parsed_again() {
-    let (_folder, registry) = folder(&[]);
-    let programs = [kept("x", &text("x", "1.0.0", "a"))];
-    registry.keep(&programs);
-    let before = registry.get("x").unwrap();
-
-    assert!(!registry.keep(&programs).is_change());
-    assert!(Arc::ptr_eq(&before, &registry.get("x").unwrap()));
-}
-
-#[test]
-fn a_registered_text_of_another_id_is_a_problem() {
-    let (_folder, registry) = folder(&[]);
-
-    let reload = registry.keep(&[kept("x", &text("y", "1.0.0", "a"))]);
-
-    let told = "x: is registered as x, but says that it is y@1.0.0; register it under its own id";
-    assert_eq!(reload.problems[0].to_string(), told);
-    assert_eq!(registry.list(), []);
+    assert_eq!(registry.changes(), before + 1);
 }
 
 #[test]
 fn clearing_forgets_and_reads_again() {
     let (_folder, registry) = folder(&[("a.yaml", &text("a", "1.0.0", "x"))]);
-    registry.keep(&[kept("b", &text("b", "1.0.0", "x"))]);
+    keep(&registry, &[kept("b", &text("b", "1.0.0", "x"))]);
     let before = registry.get("a").unwrap();
 
     assert_eq!(registry.clear(), 2);
@@ -301,28 +281,6 @@ fn what_was_fetched_is_part_of_what_a_program_is() {
     assert_eq!(second.manifest().revision.as_deref(), Some("models:/qa/2"));
     assert_eq!(second.manifest().source.as_deref(), Some("mlflow:models:/qa@champion"));
     assert!(before.digest != first.digest && first.digest != second.digest);
-}
-
-#[test]
-fn what_a_worker_fetched_is_known_to_those_who_fetch_nothing() {
-    let (folder, worker) = folder(&[("qa.yaml", ELSEWHERE)]);
-    let api = Registry::load(folder.path());
-    let hold = Arc::new(File::open(folder.path()).unwrap());
-    let fetched = Fetched { revision: "1".to_owned(), folder: folder.path().to_owned(), hold };
-    worker.place(worker.get("qa").unwrap().elsewhere().unwrap(), Some(fetched));
-    let theirs = worker.get("qa").unwrap();
-    let finding = |digest: &str, revision: &str| {
-        let text = json!({ "digest": digest, "revision": revision }).to_string();
-        vec![(theirs.pinned(), text)]
-    };
-
-    api.describe(&finding(&theirs.digest, "1"));
-    let ours = api.get("qa").unwrap();
-    api.describe(&finding(&theirs.digest, "2"));
-    let of_another = api.get("qa").unwrap();
-
-    assert_eq!((ours.revision(), &ours.digest), (Some("1"), &theirs.digest));
-    assert_eq!((of_another.revision(), of_another.is_settled()), (None, false));
 }
 
 #[test]
