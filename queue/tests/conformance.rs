@@ -130,13 +130,15 @@ conform! {
             old_results_are_forgotten;
         records: pages_hold_each_execution_once, filters_pick, batch_filter_lists_items_in_order,
             dead_pages_are_oldest_first, bad_cursor_is_not_a_crash, why_tells_what_it_waits_for,
-            wait_wakes_at_the_end, wait_wakes_for_an_item, wait_gives_up_in_time;
+            wait_wakes_at_the_end, wait_wakes_at_each_end, wait_wakes_for_an_item,
+            many_who_wait_are_each_told, wait_gives_up_in_time;
         stats: counters_are_sums_of_what_ended, percentiles_are_within_two_percent,
             program_and_window_pick, depth_counts_what_waits, workers_are_the_live_ones,
             cache_hits_have_no_duration;
         ledger: calls_keep_an_even_pace, turn_that_is_too_late_is_not_taken,
             supply_held_off_is_nobodys,
             what_was_not_needed_is_given_back, own_reply_comes_back_in_its_place,
+            task_tells_that_it_may_have_paid,
             equal_calls_are_made_once, reply_taken_back_is_asked_for_anew,
             call_given_up_is_another_s, right_of_a_dead_holder_runs_out,
             spent_budget_stops_new_calls,

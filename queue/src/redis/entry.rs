@@ -154,6 +154,7 @@ impl Chunk {
                 generation: *generation,
                 created_at: time(self.shared.created_ms),
                 suspect: self.suspect,
+                may_have_paid: true,
             };
             leases.push(Lease { task, token: self.token.clone() });
         }
@@ -196,6 +197,7 @@ fn single(entry: &Entry, token: Token) -> Result<Lease> {
         generation: entry.number("g")?,
         created_at: envelope.created_at,
         suspect: entry.is_suspect()?,
+        may_have_paid: true,
     };
     Ok(Lease { task, token })
 }

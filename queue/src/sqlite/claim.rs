@@ -50,6 +50,7 @@ pub(super) struct One {
     inputs: String,
     fingerprint: Option<String>,
     ttl: Option<i64>,
+    paid: bool,
 }
 
 /// A claim at work.
@@ -254,6 +255,7 @@ fn read_one(row: &Row<'_>) -> Result<One> {
         inputs: row.get("inputs")?,
         fingerprint: row.get("fingerprint")?,
         ttl: row.get("ttl")?,
+        paid: row.get("paid")?,
     })
 }
 
@@ -305,6 +307,7 @@ impl One {
             generation: record.generation,
             created_at: time(record.created),
             suspect: record.crashes >= SUSPECT_FROM,
+            may_have_paid: self.paid,
         })
     }
 }
@@ -326,6 +329,7 @@ impl HandedChunk {
                 generation: item.generation,
                 created_at: time(batch.created),
                 suspect: self.chunk.crashes >= SUSPECT_FROM,
+                may_have_paid: true,
             })
         });
         tasks.collect()

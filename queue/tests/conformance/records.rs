@@ -200,6 +200,24 @@ pub(crate) async fn wait_wakes_at_the_end(store: Store) -> Rig {
     rig
 }
 
+pub(crate) async fn wait_wakes_at_each_end(store: Store) -> Rig {
+    let rig = store.open().await;
+    let worker = rig.worker().await;
+    let id = rig.submit(ask("?")).await;
+    let first = waiter(&rig, id);
+    rig.finish(rig.claim_one(&worker).await, failed("no")).await;
+    let first = tokio::time::timeout(SOON, first).await.unwrap().unwrap();
+
+    rig.queue.retry(id).await.unwrap();
+    let second = waiter(&rig, id);
+    rig.finish(rig.claim_one(&worker).await, succeeded("yes")).await;
+
+    let second = tokio::time::timeout(SOON, second).await.unwrap().unwrap();
+    assert_eq!((first.generation, first.state), (0, State::Failed));
+    assert_eq!((second.generation, second.state), (1, State::Succeeded));
+    rig
+}
+
 pub(crate) async fn wait_wakes_for_an_item(store: Store) -> Rig {
     let rig = store.open().await;
     let id = rig.queue.submit_batch(batch_of(3)).await.unwrap().id;
@@ -216,6 +234,25 @@ pub(crate) async fn wait_wakes_for_an_item(store: Store) -> Rig {
 
     for (waiting, state) in waiting.into_iter().zip([State::Succeeded, State::Cancelled]) {
         assert_eq!(tokio::time::timeout(SOON, waiting).await.unwrap().unwrap().state, state);
+    }
+    rig
+}
+
+pub(crate) async fn many_who_wait_are_each_told(store: Store) -> Rig {
+    let rig = store.open().await;
+    let mut waiting = Vec::new();
+    for n in 0..200 {
+        let id = rig.submit(ask(&n.to_string())).await;
+        waiting.push((id, waiter(&rig, id)));
+    }
+
+    for (id, _) in &waiting {
+        rig.queue.cancel(*id).await.unwrap();
+    }
+
+    for (id, waiting) in waiting {
+        let execution = tokio::time::timeout(SOON, waiting).await.unwrap().unwrap();
+        assert_eq!((execution.id, execution.state), (id, State::Cancelled));
     }
     rig
 }
