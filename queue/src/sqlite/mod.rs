@@ -1,6 +1,6 @@
 //! The embedded store: one file, no server, one machine.
 //!
-//! One thread writes, a few connections read beside it. Every method of [`crate::Intake`] and
+//! One thread writes, one looks up single executions, a few connections read beside them. Every method of [`crate::Intake`] and
 //! [`crate::Work`] is a step of the writer: [`submit`], [`claim`], [`finish`] and so on, each a
 //! function on a [`step::Step`]. What must always be equal is kept so by `schema.sql` itself.
 
@@ -16,6 +16,7 @@ mod intake;
 mod item;
 mod ledger;
 mod list;
+mod lookups;
 mod outbox;
 mod reader;
 mod records;
@@ -52,6 +53,7 @@ use rusqlite::Connection;
 use self::{
     feed::Feeds,
     file::File,
+    lookups::Lookups,
     reader::Readers,
     signal::Signals,
     step::{Rules, Step},
@@ -70,6 +72,7 @@ struct Inner {
     /// None beside a server that writes.
     writer: Option<Writer>,
     readers: Readers,
+    lookups: Lookups,
     rules: Arc<Rules>,
     signals: Arc<Signals>,
     dropped: Arc<Dropped>,
@@ -91,32 +94,39 @@ impl SqliteQueue {
         let numbers = AtomicI64::new(number.unwrap_or(0) + 1);
         let rules = Arc::new(Rules { limits, clock, numbers, deaf_until: AtomicI64::new(0) });
         let signals = Arc::new(Signals::default());
-        let readers = Readers::open(path)?;
         let writer = Writer::start(file, Arc::clone(&rules), Arc::clone(&signals))?;
-        Ok(Self::of(Some(writer), readers, rules, signals))
+        Self::of(path, Some(writer), rules, signals)
     }
 
     /// Opens the file to look at it, beside the server that works on it. What would change it is
     /// [`Error::Unsupported`].
     pub fn open_to_read(path: &Path) -> Result<Self> {
-        let readers = Readers::open(path)?;
         let rules = Rules {
             limits: Limits::default(),
             clock: Clock::Store,
             numbers: AtomicI64::new(0),
             deaf_until: AtomicI64::new(0),
         };
-        Ok(Self::of(None, readers, Arc::new(rules), Arc::default()))
+        Self::of(path, None, Arc::new(rules), Arc::default())
     }
 
     fn of(
+        path: &Path,
         writer: Option<Writer>,
-        readers: Readers,
         rules: Arc<Rules>,
         signals: Arc<Signals>,
-    ) -> Self {
-        let (dropped, heard, feeds) = (Arc::default(), Heard::default(), Feeds::default());
-        Self { inner: Arc::new(Inner { writer, readers, rules, signals, dropped, heard, feeds }) }
+    ) -> Result<Self> {
+        let inner = Inner {
+            writer,
+            readers: Readers::open(path)?,
+            lookups: Lookups::start(path)?,
+            rules,
+            signals,
+            dropped: Arc::default(),
+            heard: Heard::default(),
+            feeds: Feeds::default(),
+        };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     fn writer(&self) -> Result<&Writer> {

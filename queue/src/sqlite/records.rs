@@ -20,7 +20,10 @@ const LOOK_AGAIN: Duration = Duration::from_millis(250);
 #[async_trait]
 impl Records for SqliteQueue {
     async fn execution(&self, id: ExecutionId) -> Result<Execution> {
-        self.read(move |db, _| list::find(db, id)).await
+        match id.item_of() {
+            Some(_) => self.read(move |db, _| list::find(db, id)).await,
+            None => self.inner.lookups.find(id).await,
+        }
     }
 
     async fn wait(&self, id: ExecutionId, wait: Duration) -> Result<Execution> {
@@ -33,10 +36,12 @@ impl Records for SqliteQueue {
             if let Some(ended) = ended.as_mut().as_pin_mut() {
                 ended.enable();
             }
-            let execution = self.execution(id).await?;
             let now = Instant::now();
-            if execution.state.is_terminal() || now >= until {
-                return Ok(execution);
+            if now >= until || !self.inner.signals.is_open(id) {
+                let execution = self.execution(id).await?;
+                if execution.state.is_terminal() || now >= until {
+                    return Ok(execution);
+                }
             }
             match ended.as_mut().as_pin_mut() {
                 Some(ended) => drop(timeout_at(until, ended).await),

@@ -46,6 +46,8 @@ impl Rules {
 /// What a step leads to once it is committed.
 #[derive(Default)]
 pub(super) struct Effects {
+    /// Single executions that were accepted and have yet to run.
+    pub(super) accepted: Vec<ExecutionId>,
     /// Executions that ended, for those who wait for them.
     pub(super) ended: Vec<ExecutionId>,
     /// Whether something may be claimed that could not be before.

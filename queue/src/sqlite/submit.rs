@@ -74,6 +74,7 @@ fn accept(step: &mut Step<'_>, new: &NewExecution) -> Result<State> {
     let scheduled = new.not_before.is_some_and(|time| time.timestamp_millis() > now);
     let state = if scheduled { State::Scheduled } else { State::Queued };
     insert(step, new, state, None, false)?;
+    step.effects.accepted.push(new.id);
     step.effects.arrived |= !scheduled;
     Ok(state)
 }

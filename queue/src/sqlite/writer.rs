@@ -27,6 +27,11 @@ const GROUP_MAX: usize = 256;
 /// The most steps that wait; more wait in their callers.
 const QUEUE_MAX: usize = 1024;
 
+/// How many must wait for results for a commit to wait for the steps of those who run now. Fewer
+/// commits leave more of the machine, of which so many wait for a share; where few wait, each step
+/// would only be later. As `commit_siblings` of PostgreSQL.
+const SIBLINGS: usize = 64;
+
 /// From which length on a transaction may have kept heartbeats from being heard in time.
 const DEAF_FROM: Duration = Duration::from_millis(500);
 
@@ -103,16 +108,27 @@ fn write(
 ) {
     while let Some(first) = steps.blocking_recv() {
         let mut group = vec![first];
-        while group.len() < GROUP_MAX
-            && let Ok(step) = steps.try_recv()
-        {
-            group.push(step);
+        take(&mut steps, &mut group);
+        let mut before = 0;
+        while before < group.len() && signals.waiting() >= SIBLINGS {
+            before = group.len();
+            std::thread::yield_now();
+            take(&mut steps, &mut group);
         }
         let begun = Instant::now();
         write_group(&mut file.connection, group, rules, signals);
         if begun.elapsed() > DEAF_FROM {
             rules.was_deaf();
         }
+    }
+}
+
+/// Adds what waits to a group, as far as it has room.
+fn take(steps: &mut mpsc::Receiver<Work>, group: &mut Vec<Work>) {
+    while group.len() < GROUP_MAX
+        && let Ok(step) = steps.try_recv()
+    {
+        group.push(step);
     }
 }
 
@@ -128,12 +144,13 @@ fn write_group(
     };
     let group = Group { tx: &tx, rules };
     let mut tally = Tally::default();
-    let (mut ended, mut told) = (Vec::new(), Vec::new());
+    let (mut accepted, mut ended, mut told) = (Vec::new(), Vec::new(), Vec::new());
     let mut arrived = false;
     let mut answers = Vec::with_capacity(steps.len());
     for step in steps {
         let (effects, answer) = step(&group);
         tally.merge(effects.tally);
+        accepted.extend(effects.accepted);
         ended.extend(effects.ended);
         told.extend(effects.told);
         arrived |= effects.arrived;
@@ -143,6 +160,7 @@ fn write_group(
     let committed = committed.and_then(|()| Ok(tx.commit()?));
     let refusal = committed.err().map(|error| refusal(&error));
     if refusal.is_none() {
+        signals.accepted(accepted);
         signals.ended(&ended);
     }
     for answer in answers {
