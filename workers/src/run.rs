@@ -188,7 +188,8 @@ async fn perform(
             let (own, other) = (call(&lm), call(&others));
             let lms = Endpoints { model: lm.settings.model.as_deref(), own: &own, other: &other };
             let settings = python::settings(&overrides);
-            let job = Job { id: task.id, inputs, settings: &settings, lms: &lms, trace, progress };
+            let (id, class) = (task.id, task.spec.class);
+            let job = Job { id, class, inputs, settings: &settings, lms: &lms, trace, progress };
             let returned = shift.python.run(&program, python, &job).await;
             if let Err(Error::Python(Fault::Raised { traceback: Some(text), .. })) = &returned {
                 evidence.extra.insert("traceback".to_owned(), text.as_str().into());

@@ -34,7 +34,8 @@ impl Lookups {
         Ok(Self(sender))
     }
 
-    /// One as it was committed when this was called, or later. [`Error::NotFound`] if there is none.
+    /// One as it was committed when this was called, or later. [`Error::NotFound`] if there is
+    /// none.
     pub(super) async fn find(&self, id: ExecutionId) -> Result<Execution> {
         let (answer, found) = oneshot::channel();
         self.0.send(Look { id, answer }).await.map_err(|_| stopped())?;

@@ -1,8 +1,9 @@
 //! The embedded store: one file, no server, one machine.
 //!
-//! One thread writes, one looks up single executions, a few connections read beside them. Every method of [`crate::Intake`] and
-//! [`crate::Work`] is a step of the writer: [`submit`], [`claim`], [`finish`] and so on, each a
-//! function on a [`step::Step`]. What must always be equal is kept so by `schema.sql` itself.
+//! One thread writes, one looks up single executions, a few connections read beside them. Every
+//! method of [`crate::Intake`] and [`crate::Work`] is a step of the writer: [`submit`], [`claim`],
+//! [`finish`] and so on, each a function on a [`step::Step`]. What must always be equal is kept so
+//! by `schema.sql` itself.
 
 mod bundle;
 mod cancel;

@@ -1,5 +1,6 @@
 //! What a keeper hears.
 
+use queue::Class;
 use tokio::{
     io::BufReader,
     net::unix::OwnedReadHalf,
@@ -39,6 +40,8 @@ pub(super) enum Event {
 pub(super) struct Ask {
     /// Whether nobody else may run in the same child.
     pub(super) alone: bool,
+    /// How urgent it is.
+    pub(super) class: Class,
     /// Where the seat goes.
     pub(super) reply: oneshot::Sender<Result<Seat, Fault>>,
 }

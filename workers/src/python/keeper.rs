@@ -4,8 +4,6 @@
 //! lets processes go: when they are too old or too large, when nobody needs them, and when a run
 //! does not stop as it was told. What runs beside that one is given back, and blamed for nothing.
 
-use std::collections::VecDeque;
-
 use tokio::{
     sync::mpsc,
     task::JoinSet,
@@ -19,6 +17,7 @@ use super::{
     crowd::Crowd,
     event::{Ask, Event, Events},
     fault::Fault,
+    line::Line,
     parent::{Parent, Recipe, StartError},
     protocol::{FromParent, ToParent},
     report::{Report, Reports},
@@ -40,10 +39,10 @@ pub(super) struct Keeper {
     pub(super) tasks: JoinSet<()>,
     heard: mpsc::UnboundedReceiver<Event>,
     asks: mpsc::Receiver<Ask>,
-    /// Who waits for a seat, in turn.
-    waiting: VecDeque<Ask>,
+    /// Who waits for a seat.
+    waiting: Line,
     /// Who waits for a process where nobody else runs.
-    waiting_alone: VecDeque<Ask>,
+    waiting_alone: Line,
     /// How many of them the metrics know of.
     waiting_counted: u64,
     trouble: Trouble,
@@ -84,8 +83,8 @@ impl Keeper {
             tasks: JoinSet::new(),
             heard,
             asks,
-            waiting: VecDeque::new(),
-            waiting_alone: VecDeque::new(),
+            waiting: Line::default(),
+            waiting_alone: Line::default(),
             waiting_counted: 0,
             trouble: Trouble::default(),
             reports,
@@ -103,8 +102,8 @@ impl Keeper {
             let wake = self.wake();
             tokio::select! {
                 ask = self.asks.recv(), if open => match ask {
-                    Some(ask) if ask.alone => self.waiting_alone.push_back(ask),
-                    Some(ask) => self.waiting.push_back(ask),
+                    Some(ask) if ask.alone => self.waiting_alone.push(ask),
+                    Some(ask) => self.waiting.push(ask),
                     None => open = false,
                 },
                 Some(event) = self.heard.recv() => self.hear(event).await,
@@ -172,18 +171,17 @@ impl Keeper {
 
     /// Gives seats to those who wait, and asks for children where there are too few.
     pub(super) async fn serve(&mut self) {
-        for waiting in [&mut self.waiting, &mut self.waiting_alone] {
-            while let Some(ask) = waiting.pop_front() {
-                if ask.reply.is_closed() {
-                    continue;
-                }
-                let Some(seat) = self.staff.place(ask.alone, &self.events) else {
-                    waiting.push_front(ask);
-                    break;
-                };
+        for (waiting, alone) in [(&mut self.waiting, false), (&mut self.waiting_alone, true)] {
+            waiting.tidy();
+            while !waiting.is_empty()
+                && let Some(seat) = self.staff.place(alone, &self.events)
+            {
                 self.busy_at = Instant::now();
-                // One that has gone gives its seat back by dropping it.
-                drop(ask.reply.send(Ok(seat)));
+                if let Some(ask) = waiting.pop() {
+                    // One that has gone gives its seat back by dropping it.
+                    drop(ask.reply.send(Ok(seat)));
+                }
+                waiting.tidy();
             }
         }
         self.count_waiting();
@@ -249,7 +247,7 @@ impl Keeper {
 
     fn refuse_all(&mut self) {
         let reason = &self.trouble.reason;
-        let waiting = self.waiting.drain(..).chain(self.waiting_alone.drain(..));
+        let waiting = self.waiting.drain().chain(self.waiting_alone.drain());
         for ask in waiting {
             let failure = if self.trouble.is_lasting {
                 Fault::NotLoaded(reason.clone())

@@ -17,6 +17,7 @@ mod fault;
 mod frame;
 mod interpreter;
 mod keeper;
+mod line;
 mod link;
 #[cfg(test)]
 mod messages;

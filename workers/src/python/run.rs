@@ -12,7 +12,7 @@ use dspy::{
     Message, ParseError, Progress, Step, ToolStep, Trace, Usage,
 };
 use futures::{StreamExt, stream::FuturesUnordered};
-use queue::ExecutionId;
+use queue::{Class, ExecutionId};
 use serde_json::{Map, Value};
 use tracing::info;
 
@@ -37,6 +37,8 @@ const LISTENERS_MAX: usize = 1000;
 pub(crate) struct Job<'a> {
     /// The execution.
     pub(crate) id: ExecutionId,
+    /// How urgent it is.
+    pub(crate) class: Class,
     /// What it runs on.
     pub(crate) inputs: &'a Fields,
     /// Settings of this execution, over those of the program.

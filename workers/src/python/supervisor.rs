@@ -7,6 +7,7 @@ use std::{
 };
 
 use programs::{Finding, Program, PythonProgram};
+use queue::Class;
 use serde_json::{Map, Value};
 use tokio::{
     sync::{mpsc, oneshot, watch},
@@ -77,10 +78,10 @@ impl Python {
         python: &PythonProgram,
         job: &Job<'_>,
     ) -> Result<Returned, Error> {
-        let seat = self.seat(program, python, false).await?;
+        let seat = self.seat(program, python, false, job.class).await?;
         match run::run(seat, job).await {
             Err(Error::Python(Fault::Crashed(_))) => {
-                let seat = self.seat(program, python, true).await?;
+                let seat = self.seat(program, python, true, job.class).await?;
                 run::run(seat, job).await
             }
             ended => ended,
@@ -119,11 +120,12 @@ impl Python {
         program: &Program,
         python: &PythonProgram,
         alone: bool,
+        class: Class,
     ) -> Result<Seat, Fault> {
         let desk = self.desk(program, python)?;
         let gone = || Fault::NotStarted("the worker stops".to_owned());
         let (reply, seat) = oneshot::channel();
-        desk.send(Ask { alone, reply }).await.map_err(|_| gone())?;
+        desk.send(Ask { alone, class, reply }).await.map_err(|_| gone())?;
         seat.await.map_err(|_| gone())?
     }
 

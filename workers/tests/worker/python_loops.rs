@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use queue::State;
 use serde_json::json;
-use testkit::until_true;
+use testkit::{Reply, until_true};
 
 use super::{
     module::{outputs, program, submit},
-    site::SOON,
+    site::{SOON, spec},
 };
 
 /// The class of a program with this `aforward`, which has `ask`.
@@ -139,6 +139,37 @@ async fn what_no_loop_has_begun_waits_in_the_worker() {
         site.until(id, State::Succeeded).await;
     }
     assert_eq!(worker.metrics.python_waiting.get(), 0);
+    worker.end().await;
+}
+
+#[tokio::test]
+async fn who_is_waited_for_goes_before_the_batch_that_waits_in_the_worker() {
+    let text = aforward(&[
+        "if question == 'hold':\n            await self.ask.acall(question=question)",
+        "P.turns = getattr(P, 'turns', 0) + 1",
+        "return {'turn': P.turns}",
+    ]);
+    let mut site = program(&text, "concurrency: 1");
+    (site.config.slots, site.python.processes) = (64, 1);
+    site.lm.then(Reply::Fitting.at_gate());
+    let worker = site.start();
+    let holding = submit(&site, json!({"question": "hold"})).await;
+    until_true("it holds", SOON, async || site.lm.calls() == 1).await;
+    let batch = site.submit_batch(spec("p"), (0..8).map(|it| it.to_string())).await;
+    let waiting = async || worker.metrics.python_waiting.get() == 8;
+    until_true("the batch waits in the worker", SOON, waiting).await;
+
+    let late = submit(&site, json!({"question": "soon?"})).await;
+    let waiting = async || worker.metrics.python_waiting.get() == 9;
+    until_true("it waits too", SOON, waiting).await;
+    site.lm.open_gate();
+
+    let ended = site.until(late, State::Succeeded).await.report.unwrap().outputs.unwrap();
+    assert_eq!(ended["turn"], 2, "the second to run");
+    site.until(holding, State::Succeeded).await;
+    for n in 0..8 {
+        site.until(batch.item(n), State::Succeeded).await;
+    }
     worker.end().await;
 }
 
