@@ -32,6 +32,9 @@ const QUEUE_MAX: usize = 1024;
 /// would only be later. As `commit_siblings` of PostgreSQL.
 const SIBLINGS: usize = 64;
 
+/// How often it lets others run then. With more, executions come in bursts that wait for each other.
+const YIELDS: usize = 2;
+
 /// From which length on a transaction may have kept heartbeats from being heard in time.
 const DEAF_FROM: Duration = Duration::from_millis(500);
 
@@ -109,11 +112,11 @@ fn write(
     while let Some(first) = steps.blocking_recv() {
         let mut group = vec![first];
         take(&mut steps, &mut group);
-        let mut before = 0;
-        while before < group.len() && signals.waiting() >= SIBLINGS {
-            before = group.len();
-            std::thread::yield_now();
-            take(&mut steps, &mut group);
+        for _ in 0..YIELDS {
+            if signals.waiting() >= SIBLINGS {
+                std::thread::yield_now();
+                take(&mut steps, &mut group);
+            }
         }
         let begun = Instant::now();
         write_group(&mut file.connection, group, rules, signals);
