@@ -32,7 +32,8 @@ const QUEUE_MAX: usize = 1024;
 /// would only be later. As `commit_siblings` of PostgreSQL.
 const SIBLINGS: usize = 64;
 
-/// How often it lets others run then. With more, executions come in bursts that wait for each other.
+/// How often it lets others run then. With more, executions come in bursts that wait for each
+/// other.
 const YIELDS: usize = 2;
 
 /// From which length on a transaction may have kept heartbeats from being heard in time.
