@@ -1,7 +1,10 @@
 //! One thread looks up single executions by their names. Those that wait together are looked up in
 //! one snapshot: to begin one is what a look costs most, as the writer has changed pages since.
 
-use std::path::Path;
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
+};
 
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
@@ -52,15 +55,24 @@ fn look_up(mut connection: Connection, mut looks: mpsc::Receiver<Look>) {
         {
             group.push(look);
         }
-        // Who hears nothing is told that it was stopped.
-        let Ok(snapshot) = connection.transaction_with_behavior(TransactionBehavior::Deferred)
-        else {
-            group.clear();
-            continue;
-        };
-        for Look { id, answer } in group.drain(..) {
-            drop(answer.send(list::find_single(&snapshot, id)));
+        match connection.transaction_with_behavior(TransactionBehavior::Deferred) {
+            Ok(snapshot) => group.drain(..).for_each(|look| look.answer(&snapshot)),
+            Err(error) => {
+                for look in group.drain(..) {
+                    drop(look.answer.send(Err(Error::Unavailable(error.to_string()))));
+                }
+            }
         }
+    }
+}
+
+impl Look {
+    /// A record that makes this panic is one that cannot be read, and the others can.
+    fn answer(self, snapshot: &Connection) {
+        let found = catch_unwind(AssertUnwindSafe(|| list::find_single(snapshot, self.id)));
+        let found = found.unwrap_or_else(|_| Err(Error::Corrupt("a look panicked".to_owned())));
+        // Nobody may wait for it any more.
+        drop(self.answer.send(found));
     }
 }
 

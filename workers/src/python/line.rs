@@ -13,15 +13,19 @@ pub(super) struct Line {
     /// Those of each class, in the order of [`Class::ALL`].
     waiting: [VecDeque<Ask>; Class::ALL.len()],
     /// What each class was given, for its weight.
-    passes: [u32; Class::ALL.len()],
+    passes: [u64; Class::ALL.len()],
 }
 
 impl Line {
     pub(super) fn push(&mut self, ask: Ask) {
         let at = place(ask.class);
-        if self.waiting[at].is_empty() {
+        match self.next() {
+            None => self.passes = Default::default(),
             // For the time in which nobody of it waited, a class is owed nothing.
-            self.passes[at] = self.passes[at].max(self.next().map_or(0, |it| self.passes[it]));
+            Some(next) if self.waiting[at].is_empty() => {
+                self.passes[at] = self.passes[at].max(self.passes[next]);
+            }
+            Some(_) => {}
         }
         self.waiting[at].push_back(ask);
     }
@@ -29,12 +33,8 @@ impl Line {
     /// Takes the one whose turn it is.
     pub(super) fn pop(&mut self) -> Option<Ask> {
         let at = self.next()?;
-        self.passes[at] += Class::Interactive.weight() / Class::ALL[at].weight();
-        let ask = self.waiting[at].pop_front();
-        if self.is_empty() {
-            self.passes = Default::default();
-        }
-        ask
+        self.passes[at] += u64::from(Class::Interactive.weight() / Class::ALL[at].weight());
+        self.waiting[at].pop_front()
     }
 
     /// Forgets those who have gone.
