@@ -25,8 +25,6 @@ pub struct Task {
     pub created_at: DateTime<Utc>,
     /// Whether it ran when workers were lost: a worker runs only one such at a time.
     pub suspect: bool,
-    /// Whether replies to its calls may be kept already: if not, nobody has to look for them.
-    pub may_have_paid: bool,
 }
 
 /// How many past attempts are kept with an execution.

@@ -138,7 +138,6 @@ conform! {
         ledger: calls_keep_an_even_pace, turn_that_is_too_late_is_not_taken,
             supply_held_off_is_nobodys,
             what_was_not_needed_is_given_back, own_reply_comes_back_in_its_place,
-            task_tells_that_it_may_have_paid,
             equal_calls_are_made_once, reply_taken_back_is_asked_for_anew,
             call_given_up_is_another_s, right_of_a_dead_holder_runs_out,
             spent_budget_stops_new_calls,

@@ -154,7 +154,6 @@ impl Chunk {
                 generation: *generation,
                 created_at: time(self.shared.created_ms),
                 suspect: self.suspect,
-                may_have_paid: true,
             };
             leases.push(Lease { task, token: self.token.clone() });
         }
@@ -197,7 +196,6 @@ fn single(entry: &Entry, token: Token) -> Result<Lease> {
         generation: entry.number("g")?,
         created_at: envelope.created_at,
         suspect: entry.is_suspect()?,
-        may_have_paid: true,
     };
     Ok(Lease { task, token })
 }

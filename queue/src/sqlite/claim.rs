@@ -50,7 +50,6 @@ pub(super) struct One {
     inputs: String,
     fingerprint: Option<String>,
     ttl: Option<i64>,
-    paid: bool,
 }
 
 /// A claim at work.
@@ -255,7 +254,6 @@ fn read_one(row: &Row<'_>) -> Result<One> {
         inputs: row.get("inputs")?,
         fingerprint: row.get("fingerprint")?,
         ttl: row.get("ttl")?,
-        paid: row.get("paid")?,
     })
 }
 
@@ -307,7 +305,6 @@ impl One {
             generation: record.generation,
             created_at: time(record.created),
             suspect: record.crashes >= SUSPECT_FROM,
-            may_have_paid: self.paid,
         })
     }
 }
@@ -329,7 +326,6 @@ impl HandedChunk {
                 generation: item.generation,
                 created_at: time(batch.created),
                 suspect: self.chunk.crashes >= SUSPECT_FROM,
-                may_have_paid: true,
             })
         });
         tasks.collect()

@@ -4,16 +4,14 @@
 SELECT 1 FROM workers WHERE id = ?1 AND dead IS NULL
 
 -- @suspect: The first that ran when workers were lost.
-SELECT e.*, p.spec, p.inputs, p.fingerprint, p.ttl,
-       EXISTS (SELECT 1 FROM journal j WHERE j.execution = e.id) AS paid
+SELECT e.*, p.spec, p.inputs, p.fingerprint, p.ttl
 FROM executions e JOIN payloads p ON p.key = e.key
 WHERE e.state = 'queued' AND e.crashes >= 2 AND (?1 OR e.class <> 'b')
   AND (e.batch IS NULL OR EXISTS (SELECT 1 FROM batch_room WHERE key = e.batch AND room > 0))
 ORDER BY e.rank LIMIT 1
 
 -- @ahead: The first execution that is before all lanes.
-SELECT e.*, p.spec, p.inputs, p.fingerprint, p.ttl,
-       EXISTS (SELECT 1 FROM journal j WHERE j.execution = e.id) AS paid
+SELECT e.*, p.spec, p.inputs, p.fingerprint, p.ttl
 FROM executions e JOIN payloads p ON p.key = e.key
 WHERE e.state = 'queued' AND e.rank < 0 AND e.crashes < 2 AND (?1 OR e.class <> 'b')
   AND (e.batch IS NULL OR EXISTS (SELECT 1 FROM batch_room WHERE key = e.batch AND room > 0))
@@ -26,13 +24,11 @@ WHERE state = 'queued' AND rank < 0 AND (?1 OR class <> 'b')
 ORDER BY rank LIMIT 1
 
 -- @one: An execution that waits, by its id.
-SELECT e.*, p.spec, p.inputs, p.fingerprint, p.ttl,
-       EXISTS (SELECT 1 FROM journal j WHERE j.execution = e.id) AS paid
+SELECT e.*, p.spec, p.inputs, p.fingerprint, p.ttl
 FROM executions e JOIN payloads p ON p.key = e.key WHERE e.id = ?1 AND e.state = 'queued'
 
 -- @in_lane: The first execution of a lane.
-SELECT e.*, p.spec, p.inputs, p.fingerprint, p.ttl,
-       EXISTS (SELECT 1 FROM journal j WHERE j.execution = e.id) AS paid
+SELECT e.*, p.spec, p.inputs, p.fingerprint, p.ttl
 FROM executions e JOIN payloads p ON p.key = e.key
 WHERE e.state = 'queued' AND e.rank >= 0 AND e.crashes < 2 AND e.class = ?1 AND e.lane = ?2
 ORDER BY e.rank LIMIT 1

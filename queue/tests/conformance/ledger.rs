@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use queue::{Budget, End, ExecutionId, Limits, Paid, Place, Rate, Recalled, Turn, Wanted};
+use queue::{Budget, ExecutionId, Limits, Paid, Place, Rate, Recalled, Turn, Wanted};
 use testkit::until_true;
 
-use crate::rig::{Rig, SOON, Store, ask};
+use crate::rig::{Rig, SOON, Store};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -125,23 +125,6 @@ pub(crate) async fn own_reply_comes_back_in_its_place(store: Store) -> Rig {
     assert_eq!(rig.queue.recall(&alone(&later)).await.unwrap(), Recalled::Yours);
     rig.queue.forget(first.execution).await.unwrap();
     assert_eq!(rig.queue.recall(&alone(&first)).await.unwrap(), Recalled::Yours);
-    rig
-}
-
-pub(crate) async fn task_tells_that_it_may_have_paid(store: Store) -> Rig {
-    let rig = store.open().await;
-    let worker = rig.worker().await;
-    rig.submit(ask("?")).await;
-
-    let first = rig.claim_one(&worker).await;
-    if store == Store::Sqlite {
-        assert!(!first.task.may_have_paid, "nobody has asked for it yet");
-    }
-    let paid = Paid { shared: None, ..paid(&place(first.task.id, "r"), "h", "one") };
-    rig.queue.keep(&paid).await.unwrap();
-    rig.finish(first, End::Returned).await;
-
-    assert!(rig.claim_one(&worker).await.task.may_have_paid);
     rig
 }
 

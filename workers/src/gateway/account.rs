@@ -3,10 +3,7 @@
 use std::{
     collections::{HashMap, VecDeque, hash_map::DefaultHasher},
     hash::{Hash, Hasher},
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -23,8 +20,6 @@ pub struct Account {
     began: DateTime<Utc>,
     budgets: Vec<Budget>,
     shared: Option<Duration>,
-    /// Whether a reply to one of its calls may be kept.
-    may_have_paid: AtomicBool,
     made: Mutex<Made>,
 }
 
@@ -52,10 +47,7 @@ impl Account {
     /// The account of a task. Its owner may spend so much in a calendar month (UTC); equal calls
     /// get one reply for as long as `shared` says.
     pub fn of(task: &Task, owner_micros: Option<u64>, shared: Option<Duration>) -> Self {
-        let of = (task.id, task.generation);
-        let account = Self::new(of, Arc::clone(&task.spec), owner_micros, shared);
-        account.may_have_paid.store(task.may_have_paid, Ordering::Relaxed);
-        account
+        Self::new((task.id, task.generation), Arc::clone(&task.spec), owner_micros, shared)
     }
 
     /// The account of a generation of an execution: the same.
@@ -65,16 +57,8 @@ impl Account {
         owner_micros: Option<u64>,
         shared: Option<Duration>,
     ) -> Self {
-        let mut account = Self {
-            execution,
-            generation,
-            spec,
-            began: Utc::now(),
-            budgets: Vec::new(),
-            shared,
-            may_have_paid: AtomicBool::new(true),
-            made: Mutex::default(),
-        };
+        let (began, budgets, made) = (Utc::now(), Vec::new(), Mutex::default());
+        let mut account = Self { execution, generation, spec, began, budgets, shared, made };
         let allowance = account.spec.allowance;
         let limits = [
             (Payer::Execution, allowance.execution_micros),
@@ -135,17 +119,6 @@ impl Account {
         self.made.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether a call may have a reply already, or may not be made: the store has to be asked.
-    pub(super) fn has_to_ask(&self) -> bool {
-        let is_free = self.shared.is_none() && self.budgets.is_empty();
-        !is_free || self.may_have_paid.load(Ordering::Relaxed)
-    }
-
-    /// Notes that a reply was paid for.
-    pub(super) fn has_paid(&self) {
-        self.may_have_paid.store(true, Ordering::Relaxed);
-    }
-
     /// How long equal calls get one reply; none if each is made.
     pub(crate) fn shared(&self) -> Option<Duration> {
         self.shared
@@ -181,46 +154,4 @@ pub(super) fn spent(scope: &str) -> String {
         Some(_) | None => "the `budget` of this batch is spent",
     };
     whose.to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use queue::Fields;
-
-    use super::*;
-
-    fn task(may_have_paid: bool) -> Task {
-        Task {
-            id: ExecutionId::new(),
-            spec: Arc::new(Spec::new("qa", "alice", Duration::from_secs(5))),
-            inputs: Fields::new(),
-            cache: None,
-            attempts: Vec::new(),
-            generation: 0,
-            created_at: Utc::now(),
-            suspect: false,
-            may_have_paid,
-        }
-    }
-
-    #[test]
-    fn who_has_paid_nothing_needs_no_leave_for_a_call() {
-        let account = Account::of(&task(false), None, None);
-        assert!(!account.has_to_ask());
-
-        account.has_paid();
-
-        assert!(account.has_to_ask(), "a second run of the attempt may find its reply");
-        assert!(Account::of(&task(true), None, None).has_to_ask());
-    }
-
-    #[test]
-    fn who_shares_replies_or_has_a_budget_asks_for_each_call() {
-        let hour = Duration::from_hours(1);
-        for account in
-            [Account::of(&task(false), Some(1), None), Account::of(&task(false), None, Some(hour))]
-        {
-            assert!(account.has_to_ask());
-        }
-    }
 }

@@ -80,9 +80,6 @@ impl Entry<'_> {
     /// The reply, if there is one by now or somebody else is about to have it; none if this call is
     /// to be made.
     async fn known(&self) -> Result<Option<(LmReply, Source)>, LmError> {
-        if !self.account.has_to_ask() {
-            return Ok(None);
-        }
         let mut pause = LOOK_FIRST;
         loop {
             match self.recall().await? {
@@ -145,7 +142,6 @@ impl Entry<'_> {
     }
 
     async fn keep(&self, answer: &Answer, sent: &Sent<'_>) {
-        self.account.has_paid();
         // A stream may say nothing of it, and a budget and a pace still hold.
         let usage = sent.used(&answer.reply);
         let micros = sent.terms.micros(usage).unwrap_or_default();
